@@ -1,0 +1,89 @@
+//! Asking the operating system which sockets are ready, behind one small trait.
+//!
+//! A poller knows neither channels nor handlers: it maps a [`Source`] to a `u64` key that the
+//! caller chose and hands that key back with what became ready. Readiness is level-triggered in
+//! every poller: what is not consumed is reported again by the next [`Poller::wait`].
+
+use std::io;
+use std::ops::BitOr;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+/// What can be registered: a descriptor of this process, or an endpoint of a simulated network.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    Fd(BorrowedFd<'a>),
+    Simulated(usize),
+}
+
+/// The kinds of readiness that a registration asks for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Interest(u8);
+
+impl Interest {
+    pub(crate) const NONE: Interest = Interest(0);
+    pub(crate) const READ: Interest = Interest(1);
+    pub(crate) const WRITE: Interest = Interest(2);
+    /// Out-of-band data; off unless a channel asks, since one unread urgent byte stays ready.
+    pub(crate) const PRIORITY: Interest = Interest(4);
+
+    pub(crate) fn contains(self, other: Interest) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl BitOr for Interest {
+    type Output = Interest;
+
+    fn bitor(self, other: Interest) -> Interest {
+        Interest(self.0 | other.0)
+    }
+}
+
+/// What a source turned out to be ready for.
+///
+/// `hangup` and `error` come unasked, together with the others or alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Readiness {
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    pub(crate) priority: bool,
+    pub(crate) hangup: bool,
+    pub(crate) error: bool,
+}
+
+/// One ready source, by the key it was added with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Event {
+    pub(crate) key: u64,
+    pub(crate) readiness: Readiness,
+}
+
+/// A set of registered sources and a way to wait until one is ready.
+///
+/// Contract: a source is deleted before its descriptor is closed, and is never added with an
+/// empty interest (some systems report hang-ups for it, which would spin).
+pub(crate) trait Poller {
+    /// Starts watching `source`; its events carry `key`.
+    fn add(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()>;
+
+    /// Replaces the interest of a source that was added.
+    fn modify(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()>;
+
+    /// Stops watching `source`.
+    fn delete(&mut self, source: Source<'_>) -> io::Result<()>;
+
+    /// Replaces the contents of `events` with what is ready, waiting up to `timeout` (for ever
+    /// when `None`) for the first; timeouts round up. A signal ends the wait early, without
+    /// events and without an error.
+    fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// The present, on the clock that [`wait`](Poller::wait) runs on.
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+}
