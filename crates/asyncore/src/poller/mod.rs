@@ -4,10 +4,23 @@
 //! caller chose and hands that key back with what became ready. Readiness is level-triggered in
 //! every poller: what is not consumed is reported again by the next [`Poller::wait`].
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod epoll;
+mod kind;
+mod poll;
+#[cfg(feature = "portable")]
+mod portable;
+mod select;
+mod system;
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::ops::BitOr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
+
+pub use self::kind::{ParsePollerKindError, PollerKind};
 
 /// What can be registered: a descriptor of this process, or an endpoint of a simulated network.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +46,16 @@ impl Interest {
 
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
+    }
+
+    /// What is in both.
+    pub(crate) fn and(self, other: Interest) -> Interest {
+        Interest(self.0 & other.0)
+    }
+
+    /// What is in this and not in `other`.
+    pub(crate) fn without(self, other: Interest) -> Interest {
+        Interest(self.0 & !other.0)
     }
 }
 

@@ -1,0 +1,123 @@
+//! Where a socket is bound or connected to.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::net::{SocketAddrAny, SocketAddrUnix};
+use socket2::SockAddr;
+
+/// An address of any family that a channel can bind or connect to.
+///
+/// Every method that takes one accepts what converts into it, so that plain
+/// [`SocketAddr`]s and paths can be passed as they are.
+///
+/// ```
+/// use asyncore::Address;
+/// use std::net::Ipv6Addr;
+/// use std::path::Path;
+///
+/// assert_eq!(Address::from((Ipv6Addr::LOCALHOST, 80)).to_string(), "[::1]:80");
+/// assert_eq!(Address::from(Path::new("/run/x.sock")).to_string(), "unix:/run/x.sock");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Address {
+    /// An IPv4 or IPv6 address and a port.
+    Inet(SocketAddr),
+    /// The path of a Unix domain socket.
+    Unix(Box<Path>),
+    /// A Unix domain socket without a path, as a client's end usually is.
+    Unnamed,
+}
+
+impl Address {
+    /// The IP address and port, unless it is a Unix address.
+    pub fn inet(&self) -> Option<SocketAddr> {
+        match self {
+            Address::Inet(addr) => Some(*addr),
+            Address::Unix(_) | Address::Unnamed => None,
+        }
+    }
+
+    /// What the system calls an address; families that are none of ours count as unnamed.
+    pub(crate) fn from_system(addr: Option<SocketAddrAny>) -> Address {
+        let Some(addr) = addr else {
+            return Address::Unnamed;
+        };
+        if let Ok(inet) = SocketAddr::try_from(addr.clone()) {
+            return Address::Inet(inet);
+        }
+        let unix = SocketAddrUnix::try_from(addr).ok();
+        match unix.as_ref().and_then(SocketAddrUnix::path_bytes) {
+            Some(path) => Address::Unix(Path::new(OsStr::from_bytes(path)).into()),
+            None => Address::Unnamed,
+        }
+    }
+
+    pub(crate) fn to_sock_addr(&self) -> io::Result<SockAddr> {
+        match self {
+            Address::Inet(addr) => Ok(SockAddr::from(*addr)),
+            Address::Unix(path) => SockAddr::unix(path),
+            Address::Unnamed => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "an unnamed Unix socket cannot be an address; give a path",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Inet(addr) => addr.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+            Address::Unnamed => f.write_str("unix:"),
+        }
+    }
+}
+
+impl From<SocketAddr> for Address {
+    fn from(addr: SocketAddr) -> Self {
+        Address::Inet(addr)
+    }
+}
+
+impl From<SocketAddrV4> for Address {
+    fn from(addr: SocketAddrV4) -> Self {
+        Address::Inet(addr.into())
+    }
+}
+
+impl From<SocketAddrV6> for Address {
+    fn from(addr: SocketAddrV6) -> Self {
+        Address::Inet(addr.into())
+    }
+}
+
+impl<I: Into<IpAddr>> From<(I, u16)> for Address {
+    fn from(addr: (I, u16)) -> Self {
+        Address::Inet(addr.into())
+    }
+}
+
+impl From<&Path> for Address {
+    fn from(path: &Path) -> Self {
+        Address::Unix(path.into())
+    }
+}
+
+impl From<PathBuf> for Address {
+    fn from(path: PathBuf) -> Self {
+        Address::Unix(path.into())
+    }
+}
+
+impl From<&Address> for Address {
+    fn from(addr: &Address) -> Self {
+        addr.clone()
+    }
+}

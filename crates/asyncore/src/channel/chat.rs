@@ -1,0 +1,49 @@
+//! The dialogue's terminator.
+
+use crate::channel::Channel;
+use crate::framing::{Framer, Step, Terminator};
+use crate::slot::Notices;
+
+impl Channel<'_> {
+    /// Sets what ends the message that [`AsyncChat`](crate::AsyncChat) collects: a byte string, a
+    /// number of bytes, or [`Terminator::None`] to collect for ever.
+    ///
+    /// It takes effect on the very next byte, also on what was received already.
+    pub fn set_terminator(&mut self, terminator: impl Into<Terminator>) {
+        let Some(slot) = self.slot_mut() else { return };
+        let framer = slot.framer.get_or_insert_default();
+        framer.set_terminator(terminator.into());
+        if framer.has_pending() {
+            self.map.note(self.key, Notices::PARSE);
+        }
+    }
+
+    /// The current terminator; of a number of bytes, what is still to come.
+    pub fn terminator(&self) -> Terminator {
+        let framer = self.slot().and_then(|slot| slot.framer.as_ref());
+        framer.map_or(Terminator::None, |framer| framer.terminator())
+    }
+
+    /// The next piece of the input, unless the channel is ending: then it is not parsed.
+    pub(crate) fn next_step<'d>(&mut self, input: &mut &'d [u8]) -> Option<Step<'d>> {
+        let slot = self.slot_mut()?;
+        if slot.is_ending() {
+            return None;
+        }
+        slot.framer.get_or_insert_with(|| Box::new(Framer::new())).step(input)
+    }
+
+    /// Keeps input that no callback has seen, and parses it when the running one has returned.
+    pub(crate) fn unread(&mut self, input: &[u8]) {
+        let Some(slot) = self.slot_mut().filter(|slot| !slot.is_ending()) else {
+            return;
+        };
+        let Some(framer) = &mut slot.framer else {
+            return;
+        };
+        framer.unread(input);
+        if framer.has_pending() {
+            self.map.note(self.key, Notices::PARSE);
+        }
+    }
+}

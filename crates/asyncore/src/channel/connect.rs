@@ -1,0 +1,141 @@
+//! Connecting, to an address or to a host by name.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{Domain, Type};
+
+use crate::address::Address;
+use crate::channel::Channel;
+use crate::error::context;
+use crate::map::SocketMap;
+use crate::slot::{Notices, Phase};
+use crate::token::Key;
+
+impl Channel<'_> {
+    /// Begins to connect; `handle_connect` is called when the connection is made.
+    ///
+    /// Output that is pushed meanwhile is sent then. A failure to connect, or one that takes
+    /// longer than [`set_connect_timeout`](Channel::set_connect_timeout), goes to `handle_error`.
+    /// A datagram socket is connected at once.
+    ///
+    /// # Errors
+    /// What the system refuses at once; the error names the address.
+    pub fn connect(&mut self, addr: impl Into<Address>) -> io::Result<()> {
+        let addr = addr.into();
+        let done = self.transport()?.connect(&addr)?;
+        if let Some(slot) = self.slot_mut() {
+            slot.addr = Some(addr);
+            slot.phase = Phase::Connecting;
+        }
+        if done {
+            self.map.connected(self.key);
+        } else {
+            let limit = self.slot().and_then(|slot| slot.connect_timeout);
+            let limit = limit.unwrap_or(self.map.settings.connect_timeout);
+            self.map.arm_phase_timer(self.key, limit);
+            self.touch();
+        }
+        Ok(())
+    }
+
+    /// Begins to connect by TCP to `host`, a name or an address, without blocking the loop.
+    ///
+    /// The name is looked up by the system's resolver on a thread, and its addresses are tried as
+    /// RFC 8305 has it: families by turns, the next one beside the last after 250 ms. The channel
+    /// needs no `create_socket` before. Python's `connect` blocked while it looked the name up.
+    ///
+    /// # Errors
+    /// When a thread cannot be started, or 1,024 look-ups wait already. That the name does not
+    /// resolve, or that no address answers, goes to `handle_error`.
+    pub fn connect_host(&mut self, host: &str, port: u16) -> io::Result<()> {
+        let Ok(ip) = host.parse::<IpAddr>() else {
+            return self.map.connect_host(self.key, host, port);
+        };
+        let addr = SocketAddr::new(ip, port);
+        self.create_socket(Domain::for_address(addr), Type::STREAM)?;
+        self.connect(addr)
+    }
+
+    /// How long this channel's connection may take to be made, looking the name up included;
+    /// call it before `connect`. By default the map's, which is 30 s by default.
+    pub fn set_connect_timeout(&mut self, limit: Duration) {
+        if let Some(slot) = self.slot_mut() {
+            slot.connect_timeout = Some(limit);
+        }
+    }
+}
+
+impl SocketMap {
+    /// A socket that was connecting is ready: it is connected, or it failed.
+    pub(crate) fn connect_ready(&mut self, key: Key) {
+        let Some(slot) = self.slots.get(key) else {
+            return;
+        };
+        let Some(transport) = &slot.transport else {
+            return;
+        };
+        match transport.take_error() {
+            // Readiness can be spurious here too: only a peer makes it a connection.
+            Ok(None) if transport.peer_addr().is_err() => {}
+            Ok(None) => self.connected(key),
+            Ok(Some(error)) | Err(error) => {
+                let what = match &slot.addr {
+                    Some(addr) => format!("cannot connect to {addr}"),
+                    None => "cannot connect".to_owned(),
+                };
+                self.connect_failed(key, context(error, what));
+            }
+        }
+    }
+
+    pub(crate) fn connected(&mut self, key: Key) {
+        self.disarm_phase_timer(key);
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.phase = Phase::Connected;
+        slot.last_activity = self.now;
+        if slot.closing {
+            self.arm_phase_timer(key, self.settings.send_timeout);
+        } else {
+            self.note(key, Notices::CONNECT);
+        }
+        self.note(key, Notices::SEND);
+        self.touch(key);
+        tracing::debug!(target: "asyncore", channel = ?self.channel_mut(key), "connected");
+    }
+
+    /// The connection could not be made: told to `handle_error`, and to nobody else.
+    pub(crate) fn connect_failed(&mut self, key: Key, error: io::Error) {
+        self.disarm_phase_timer(key);
+        self.abandon_host(key);
+        self.deregister(key);
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        // The socket is of no more use; a handler that keeps the channel may make another.
+        slot.transport = None;
+        slot.phase = Phase::Created;
+        let closing = slot.closing;
+        self.fail(key, error.into());
+        if closing {
+            self.note(key, Notices::CLOSE);
+        }
+    }
+
+    pub(crate) fn connect_timed_out(&mut self, key: Key) {
+        let Some(slot) = self.slots.get(key) else {
+            return;
+        };
+        let limit = slot.connect_timeout.unwrap_or(self.settings.connect_timeout);
+        let to = match (&slot.addr, &slot.host) {
+            (_, Some(host)) => host.name(),
+            (Some(addr), None) => addr.to_string(),
+            (None, None) => "the peer".to_owned(),
+        };
+        let what = format!("cannot connect to {to}: no answer in {limit:?}");
+        self.connect_failed(key, io::Error::new(io::ErrorKind::TimedOut, what));
+    }
+}

@@ -1,0 +1,257 @@
+//! Making a socket, and accepting connections on it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use socket2::{Domain, SockRef, Type};
+
+use crate::address::Address;
+use crate::channel::Channel;
+use crate::channel::transfer::no_socket;
+use crate::log::{self, LogType};
+use crate::map::{SocketMap, Task};
+use crate::poller::Interest;
+use crate::slot::Phase;
+use crate::socket::Socket;
+use crate::token::Key;
+use crate::transport::Transport;
+
+/// How long a listener waits at first when the system has no descriptors left; each time in vain
+/// doubles it.
+const FIRST_BACKOFF: Duration = Duration::from_millis(10);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+
+impl Channel<'_> {
+    /// Makes a new non-blocking socket for the channel; one it had before is closed.
+    ///
+    /// # Errors
+    /// When the system refuses one, for example because the process has no descriptors left.
+    pub fn create_socket(&mut self, domain: Domain, kind: Type) -> io::Result<()> {
+        let transport = match &self.map.network {
+            Some(network) => Transport::Simulated(network.socket(domain, kind)?),
+            None => Transport::open(domain, kind)?,
+        };
+        self.set_socket(Socket { transport, peer: None, listening: false });
+        Ok(())
+    }
+
+    /// Gives the channel an open socket; one it had before is closed.
+    pub fn set_socket(&mut self, sock: Socket) {
+        self.map.deregister(self.key);
+        let Some(slot) = self.slot_mut() else { return };
+        let Socket { transport, peer, listening } = sock;
+        let file = matches!(transport, Transport::File(_));
+        slot.phase = match peer {
+            _ if listening => Phase::Listening,
+            Some(_) => Phase::Connected,
+            None if file => Phase::Connected,
+            None => Phase::Created,
+        };
+        slot.addr = if listening { transport.local_addr().ok() } else { peer };
+        if listening {
+            slot.listener = Some(Box::default());
+        }
+        slot.transport = Some(transport);
+        self.touch();
+    }
+
+    /// Takes the socket out of the channel, which then closes without closing the socket.
+    ///
+    /// What is queued is not sent.
+    pub fn take_socket(&mut self) -> Option<Socket> {
+        let listening = self.accepting();
+        let peer = self.addr().filter(|_| self.connected()).cloned();
+        let transport = self.map.release_transport(self.key)?;
+        self.close();
+        Some(Socket { transport, peer, listening })
+    }
+
+    /// Lets the address be bound again while connections of an earlier listener linger.
+    ///
+    /// A system that refuses does so in `bind` too, with a better reason, so this tells nothing.
+    pub fn set_reuse_addr(&mut self) {
+        let _ = self.with_sock_ref(|sock| sock.set_reuse_address(true));
+    }
+
+    /// Lets several sockets of this user share the port, between which the system spreads the
+    /// connections: one loop per thread, each with its own listener.
+    ///
+    /// # Errors
+    /// When the system does not have it.
+    pub fn set_reuse_port(&mut self) -> io::Result<()> {
+        #[cfg(not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin")))]
+        return self.with_sock_ref(|sock| sock.set_reuse_port(true));
+        #[cfg(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))]
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no SO_REUSEPORT"))
+    }
+
+    /// Whether an IPv6 socket takes IPv6 only; with `false` it is dual-stack, whatever the
+    /// system's default.
+    ///
+    /// # Errors
+    /// The system's, for a socket that is not IPv6 or is bound already.
+    pub fn set_only_v6(&mut self, only: bool) -> io::Result<()> {
+        self.with_sock_ref(|sock| sock.set_only_v6(only))
+    }
+
+    /// Sends small pieces at once instead of waiting for earlier ones to be acknowledged.
+    ///
+    /// # Errors
+    /// The system's, for a socket that is not TCP.
+    pub fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()> {
+        self.with_sock_ref(|sock| sock.set_tcp_nodelay(nodelay))
+    }
+
+    /// Binds the socket to an address; port 0 lets the system choose, and
+    /// [`local_addr`](Channel::local_addr) tells.
+    ///
+    /// # Errors
+    /// An address that is in use, or not this machine's: the error names it.
+    pub fn bind(&mut self, addr: impl Into<Address>) -> io::Result<()> {
+        let addr = addr.into();
+        self.transport()?.bind(&addr)?;
+        let bound = self.transport()?.local_addr().unwrap_or(addr);
+        if let Some(slot) = self.slot_mut() {
+            slot.addr = Some(bound);
+        }
+        Ok(())
+    }
+
+    /// Makes the socket a listener, with room for `backlog` connections that wait to be accepted.
+    ///
+    /// Too little room costs a busy server most of its connections' speed; 1,024 is a good value,
+    /// and the system has a limit of its own (`net.core.somaxconn`).
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn listen(&mut self, backlog: u32) -> io::Result<()> {
+        self.transport()?.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        let Some(slot) = self.slot_mut() else {
+            return Err(no_socket());
+        };
+        slot.phase = Phase::Listening;
+        slot.listener = Some(Box::default());
+        tracing::info!(target: "asyncore", channel = ?self, "listening");
+        self.touch();
+        Ok(())
+    }
+
+    /// Accepts one connection; `None` when none waits, or when there is no room for one.
+    ///
+    /// A connection that its peer gave up while it waited is skipped. At the map's
+    /// [`max_channels`](crate::MapBuilder::max_channels) the listener pauses until a channel has
+    /// ended. When the system has no descriptors or memory left, that is logged once, and the
+    /// listener tries again after a pause of 10 ms to 1 s, or when a channel has ended.
+    ///
+    /// # Errors
+    /// The system's others.
+    pub fn accept(&mut self) -> io::Result<Option<(Socket, Option<SocketAddr>)>> {
+        if let Some(slot) = self.slot_mut() {
+            slot.attempted = slot.attempted | Interest::READ;
+        }
+        if self.map.slots.len() > self.map.settings.max_channels {
+            self.map.pause_listener(self.key);
+            return Ok(None);
+        }
+        loop {
+            match self.transport()?.accept() {
+                Ok((transport, peer)) => {
+                    self.map.stats.accepted += 1;
+                    self.map.listener_recovered(self.key);
+                    let addr = peer.inet();
+                    return Ok(Some((Socket::accepted(transport, peer), addr)));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => match Errno::from_io_error(&error) {
+                    Some(Errno::CONNABORTED | Errno::PROTO | Errno::INTR) => {}
+                    Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                        self.map.back_off(self.key, &error);
+                        return Ok(None);
+                    }
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    fn with_sock_ref(&mut self, set: impl FnOnce(SockRef<'_>) -> io::Result<()>) -> io::Result<()> {
+        match self.transport()?.fd() {
+            Some(fd) => set(SockRef::from(&fd)),
+            // A simulated network has no options, and behaves as if they were set.
+            None => Ok(()),
+        }
+    }
+}
+
+impl SocketMap {
+    pub(crate) fn release_transport(&mut self, key: Key) -> Option<Transport> {
+        self.deregister(key);
+        self.slots.get_mut(key)?.transport.take()
+    }
+
+    fn pause_listener(&mut self, key: Key) {
+        let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) else {
+            return;
+        };
+        if !listener.paused {
+            listener.paused = true;
+            self.paused.push(key);
+        }
+        self.touch(key);
+    }
+
+    /// Pauses a listener for which the system has no descriptors left.
+    fn back_off(&mut self, key: Key, error: &io::Error) {
+        self.pause_listener(key);
+        let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) else {
+            return;
+        };
+        let first = listener.backoff.is_none();
+        let pause = listener.backoff.map_or(FIRST_BACKOFF, |it| (it * 2).min(LONGEST_BACKOFF));
+        listener.backoff = Some(pause);
+        if let Some(retry) = listener.retry.take() {
+            self.timers.cancel(retry);
+        }
+        let at = self.deadline(pause);
+        let retry = self.timers.insert(at, Task::Accept(key));
+        if let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) {
+            listener.retry = Some(retry);
+        }
+        if first {
+            let channel = self.channel_mut(key);
+            let line = format!("{channel:?} cannot accept for now: {error}; trying again");
+            log::emit(LogType::Error, line);
+        }
+    }
+
+    fn listener_recovered(&mut self, key: Key) {
+        let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) else {
+            return;
+        };
+        if listener.backoff.take().is_some() {
+            let channel = self.channel_mut(key);
+            log::emit(LogType::Info, format_args!("{channel:?} accepts again"));
+        }
+    }
+
+    /// Lets one paused listener try again.
+    pub(crate) fn resume_listener(&mut self, key: Key) {
+        self.paused.retain(|other| *other != key);
+        if let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) {
+            listener.paused = false;
+            if let Some(retry) = listener.retry.take() {
+                self.timers.cancel(retry);
+            }
+            self.touch(key);
+        }
+    }
+
+    /// Lets all paused listeners try again, now that there is room.
+    pub(crate) fn resume_listeners(&mut self) {
+        while let Some(key) = self.paused.last().copied() {
+            self.resume_listener(key);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The output queue.
+
+use std::borrow::Cow;
+
+use crate::channel::Channel;
+use crate::framing::Producer;
+use crate::token::Token;
+
+impl Channel<'_> {
+    /// Queues `data` to be sent, in order, after all that was queued before.
+    ///
+    /// It is sent when the running callback has returned, together with what else was pushed, or
+    /// as the socket takes it. A `Vec` that is given away is queued without a copy.
+    ///
+    /// The queue has two bounds. Over its [high-water mark](Channel::set_high_water) the default
+    /// [`readable`](crate::Dispatcher::readable) stops reading, so that a peer which asks without
+    /// reading the answers is slowed down. Over its [limit](Channel::set_output_limit) a push is
+    /// an error, which goes to `handle_error` and drops the queue. On a channel that is closing
+    /// or whose peer is gone, what is pushed is dropped.
+    pub fn push<'d>(&mut self, data: impl Into<Cow<'d, [u8]>>) {
+        self.map.push(self.key, data.into());
+    }
+
+    /// Queues what `producer` will produce, in order, after all that was queued before.
+    ///
+    /// It is asked for more as the socket takes it, so that any amount costs no memory. One that
+    /// fails is told to `handle_error`; one that answers
+    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) is asked again when the channel is
+    /// [touched](Channel::touch).
+    pub fn push_with_producer(&mut self, producer: impl Producer + 'static) {
+        self.map.push_producer(self.key, Box::new(producer));
+    }
+
+    /// Closes the channel as soon as all that is queued is sent.
+    ///
+    /// From now on input is thrown away and pushes are dropped. When all is sent, our half is
+    /// shut down, and the socket is closed when the peer has closed its half, or after the map's
+    /// [`linger`](crate::MapBuilder::linger) time (2 s): closing at once would reset the
+    /// connection if input is on its way, and could cost the peer the end of what it was sent. A
+    /// peer that takes nothing for the map's [`send_timeout`](crate::MapBuilder::send_timeout)
+    /// (30 s) is given up. Python closed at once.
+    pub fn close_when_done(&mut self) {
+        self.map.close_when_done(self.key);
+    }
+
+    /// Drops what is queued, and the input that is held for a terminator: "emergencies only", as
+    /// asynchat put it.
+    pub fn discard_buffers(&mut self) {
+        let Some(slot) = self.slot_mut() else { return };
+        if let Some(framer) = &mut slot.framer {
+            framer.clear();
+        }
+        let output = slot.output.take();
+        if let Some(output) = output {
+            self.map.recycle(output);
+        }
+        self.touch();
+    }
+
+    /// From how many queued bytes on the channel stops reading, 64 KiB by default.
+    pub fn set_high_water(&mut self, bytes: usize) {
+        if let Some(slot) = self.slot_mut() {
+            slot.high_water = bytes;
+        }
+        self.touch();
+    }
+
+    /// How many bytes the queue may hold at the most, 64 MiB by default.
+    pub fn set_output_limit(&mut self, bytes: usize) {
+        if let Some(slot) = self.slot_mut() {
+            slot.output_limit = bytes;
+        }
+    }
+
+    /// How many bytes are queued; a producer's count from when it has produced them.
+    pub fn output_len(&self) -> usize {
+        self.slot().map_or(0, |slot| slot.output_len())
+    }
+
+    /// Whether anything is queued, producers included.
+    pub fn has_output(&self) -> bool {
+        self.slot().is_some_and(|slot| slot.has_output())
+    }
+
+    /// The mark that [`set_high_water`](Channel::set_high_water) sets.
+    pub fn high_water(&self) -> usize {
+        self.slot().map_or(0, |slot| slot.high_water)
+    }
+
+    /// How many bytes another channel has queued, 0 if it is gone.
+    ///
+    /// A predicate that looks is asked again when that changes: this is the backpressure of a
+    /// relay.
+    pub fn output_len_of<T: ?Sized>(&self, token: Token<T>) -> usize {
+        self.map.agenda.consult(token.key);
+        self.map.slots.get(token.key).map_or(0, |slot| slot.output_len())
+    }
+}

@@ -1,0 +1,212 @@
+//! Bytes in and out, and the end.
+
+use std::io;
+
+use crate::address::Address;
+use crate::channel::Channel;
+use crate::dispatch::is_disconnected;
+use crate::panic;
+use crate::poller::Interest;
+use crate::slot::Notices;
+use crate::transport::Transport;
+
+impl Channel<'_> {
+    /// Receives what is there into `buf` and tells how much that is.
+    ///
+    /// `Ok(0)` says that the stream has ended, in order or by a reset; the channel has noted that
+    /// and gets `handle_eof` or `handle_close` when the running callback has returned. (Python
+    /// called `handle_close` from inside `recv`.)
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there, which a callback can
+    /// return with `?`; the system's others, and `NotConnected` without a socket.
+    pub fn recv(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let now = self.map.now;
+        let Some(slot) = self.map.slots.get_mut(self.key) else {
+            return Err(no_socket());
+        };
+        slot.attempted = slot.attempted | Interest::READ;
+        if slot.eof {
+            return Ok(0);
+        }
+        let Some(transport) = &slot.transport else {
+            return Err(no_socket());
+        };
+        match transport.recv(buf) {
+            Ok(0) if !buf.is_empty() && !transport.is_datagram() => {
+                slot.eof = true;
+                if slot.write_dead {
+                    self.map.close_now(self.key, None);
+                } else {
+                    self.map.note(self.key, Notices::EOF);
+                }
+                Ok(0)
+            }
+            Ok(n) => {
+                slot.bytes_in += n as u64;
+                slot.last_activity = now;
+                self.map.stats.bytes_in += n as u64;
+                Ok(n)
+            }
+            Err(error) if is_disconnected(&error) && !transport.is_datagram() => {
+                self.map.close_now(self.key, Some(error));
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sends as much of `data` as the socket takes now, past the output queue, and tells how much
+    /// that was: 0 when it takes nothing now, or when the connection is gone.
+    ///
+    /// With output queued this sends nothing, since it would overtake that; most programs
+    /// [`push`](Channel::push) instead and need not care.
+    ///
+    /// # Errors
+    /// `NotConnected` without a socket, and the system's that do not mean the connection's end.
+    pub fn send(&mut self, data: &[u8]) -> io::Result<usize> {
+        let now = self.map.now;
+        let Some(slot) = self.map.slots.get_mut(self.key) else {
+            return Err(no_socket());
+        };
+        if !data.is_empty() {
+            slot.attempted = slot.attempted | Interest::WRITE;
+        }
+        if slot.has_output() || slot.write_dead || slot.is_ending() {
+            return Ok(0);
+        }
+        let Some(transport) = &slot.transport else {
+            return Err(no_socket());
+        };
+        match transport.send(data) {
+            Ok(n) => {
+                slot.bytes_out += n as u64;
+                slot.last_activity = now;
+                self.map.stats.bytes_out += n as u64;
+                Ok(n)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            Err(error) if is_disconnected(&error) && !transport.is_datagram() => {
+                self.map.send_failed(self.key, error);
+                Ok(0)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Receives one datagram and tells its length and where it came from.
+    ///
+    /// # Errors
+    /// As [`recv`](Channel::recv).
+    pub fn recv_from(&mut self, buf: &mut [u8]) -> io::Result<(usize, Address)> {
+        let now = self.map.now;
+        let Some(slot) = self.map.slots.get_mut(self.key) else {
+            return Err(no_socket());
+        };
+        slot.attempted = slot.attempted | Interest::READ;
+        let Some(transport) = &slot.transport else {
+            return Err(no_socket());
+        };
+        let (n, from) = transport.recv_from(buf)?;
+        slot.bytes_in += n as u64;
+        slot.last_activity = now;
+        self.map.stats.bytes_in += n as u64;
+        Ok((n, from))
+    }
+
+    /// Sends one datagram to `to`.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the socket takes nothing now: datagrams are
+    /// not queued, but lost as the network loses them, or sent again by whoever needs them to
+    /// arrive. The system's others.
+    pub fn send_to(&mut self, data: &[u8], to: impl Into<Address>) -> io::Result<usize> {
+        let now = self.map.now;
+        let Some(slot) = self.map.slots.get_mut(self.key) else {
+            return Err(no_socket());
+        };
+        slot.attempted = slot.attempted | Interest::WRITE;
+        let Some(transport) = &slot.transport else {
+            return Err(no_socket());
+        };
+        let n = transport.send_to(data, &to.into())?;
+        slot.bytes_out += n as u64;
+        slot.last_activity = now;
+        self.map.stats.bytes_out += n as u64;
+        Ok(n)
+    }
+
+    /// Asks for `handle_expt` when out-of-band data arrives, which is off until asked for.
+    pub fn set_priority(&mut self, wanted: bool) {
+        if let Some(slot) = self.slot_mut() {
+            slot.wants_priority = wanted;
+        }
+        self.touch();
+    }
+
+    /// Sends out-of-band data; of TCP's only the last byte is.
+    ///
+    /// # Errors
+    /// The system's, and `NotConnected` without a socket.
+    pub fn send_oob(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.transport()?.send_oob(data)
+    }
+
+    /// Receives out-of-band data.
+    ///
+    /// # Errors
+    /// The system's, and `NotConnected` without a socket.
+    pub fn recv_oob(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if let Some(slot) = self.slot_mut() {
+            slot.attempted = slot.attempted | Interest::PRIORITY;
+        }
+        self.transport()?.recv_oob(buf)
+    }
+
+    /// Ends our half of the stream once the queue is sent; the peer's goes on.
+    ///
+    /// What is pushed after this is an error. The channel stays open until the peer ends its half
+    /// too, or until it is closed.
+    pub fn shutdown_write(&mut self) {
+        self.map.shutdown_when_sent(self.key);
+    }
+
+    /// Closes the channel now: its socket is closed when this returns, and `handle_close` is
+    /// called when the running callback has returned.
+    ///
+    /// Queued output is lost; [`close_when_done`](Channel::close_when_done) sends it first.
+    pub fn close(&mut self) {
+        self.map.close_now(self.key, None);
+    }
+
+    /// Closes the channel now by resetting the connection, so that the peer learns of it as an
+    /// error and not as an end in good order.
+    pub fn abort(&mut self) {
+        if let Ok(transport) = self.transport() {
+            transport.reset_on_close();
+        }
+        self.close();
+    }
+
+    pub(crate) fn transport(&self) -> io::Result<&Transport> {
+        self.slot().and_then(|slot| slot.transport.as_ref()).ok_or_else(no_socket)
+    }
+
+    /// Lends the map's scratch buffer to `act`, and takes it back also when that panics.
+    pub(crate) fn with_scratch<R>(
+        &mut self,
+        size: usize,
+        act: impl FnOnce(&mut Channel<'_>, &mut [u8]) -> R,
+    ) -> R {
+        let scratch = self.map.buffers.take_scratch(size);
+        panic::with_cleanup(
+            &mut (self, scratch),
+            |(ch, scratch)| act(ch, &mut scratch[..size]),
+            |(ch, scratch)| ch.map.buffers.give_scratch(std::mem::take(scratch)),
+        )
+    }
+}
+
+pub(crate) fn no_socket() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the channel has no open socket")
+}

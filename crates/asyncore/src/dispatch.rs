@@ -1,0 +1,229 @@
+//! From one readiness to the right callbacks in the right order.
+
+use std::io;
+
+use rustix::io::Errno;
+
+use crate::channel::Channel;
+use crate::dispatcher::Handler;
+use crate::error::{Error, ExitNow, Result};
+use crate::log::{self, LogType};
+use crate::map::SocketMap;
+use crate::poller::{Interest, Readiness};
+use crate::slot::{Notices, Phase};
+use crate::token::Key;
+
+impl SocketMap {
+    /// Calls whom a ready socket concerns; a channel that is gone gets nothing.
+    pub(crate) fn dispatch(&mut self, key: Key, ready: Readiness) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.events += 1;
+        match slot.phase {
+            Phase::Listening => self.accept_ready(key),
+            Phase::Connecting => self.connect_ready(key),
+            Phase::Lingering => self.discard_input(key),
+            Phase::Created | Phase::Connected => self.transfer_ready(key, ready),
+            Phase::Closed => {}
+        }
+        self.deliver_due();
+    }
+
+    fn accept_ready(&mut self, key: Key) {
+        self.offer(key, Interest::READ, |handler, ch| handler.handle_accept(ch));
+    }
+
+    /// Reads before it writes; the end is told by `recv`, after all that came before it.
+    fn transfer_ready(&mut self, key: Key, ready: Readiness) {
+        self.touch(key);
+        let slot = &self.slots[key];
+        if slot.closing {
+            if ready.readable || ready.hangup || ready.error {
+                self.discard_input(key);
+            }
+            return self.flush(key);
+        }
+        let ended = ready.hangup || ready.error;
+        let reads = slot.wanted.contains(Interest::READ) || slot.write_dead;
+        let writes = slot.registered.contains(Interest::WRITE);
+        if ready.priority {
+            self.offer(key, Interest::PRIORITY, |handler, ch| handler.handle_expt(ch));
+            self.deliver_due();
+        }
+        if reads && (ready.readable || ended) {
+            self.offer(key, Interest::READ, |handler, ch| handler.handle_read(ch));
+            self.deliver_due();
+        }
+        if writes && (ready.writable || ended) {
+            self.write_ready(key);
+        } else if ended && !reads {
+            // It reports its end without pause, and nobody wants to know: watch it again when
+            // somebody does.
+            self.rest(key, Interest::READ | Interest::WRITE | Interest::PRIORITY);
+        }
+    }
+
+    /// Sends what is queued, and then lets the handler send more if it wants to.
+    fn write_ready(&mut self, key: Key) {
+        self.flush(key);
+        let wants_more = self.slots.get(key).is_some_and(|slot| {
+            slot.can_transfer() && !slot.has_output() && slot.wanted.contains(Interest::WRITE)
+        });
+        if wants_more {
+            self.offer(key, Interest::WRITE, |handler, ch| handler.handle_write(ch));
+        }
+    }
+
+    /// Calls back about something that stays ready until it is used: a callback that leaves it
+    /// alone is not offered it again until something touches the channel, or the loop would spin.
+    fn offer(
+        &mut self,
+        key: Key,
+        what: Interest,
+        call: impl FnOnce(&mut dyn Handler, &mut Channel<'_>) -> Result,
+    ) {
+        self.touch(key);
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.attempted = Interest::NONE;
+        self.callback(key, call);
+        let left_alone = self.slots.get(key).is_some_and(|slot| !slot.attempted.contains(what));
+        if left_alone {
+            self.rest(key, what);
+        }
+    }
+
+    fn rest(&mut self, key: Key, what: Interest) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.rested = slot.rested | what;
+        }
+    }
+
+    /// Runs one callback; what it fails with is noted for `handle_error`.
+    pub(crate) fn callback(
+        &mut self,
+        key: Key,
+        call: impl FnOnce(&mut dyn Handler, &mut Channel<'_>) -> Result,
+    ) {
+        if let Some(Err(error)) = self.lend(key, call).map(|outcome| outcome.and_then(|it| it)) {
+            self.fail(key, error);
+        }
+    }
+
+    /// Notes a failure for `handle_error`, unless it is none.
+    pub(crate) fn fail(&mut self, key: Key, error: Error) {
+        if error.is_would_block() {
+            return;
+        }
+        if error.is::<ExitNow>() {
+            self.exit = true;
+            return;
+        }
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        if slot.failure.is_some() {
+            return self.report(key, &error);
+        }
+        slot.failure = Some(error);
+        self.note(key, Notices::ERROR);
+    }
+
+    /// Logs an error that no handler can be given.
+    pub(crate) fn report(&mut self, key: Key, error: &Error) {
+        let channel = self.channel_mut(key);
+        log::emit(
+            LogType::Error,
+            format_args!("uncaptured error in channel {channel:?} ({error})"),
+        );
+    }
+
+    /// Delivers what is due on one channel, in the order in which it came about.
+    pub(crate) fn deliver(&mut self, key: Key) {
+        if self.has_notice(key, Notices::CONNECT) {
+            self.touch(key);
+            self.callback(key, |handler, ch| handler.handle_connect(ch));
+        }
+        if self.has_notice(key, Notices::PARSE) {
+            self.touch(key);
+            self.callback(key, |handler, ch| handler.handle_pending_input(ch));
+        }
+        if self.has_notice(key, Notices::SEND) {
+            self.flush(key);
+        }
+        if self.has_notice(key, Notices::ERROR) {
+            self.deliver_error(key);
+        }
+        if self.has_notice(key, Notices::EOF) {
+            tracing::debug!(target: "asyncore", channel = ?self.channel_mut(key), "end of stream");
+            self.touch(key);
+            self.callback(key, |handler, ch| handler.handle_eof(ch));
+        }
+        if self.has_notice(key, Notices::CLOSE) {
+            // What the callbacks above have noted comes before the end.
+            if self.slots.get(key).is_some_and(|slot| !slot.notices.is_empty()) {
+                self.deliver(key);
+            }
+            self.deliver_close(key);
+        }
+    }
+
+    fn deliver_error(&mut self, key: Key) {
+        let Some(error) = self.slots.get_mut(key).and_then(|slot| slot.failure.take()) else {
+            return;
+        };
+        self.stats.errors += 1;
+        self.touch(key);
+        let told = error.to_string();
+        if let Some(Err(again)) = self.lend(key, |handler, ch| handler.handle_error(ch, error)) {
+            self.report(key, &Error::msg(told));
+            self.report(key, &again);
+            self.close_now(key, None);
+        }
+    }
+
+    /// Throws input away on a channel that is closing, until its peer closes too.
+    fn discard_input(&mut self, key: Key) {
+        self.touch(key);
+        let mut scratch = self.buffers.take_scratch(crate::slot::Slot::BUFFER_SIZE);
+        let outcome = match self.slots.get(key).and_then(|slot| slot.transport.as_ref()) {
+            Some(transport) => transport.recv(&mut scratch),
+            None => Ok(0),
+        };
+        self.buffers.give_scratch(scratch);
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        match outcome {
+            Ok(0) if slot.phase == Phase::Lingering => self.close_now(key, None),
+            Ok(0) => slot.eof = true,
+            Ok(n) => {
+                slot.bytes_in += n as u64;
+                self.stats.bytes_in += n as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // The peer does not wait for what is left, so there is nobody to send it to.
+            Err(error) => self.close_now(key, Some(error)),
+        }
+    }
+}
+
+/// Whether an error says that the connection is gone: asyncore's `_DISCONNECTED`.
+pub(crate) fn is_disconnected(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::CONNRESET
+                | Errno::NOTCONN
+                | Errno::SHUTDOWN
+                | Errno::CONNABORTED
+                | Errno::PIPE
+                | Errno::BADF
+                | Errno::TIMEDOUT
+                | Errno::HOSTUNREACH
+                | Errno::NETUNREACH
+        )
+    )
+}

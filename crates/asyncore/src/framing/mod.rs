@@ -1,0 +1,25 @@
+//! Framing: from bytes to messages on the way in, from producers to bytes on the way out.
+//!
+//! Everything here is pure. Nothing knows a socket, a clock or the loop, so each part can be
+//! tested byte by byte, and used on its own with any source of bytes.
+//!
+//! - On the way in, a [`Framer`] splits a stream at its current [`Terminator`]; an
+//!   [`Accumulator`] keeps a message together until it is complete.
+//! - On the way out, a [`Producer`] hands over its data piece by piece, as the peer takes it; a
+//!   [`Fifo`] keeps what waits in order.
+
+mod accumulator;
+mod borders;
+mod delimiter;
+mod fifo;
+mod framer;
+mod producer;
+mod terminator;
+
+pub use accumulator::{Accumulator, TooLong};
+pub use fifo::Fifo;
+pub use framer::{Framer, Step};
+pub use producer::{
+    BodyProducer, FileProducer, IterProducer, Producer, ReaderProducer, SimpleProducer,
+};
+pub use terminator::{Terminator, find_prefix_at_end};

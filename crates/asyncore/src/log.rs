@@ -1,0 +1,44 @@
+//! Where lines of log go: to `tracing`, or to standard error while nobody listens there.
+
+use std::fmt;
+
+use tracing::subscriber::NoSubscriber;
+
+/// The type of a message given to [`Dispatcher::log_info`](crate::Dispatcher::log_info).
+///
+/// Python passed these as strings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LogType {
+    /// Something happened.
+    Info,
+    /// An event came that no method was overridden for. Ignored by default, as in Python.
+    Warning,
+    /// A callback failed.
+    Error,
+}
+
+impl fmt::Display for LogType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            LogType::Info => "info",
+            LogType::Warning => "warning",
+            LogType::Error => "error",
+        })
+    }
+}
+
+/// Emits one line of `kind`.
+///
+/// A program without a `tracing` subscriber must still learn of its errors, so those go to
+/// standard error then, as Python's did.
+pub(crate) fn emit(kind: LogType, message: impl fmt::Display) {
+    match kind {
+        LogType::Info => tracing::info!(target: "asyncore", "{message}"),
+        LogType::Warning => tracing::warn!(target: "asyncore", "{message}"),
+        LogType::Error => tracing::error!(target: "asyncore", "{message}"),
+    }
+    let nobody_listens = tracing::dispatcher::get_default(|it| it.is::<NoSubscriber>());
+    if nobody_listens && kind != LogType::Info {
+        eprintln!("{kind}: {message}");
+    }
+}

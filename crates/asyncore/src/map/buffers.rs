@@ -1,0 +1,41 @@
+//! Memory that channels borrow while something happens on them, so that idle ones hold none.
+
+use crate::output::OutputQueue;
+
+/// Buffers that the channels of one map share.
+#[derive(Default)]
+pub(crate) struct Buffers {
+    scratch: Vec<u8>,
+    queues: Vec<Box<OutputQueue>>,
+}
+
+/// How many empty output queues wait to be used again.
+const SPARE_QUEUES: usize = 64;
+
+impl Buffers {
+    /// A buffer of at least `size` bytes to read into, to be given back after.
+    pub(crate) fn take_scratch(&mut self, size: usize) -> Vec<u8> {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        if scratch.len() < size {
+            scratch.resize(size, 0);
+        }
+        scratch
+    }
+
+    pub(crate) fn give_scratch(&mut self, scratch: Vec<u8>) {
+        self.scratch = scratch;
+    }
+
+    pub(crate) fn take_queue(&mut self, datagrams: bool) -> Box<OutputQueue> {
+        let mut queue = self.queues.pop().unwrap_or_else(|| Box::new(OutputQueue::new()));
+        queue.set_datagrams(datagrams);
+        queue
+    }
+
+    pub(crate) fn give_queue(&mut self, mut queue: Box<OutputQueue>) {
+        if self.queues.len() < SPARE_QUEUES {
+            queue.clear();
+            self.queues.push(queue);
+        }
+    }
+}

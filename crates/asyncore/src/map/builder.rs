@@ -1,0 +1,112 @@
+//! How a map is set up.
+
+use std::io;
+use std::time::Duration;
+
+use crate::map::SocketMap;
+use crate::poller::PollerKind;
+
+/// Settings of a [`SocketMap`], each with a default that is safe.
+///
+/// ```
+/// use asyncore::{PollerKind, SocketMap};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let map = SocketMap::builder().poller(PollerKind::Poll).max_channels(10_000).build()?;
+/// assert!(map.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "a builder does nothing until `build` is called"]
+pub struct MapBuilder {
+    pub(crate) poller: PollerKind,
+    pub(crate) settings: Settings,
+}
+
+/// What stays as it was set when the map was made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Settings {
+    pub(crate) max_channels: usize,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) send_timeout: Duration,
+    pub(crate) linger: Duration,
+    pub(crate) check_predicates: bool,
+}
+
+impl MapBuilder {
+    pub(crate) fn new() -> Self {
+        MapBuilder {
+            poller: PollerKind::default(),
+            settings: Settings {
+                max_channels: usize::MAX,
+                connect_timeout: Duration::from_secs(30),
+                send_timeout: Duration::from_secs(30),
+                linger: Duration::from_secs(2),
+                check_predicates: false,
+            },
+        }
+    }
+
+    /// Which system call the map waits with; epoll by default on Linux.
+    pub fn poller(mut self, kind: PollerKind) -> Self {
+        self.poller = kind;
+        self
+    }
+
+    /// How many channels the map holds before its listeners stop accepting; no limit by default
+    /// but the system's on descriptors, at which listeners pause as well.
+    ///
+    /// Channels that are added by other means than accepting are not refused.
+    pub fn max_channels(mut self, limit: usize) -> Self {
+        self.settings.max_channels = limit;
+        self
+    }
+
+    /// How long a connection may take to be made, 30 s by default;
+    /// [`Channel::set_connect_timeout`](crate::Channel::set_connect_timeout) sets it for one.
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.settings.connect_timeout = limit;
+        self
+    }
+
+    /// How long a channel that closes when its output is sent waits for a peer that takes
+    /// nothing, 30 s by default.
+    pub fn send_timeout(mut self, limit: Duration) -> Self {
+        self.settings.send_timeout = limit;
+        self
+    }
+
+    /// How long a channel that closed when its output was sent waits for the peer to close too,
+    /// 2 s by default.
+    ///
+    /// Closing at once, with input on its way, would reset the connection, and the peer could
+    /// lose the end of what it was sent.
+    pub fn linger(mut self, limit: Duration) -> Self {
+        self.settings.linger = limit;
+        self
+    }
+
+    /// Asks all predicates in each pass, and panics, naming the channel, where one answers
+    /// differently than when it was asked last; off by default.
+    ///
+    /// That finds predicates which depend on something that the map cannot know of. It makes
+    /// every pass cost what is open: for tests.
+    pub fn check_predicates(mut self, check: bool) -> Self {
+        self.settings.check_predicates = check;
+        self
+    }
+
+    /// Makes the map.
+    ///
+    /// # Errors
+    /// When the system refuses the poller's own descriptor.
+    pub fn build(self) -> io::Result<SocketMap> {
+        SocketMap::open(self.poller.open()?, None, self.settings)
+    }
+
+    /// Makes a map on a simulated network, whose clock is then the map's.
+    pub fn build_simulated(self, network: &crate::sim::Network) -> SocketMap {
+        SocketMap::simulated_with(network, self.settings)
+    }
+}

@@ -1,0 +1,242 @@
+//! How channels end: at once, when all is sent, or all of them together.
+
+use std::io;
+use std::net::Shutdown;
+use std::time::Duration;
+
+use crate::map::{SocketMap, Task};
+use crate::panic;
+use crate::slot::{Notices, Phase};
+use crate::token::Key;
+
+impl SocketMap {
+    /// Closes every channel at once; each gets its `handle_close` before this returns.
+    ///
+    /// Output that is still queued is lost: [`drain`](SocketMap::drain) sends it. Errors of
+    /// handlers are logged as always, so there is nothing to ignore (`ignore_all` in Python).
+    pub fn close_all(&mut self) {
+        for key in self.slots.keys().collect::<Vec<_>>() {
+            self.close_now(key, None);
+        }
+        self.deliver_due();
+    }
+
+    /// Begins to end in good order: closes the listeners, lets every other channel send what is
+    /// queued and close, and closes what is left after `deadline`.
+    ///
+    /// This returns at once; the loop goes on, and [`run`](SocketMap::run) returns when the last
+    /// channel has ended, whatever is put off for later.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut map = asyncore::SocketMap::new()?;
+    /// map.drain(Duration::from_secs(10));
+    /// map.run()
+    /// # }
+    /// ```
+    pub fn drain(&mut self, deadline: Duration) {
+        self.draining = true;
+        for key in self.slots.keys().collect::<Vec<_>>() {
+            let listening = self.slots.get(key).is_some_and(|it| it.phase == Phase::Listening);
+            if listening {
+                self.close_now(key, None);
+            } else {
+                self.close_when_done(key);
+            }
+        }
+        let at = self.deadline(deadline);
+        self.timers.insert(at, Task::CloseAll);
+    }
+
+    /// Closes the channel once its output is sent.
+    pub(crate) fn close_when_done(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        if slot.is_ending() {
+            return;
+        }
+        slot.closing = true;
+        // The flush finds out whether anything is left, when the running callback has returned.
+        self.note(key, Notices::SEND);
+        if self.slots.get(key).is_some_and(|slot| slot.phase != Phase::Connecting) {
+            self.arm_phase_timer(key, self.settings.send_timeout);
+        }
+        self.touch(key);
+    }
+
+    /// Ends our half of the stream; while something is left to send, `flush` does it after that.
+    pub(crate) fn shutdown_when_sent(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.shut = true;
+        if slot.has_output() || !slot.can_transfer() {
+            return;
+        }
+        if let Some(transport) = &slot.transport {
+            // A connection that is gone already has told so, or will.
+            let _ = transport.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// All is sent on a channel that closes: shuts our half down and waits for the peer's.
+    pub(crate) fn finish(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        let peer_may_send = slot.phase == Phase::Connected && !slot.eof && !slot.write_dead;
+        let stream = slot.transport.as_ref().filter(|transport| transport.is_stream());
+        let Some(transport) = stream.filter(|_| peer_may_send) else {
+            return self.close_now(key, None);
+        };
+        if !slot.shut && transport.shutdown(Shutdown::Write).is_err() {
+            // The peer is gone already.
+            return self.close_now(key, None);
+        }
+        slot.shut = true;
+        slot.phase = Phase::Lingering;
+        self.arm_phase_timer(key, self.settings.linger);
+        self.touch(key);
+    }
+
+    /// Ends the channel: its socket is closed now, and `handle_close` is due.
+    pub(crate) fn close_now(&mut self, key: Key, cause: Option<io::Error>) {
+        let Some(slot) = self.slots.get(key) else {
+            return;
+        };
+        if slot.phase == Phase::Closed {
+            return;
+        }
+        tracing::debug!(
+            target: "asyncore",
+            channel = ?self.channel_mut(key),
+            cause = cause.as_ref().map(tracing::field::display),
+            "channel closed"
+        );
+        self.deregister(key);
+        self.cancel_timers(key);
+        self.abandon_host(key);
+        let slot = &mut self.slots[key];
+        slot.phase = Phase::Closed;
+        slot.cause = slot.cause.take().or(cause);
+        slot.transport = None;
+        slot.framer = None;
+        let output = slot.output.take();
+        if let Some(output) = output {
+            self.recycle(output);
+        }
+        self.note(key, Notices::CLOSE);
+        self.touch(key);
+    }
+
+    /// The connection is lost: what was received before is still read, then the channel ends.
+    pub(crate) fn send_failed(&mut self, key: Key, cause: io::Error) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        if slot.eof || slot.closing || !slot.transport.as_ref().is_some_and(|it| it.is_stream()) {
+            return self.close_now(key, Some(cause));
+        }
+        slot.write_dead = true;
+        slot.cause.get_or_insert(cause);
+        let output = slot.output.take();
+        if let Some(output) = output {
+            self.recycle(output);
+        }
+        self.touch(key);
+    }
+
+    /// The last callback of a channel, and its end.
+    pub(crate) fn deliver_close(&mut self, key: Key) {
+        // A poller or a predicate that failed closes a channel whose handler did not.
+        self.close_now(key, None);
+        if let Some(Err(error)) = self.lend(key, |handler, ch| handler.handle_close(ch)) {
+            self.report(key, &error);
+        }
+        self.discard_slot(key);
+    }
+
+    /// Takes the channel out of the map.
+    pub(crate) fn discard_slot(&mut self, key: Key) {
+        self.deregister(key);
+        self.cancel_timers(key);
+        self.abandon_host(key);
+        self.touch_dependents_of(key);
+        let Some(slot) = self.slots.remove(key) else {
+            return;
+        };
+        self.stats.closed += 1;
+        self.resume_listeners();
+        if let Some(links) = &slot.links {
+            for consulted in &links.consults {
+                let other = self.slots.get_mut(*consulted).and_then(|it| it.links.as_mut());
+                if let Some(other) = other {
+                    other.consulted_by.retain(|dependent| *dependent != key);
+                }
+            }
+        }
+        // A handler's own Drop can panic too.
+        if let Err(error) = panic::catch(|| drop(slot)) {
+            crate::log::emit(
+                crate::log::LogType::Error,
+                format_args!("uncaptured error while dropping a handler ({error})"),
+            );
+        }
+    }
+
+    /// Sets the deadline of the phase that the channel has come to.
+    pub(crate) fn arm_phase_timer(&mut self, key: Key, limit: Duration) {
+        let deadline = self.deadline(limit);
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        let timer = self.timers.insert(deadline, Task::Phase(key, slot.bytes_out));
+        if let Some(before) = slot.phase_timer.replace(timer) {
+            self.timers.cancel(before);
+        }
+    }
+
+    pub(crate) fn disarm_phase_timer(&mut self, key: Key) {
+        if let Some(timer) = self.slots.get_mut(key).and_then(|slot| slot.phase_timer.take()) {
+            self.timers.cancel(timer);
+        }
+    }
+
+    fn cancel_timers(&mut self, key: Key) {
+        self.disarm_phase_timer(key);
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        let idle = slot.idle.take().map(|idle| idle.timer);
+        let retry = slot.listener.take().and_then(|listener| listener.retry);
+        for timer in [idle, retry].into_iter().flatten() {
+            self.timers.cancel(timer);
+        }
+    }
+
+    /// A phase has lasted for its time: connecting, sending the rest, or lingering.
+    pub(crate) fn phase_expired(&mut self, key: Key, bytes_out: u64) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.phase_timer = None;
+        let timed_out = |what: String| io::Error::new(io::ErrorKind::TimedOut, what);
+        match slot.phase {
+            Phase::Connecting => self.connect_timed_out(key),
+            Phase::Lingering => self.close_now(key, None),
+            _ if slot.closing && slot.bytes_out > bytes_out => {
+                self.arm_phase_timer(key, self.settings.send_timeout);
+            }
+            _ if slot.closing => {
+                let left = slot.output_len();
+                let limit = self.settings.send_timeout;
+                let what = format!("the peer took none of the last {left} bytes in {limit:?}");
+                self.close_now(key, Some(timed_out(what)));
+            }
+            _ => {}
+        }
+    }
+}

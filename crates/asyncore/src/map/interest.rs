@@ -1,0 +1,224 @@
+//! From the predicates' answers to what the poller watches for.
+
+use crate::channel::Channel;
+use crate::error::context;
+use crate::map::SocketMap;
+use crate::poller::Interest;
+use crate::slot::{Notices, Phase};
+use crate::token::Key;
+
+impl SocketMap {
+    /// Delivers what is due and asks the predicates of what was touched, until both are done.
+    pub(crate) fn settle(&mut self) {
+        loop {
+            self.deliver_due();
+            if self.agenda.touched.is_empty() {
+                return;
+            }
+            self.touch_dependents();
+            let mut touched = std::mem::take(&mut self.agenda.touched);
+            for key in touched.drain(..) {
+                self.update_interest(key);
+            }
+            // Asking touches nothing unless a predicate failed; keep the buffer otherwise.
+            if self.agenda.touched.is_empty() {
+                self.agenda.touched = touched;
+            }
+        }
+    }
+
+    /// Adds those whose predicates consulted a touched channel.
+    ///
+    /// One step is enough: asking a predicate changes no channel.
+    fn touch_dependents(&mut self) {
+        for index in 0..self.agenda.touched.len() {
+            self.touch_dependents_of(self.agenda.touched[index]);
+        }
+    }
+
+    pub(crate) fn touch_dependents_of(&mut self, key: Key) {
+        let Some(links) = self.slots.get_mut(key).and_then(|slot| slot.links.as_mut()) else {
+            return;
+        };
+        let mut dependents = std::mem::take(&mut links.consulted_by);
+        for dependent in dependents.drain(..) {
+            if let Some(slot) = self.slots.get_mut(dependent) {
+                if let Some(links) = slot.links.as_mut() {
+                    links.consults.retain(|consulted| *consulted != key);
+                }
+            }
+            self.touch(dependent);
+        }
+        if let Some(links) = self.slots.get_mut(key).and_then(|slot| slot.links.as_mut()) {
+            links.consulted_by = dependents;
+        }
+    }
+
+    fn update_interest(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.touched = false;
+        let wanted = match slot.phase {
+            Phase::Connecting => Interest::WRITE,
+            Phase::Lingering => Interest::READ,
+            Phase::Closed => return,
+            Phase::Listening if slot.listener.as_ref().is_some_and(|it| it.paused) => {
+                Interest::NONE
+            }
+            // An accepting socket is never writable, as in asyncore.
+            Phase::Listening => self.ask(key).and(Interest::READ),
+            Phase::Created | Phase::Connected if !slot.can_transfer() => Interest::NONE,
+            Phase::Created | Phase::Connected if slot.closing => {
+                // What still comes is thrown away, so that a peer that sends first and reads
+                // later gets to reading.
+                Interest::READ
+            }
+            Phase::Created | Phase::Connected => self.ask(key),
+        };
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.wanted = wanted;
+        let mut interest = wanted;
+        if slot.can_transfer() {
+            if slot.has_output() {
+                interest = interest | Interest::WRITE;
+            }
+            if slot.write_dead {
+                interest = interest | Interest::READ;
+            }
+            if slot.wants_priority {
+                interest = interest | Interest::PRIORITY;
+            }
+        }
+        if slot.eof {
+            interest = interest.without(Interest::READ);
+        }
+        interest = interest.without(slot.rested);
+        self.register(key, interest);
+    }
+
+    /// Asks the channel's predicates, and records which other channels they consult.
+    fn ask(&mut self, key: Key) -> Interest {
+        self.agenda.begin_asking(key);
+        let answers = self.lend(key, |handler, ch| {
+            let ch: &Channel<'_> = ch;
+            let mut wanted = Interest::NONE;
+            if handler.readable(ch) {
+                wanted = wanted | Interest::READ;
+            }
+            if handler.writable(ch) {
+                wanted = wanted | Interest::WRITE;
+            }
+            wanted
+        });
+        self.record_consulted(key);
+        match answers {
+            Some(Ok(wanted)) => wanted,
+            Some(Err(error)) => {
+                // It would fail at every asking, so there is no way on for the channel.
+                self.fail(key, error);
+                self.note(key, Notices::CLOSE);
+                Interest::NONE
+            }
+            None => Interest::NONE,
+        }
+    }
+
+    fn record_consulted(&mut self, key: Key) {
+        let mut consulted = self.agenda.end_asking();
+        for other in consulted.drain(..) {
+            let Some(slot) = self.slots.get_mut(key) else {
+                break;
+            };
+            let links = slot.links.get_or_insert_default();
+            if links.consults.contains(&other) {
+                continue;
+            }
+            if self.slots.contains_key(other) {
+                self.slots[key].links.get_or_insert_default().consults.push(other);
+                self.slots[other].links.get_or_insert_default().consulted_by.push(key);
+            }
+        }
+        self.agenda.give_back(consulted);
+    }
+
+    /// Makes the poller watch for `interest`, with no system call when it does already.
+    fn register(&mut self, key: Key, interest: Interest) {
+        let slot = &mut self.slots[key];
+        if interest == slot.registered {
+            return;
+        }
+        let Some(transport) = &slot.transport else {
+            return;
+        };
+        let (source, id) = (transport.source(), slotmap::Key::data(&key).as_ffi());
+        let before = slot.registered;
+        let outcome = if slot.always_ready {
+            Ok(())
+        } else if interest.is_empty() {
+            self.poller.delete(source)
+        } else if before.is_empty() {
+            self.poller.add(source, id, interest)
+        } else {
+            self.poller.modify(source, id, interest)
+        };
+        match outcome {
+            Ok(()) => slot.registered = interest,
+            Err(error) if is_never_blocking(&error) => {
+                slot.registered = interest;
+                slot.always_ready = true;
+                self.always_ready.push(key);
+            }
+            Err(error) => {
+                self.fail(key, context(error, "cannot watch the channel").into());
+                self.note(key, Notices::CLOSE);
+            }
+        }
+    }
+
+    /// Takes the channel off the poller; to be done before its descriptor is closed.
+    pub(crate) fn deregister(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        if slot.always_ready {
+            self.always_ready.retain(|other| *other != key);
+            slot.always_ready = false;
+        } else if !slot.registered.is_empty() {
+            if let Some(transport) = &slot.transport {
+                // It cannot fail for a source that was added, and nothing could be done.
+                let _ = self.poller.delete(transport.source());
+            }
+        }
+        slot.registered = Interest::NONE;
+    }
+
+    /// Asks everybody, and panics where an answer changed without the map being told.
+    pub(crate) fn check_predicates(&mut self) {
+        for key in self.slots.keys().collect::<Vec<_>>() {
+            let slot = &self.slots[key];
+            let asked = slot.phase == Phase::Listening || slot.can_transfer();
+            if !asked || slot.closing || slot.listener.as_ref().is_some_and(|it| it.paused) {
+                continue;
+            }
+            let before = slot.wanted;
+            let now = match slot.phase {
+                Phase::Listening => self.ask(key).and(Interest::READ),
+                _ => self.ask(key),
+            };
+            assert!(
+                before == now,
+                "the predicates of channel {:?} answered {before:?} and now answer {now:?}, \
+                 though nothing touched it; call touch() on it when what they depend on changes",
+                self.channel_mut(key),
+            );
+        }
+    }
+}
+
+/// epoll and kqueue refuse what is always ready, such as regular files.
+fn is_never_blocking(error: &std::io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::PERM)
+}

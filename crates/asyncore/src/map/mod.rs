@@ -1,0 +1,364 @@
+//! The socket map: owns every channel, and runs the loop.
+
+mod agenda;
+mod buffers;
+mod builder;
+mod closing;
+mod interest;
+mod pass;
+mod sending;
+mod stats;
+mod tasks;
+
+use std::fmt;
+use std::io;
+use std::time::Instant;
+
+use slotmap::SlotMap;
+
+pub(crate) use self::agenda::{Agenda, Links};
+pub(crate) use self::buffers::Buffers;
+pub use self::builder::MapBuilder;
+pub(crate) use self::builder::Settings;
+pub use self::pass::{LoopOptions, Pass};
+pub use self::stats::{ChannelStats, Stats};
+pub(crate) use self::tasks::Task;
+use crate::channel::Channel;
+use crate::dispatcher::{Dispatcher, Handler};
+use crate::error::Error;
+use crate::file::FileWrapper;
+use crate::net::Resolver;
+use crate::panic;
+use crate::poller::{Event, Poller};
+use crate::sim;
+use crate::slot::{Notices, Slot};
+use crate::socket::Socket;
+use crate::timer::TimerQueue;
+use crate::token::{Key, Token};
+use crate::trigger::Wake;
+
+/// The channels of one loop, and the loop itself.
+///
+/// The map owns every channel: its socket, its output queue and its handler. Whoever holds a
+/// [`Token`] can reach a channel through the map, or through the [`Channel`] of a running
+/// callback. A map and everything in it stay on one thread; for several cores, run one map on
+/// each thread and share the port with
+/// [`set_reuse_port`](Channel::set_reuse_port). Other threads reach the loop through a
+/// [`Trigger`](crate::Trigger).
+///
+/// ```
+/// use asyncore::{Channel, Dispatcher, Domain, Result, Socket, SocketMap, Type};
+/// use std::net::SocketAddr;
+///
+/// struct Greeter;
+///
+/// impl Dispatcher for Greeter {
+///     fn handle_accepted(&mut self, ch: &mut Channel<'_>, sock: Socket, _: Option<SocketAddr>) -> Result {
+///         let token = ch.add(Farewell, sock);
+///         if let Some(mut visitor) = ch.channel(token) {
+///             visitor.push(b"hello\n");
+///             visitor.close_when_done();
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// struct Farewell;
+///
+/// impl Dispatcher for Farewell {}
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut map = SocketMap::new()?;
+/// let greeter = map.add_with(|ch| {
+///     ch.create_socket(Domain::IPV4, Type::STREAM)?;
+///     ch.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+///     ch.listen(64)?;
+///     Ok(Greeter)
+/// })?;
+/// assert!(map.contains(greeter));
+/// # map.close_all();
+/// map.run() // serves until the map is empty
+/// # }
+/// ```
+///
+/// # Differences from Python
+/// The map is an object of its own instead of a dictionary by descriptor, and there is no default
+/// one: it would be hidden global state. [`asyncore::run`](crate::run) is the short form.
+pub struct SocketMap {
+    pub(crate) slots: SlotMap<Key, Slot>,
+    pub(crate) poller: Box<dyn Poller>,
+    /// The simulated network that new sockets belong to, if any.
+    pub(crate) network: Option<sim::Network>,
+    pub(crate) settings: Settings,
+    pub(crate) agenda: Agenda,
+    pub(crate) timers: TimerQueue<Task>,
+    pub(crate) buffers: Buffers,
+    pub(crate) resolver: Resolver,
+    pub(crate) wake: Option<Wake>,
+    pub(crate) stats: Stats,
+    /// Listeners that wait for a channel to end before they accept again.
+    pub(crate) paused: Vec<Key>,
+    pub(crate) always_ready: Vec<Key>,
+    /// The time of the last wait's end.
+    pub(crate) now: Instant,
+    pub(crate) exit: bool,
+    pub(crate) draining: bool,
+    events: Vec<Event>,
+}
+
+impl SocketMap {
+    /// A map with the default settings.
+    ///
+    /// # Errors
+    /// When the system refuses the poller's own descriptor.
+    pub fn new() -> io::Result<Self> {
+        SocketMap::builder().build()
+    }
+
+    /// Begins to set up a map that differs from the default.
+    pub fn builder() -> MapBuilder {
+        MapBuilder::new()
+    }
+
+    /// A map on a simulated network, for tests; see [`sim`](crate::sim).
+    pub fn simulated(network: &sim::Network) -> Self {
+        SocketMap::builder().build_simulated(network)
+    }
+
+    pub(crate) fn simulated_with(network: &sim::Network, settings: Settings) -> Self {
+        let poller = Box::new(network.poller());
+        SocketMap::assemble(poller, Some(network.clone()), settings)
+    }
+
+    pub(crate) fn open(
+        poller: Box<dyn Poller>,
+        network: Option<sim::Network>,
+        settings: Settings,
+    ) -> io::Result<Self> {
+        Ok(SocketMap::assemble(poller, network, settings))
+    }
+
+    fn assemble(
+        poller: Box<dyn Poller>,
+        network: Option<sim::Network>,
+        settings: Settings,
+    ) -> Self {
+        panic::install_hook();
+        let now = poller.now();
+        SocketMap {
+            slots: SlotMap::with_key(),
+            poller,
+            network,
+            settings,
+            agenda: Agenda::default(),
+            timers: TimerQueue::new(),
+            buffers: Buffers::default(),
+            resolver: Resolver::default(),
+            wake: None,
+            stats: Stats::default(),
+            paused: Vec::new(),
+            always_ready: Vec::new(),
+            now,
+            exit: false,
+            draining: false,
+            events: Vec::new(),
+        }
+    }
+
+    /// Adds a channel for an open socket, such as one that was accepted.
+    ///
+    /// A socket that the poller cannot take is told to the channel's `handle_error`.
+    pub fn add<T: Dispatcher>(&mut self, handler: T, sock: Socket) -> Token<T> {
+        let key = self.insert_slot();
+        self.channel_mut(key).set_socket(sock);
+        self.set_handler(key, handler)
+    }
+
+    /// Adds a channel whose handler `make` builds, after it has prepared the socket: the
+    /// counterpart of a constructor in Python.
+    ///
+    /// # Errors
+    /// What `make` fails with; the channel is not added then, and its socket is closed.
+    pub fn add_with<T: Dispatcher>(
+        &mut self,
+        make: impl FnOnce(&mut Channel<'_>) -> io::Result<T>,
+    ) -> io::Result<Token<T>> {
+        let key = self.insert_slot();
+        panic::with_cleanup(
+            self,
+            |map| {
+                let handler = make(&mut map.channel_mut(key))?;
+                Ok(map.set_handler(key, handler))
+            },
+            |map| {
+                if map.slots.get(key).is_some_and(|slot| slot.handler.is_none()) {
+                    map.discard_slot(key);
+                }
+            },
+        )
+    }
+
+    /// Adds a channel for a file, a pipe or a terminal: Python's `file_dispatcher`.
+    pub fn add_file<T: Dispatcher>(&mut self, handler: T, file: FileWrapper) -> Token<T> {
+        self.add(handler, file.into())
+    }
+
+    /// The channel that `token` names, to use its socket and queue.
+    pub fn channel<T: ?Sized>(&mut self, token: Token<T>) -> Option<Channel<'_>> {
+        self.touch(token.key);
+        self.slots.contains_key(token.key).then(|| self.channel_mut(token.key))
+    }
+
+    /// The handler of the channel that `token` names, to change its fields.
+    pub fn get_mut<T: Dispatcher>(&mut self, token: Token<T>) -> Option<&mut T> {
+        self.touch(token.key);
+        self.slots.get_mut(token.key)?.handler.as_mut()?.as_any_mut().downcast_mut()
+    }
+
+    /// Acts as the channel that `token` names: runs `act` with its handler and its channel.
+    ///
+    /// A panic in `act` goes on to the caller, and the handler stays in its place.
+    pub fn with<T: Dispatcher, R>(
+        &mut self,
+        token: Token<T>,
+        act: impl FnOnce(&mut T, &mut Channel<'_>) -> R,
+    ) -> Option<R> {
+        self.touch(token.key);
+        let handler = self.slots.get_mut(token.key)?.handler.take();
+        panic::with_cleanup(
+            &mut (self, handler),
+            |(map, handler)| {
+                let peer = handler.as_mut()?.as_any_mut().downcast_mut()?;
+                Some(act(peer, &mut map.channel_mut(token.key)))
+            },
+            |(map, handler)| map.put_back(token.key, handler.take()),
+        )
+    }
+
+    /// Changes how many channels the map holds before its listeners pause; see
+    /// [`MapBuilder::max_channels`].
+    pub fn set_max_channels(&mut self, limit: usize) {
+        self.settings.max_channels = limit;
+        self.resume_listeners();
+    }
+
+    /// The handler of the channel that `token` names.
+    pub fn get<T: Dispatcher>(&self, token: Token<T>) -> Option<&T> {
+        self.agenda.consult(token.key);
+        self.slots.get(token.key)?.handler.as_ref()?.as_any().downcast_ref()
+    }
+
+    /// Whether the channel is still in the map.
+    pub fn contains<T: ?Sized>(&self, token: Token<T>) -> bool {
+        self.agenda.consult(token.key);
+        self.slots.contains_key(token.key)
+    }
+
+    /// The names of all channels.
+    pub fn tokens(&self) -> impl Iterator<Item = Token> {
+        self.slots.keys().map(Token::new)
+    }
+
+    /// How many channels there are.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is no channel.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// What the map has done so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// What one channel has done so far, and how long its queue is.
+    pub fn channel_stats<T: ?Sized>(&self, token: Token<T>) -> Option<ChannelStats> {
+        self.slots.get(token.key).map(|slot| ChannelStats {
+            bytes_in: slot.bytes_in,
+            bytes_out: slot.bytes_out,
+            events: slot.events,
+            output_len: slot.output_len(),
+        })
+    }
+
+    /// The time on the map's clock, which a simulated network can drive.
+    pub fn now(&self) -> Instant {
+        self.poller.now()
+    }
+
+    pub(crate) fn channel_mut(&mut self, key: Key) -> Channel<'_> {
+        Channel { map: self, key }
+    }
+
+    fn insert_slot(&mut self) -> Key {
+        self.stats.opened += 1;
+        let now = self.now;
+        self.slots.insert(Slot::new(now))
+    }
+
+    fn set_handler<T: Dispatcher>(&mut self, key: Key, handler: T) -> Token<T> {
+        let slot = &mut self.slots[key];
+        slot.out_buffer_size = handler.ac_out_buffer_size().max(1);
+        slot.name = std::any::type_name::<T>();
+        slot.handler = Some(Box::new(handler));
+        self.touch(key);
+        tracing::debug!(target: "asyncore", channel = ?self.channel_mut(key), "channel opened");
+        Token::new(key)
+    }
+
+    /// Runs `call` with the handler lent out of its slot; `None` if it is not there.
+    pub(crate) fn lend<R>(
+        &mut self,
+        key: Key,
+        call: impl FnOnce(&mut dyn Handler, &mut Channel<'_>) -> R,
+    ) -> Option<Result<R, Error>> {
+        let mut handler = self.slots.get_mut(key)?.handler.take()?;
+        let outcome = panic::catch(|| call(&mut *handler, &mut Channel { map: self, key }));
+        self.put_back(key, Some(handler));
+        Some(outcome)
+    }
+
+    /// Ends the lending of a handler; a channel leaves the map only with its handler at home.
+    fn put_back(&mut self, key: Key, handler: Option<Box<dyn Handler>>) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.handler = handler;
+        }
+    }
+
+    /// Says that the channel's predicates may answer differently from now on.
+    pub(crate) fn touch(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.rested = crate::poller::Interest::NONE;
+        if !slot.touched {
+            slot.touched = true;
+            self.agenda.touched.push(key);
+        }
+    }
+
+    /// Notes something to be delivered to the channel when no callback runs.
+    pub(crate) fn note(&mut self, key: Key, notice: Notices) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.notices.insert(notice);
+        if !slot.is_due {
+            slot.is_due = true;
+            self.agenda.due.push_back(key);
+        }
+    }
+}
+
+impl fmt::Debug for SocketMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketMap")
+            .field("channels", &self.slots.len())
+            .field("timers", &self.timers.len())
+            .field("stats", &self.stats)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,208 @@
+//! Sending what channels have queued.
+
+use std::borrow::Cow;
+use std::io;
+
+use crate::dispatch::is_disconnected;
+use crate::error::{Error, context};
+use crate::framing::Producer;
+use crate::map::SocketMap;
+use crate::output::OutputQueue;
+use crate::panic;
+use crate::poller::Interest;
+use crate::slot::{Notices, Phase, Slot};
+use crate::token::Key;
+use crate::transport::Transport;
+
+/// How many system calls one channel gets to send in one go, so that a fast reader of a long
+/// queue cannot starve the other channels.
+const SENDS_IN_A_ROW: usize = 16;
+
+/// A piece of at least this size that nothing is queued before is sent without a copy.
+const SENT_AT_ONCE: usize = 16 * 1024;
+
+/// Why sending stopped.
+enum Stop {
+    /// The queue is empty.
+    Done,
+    /// The socket takes no more, or others have their turn.
+    Later,
+    /// A producer has nothing yet.
+    NothingYet,
+    Disconnected(io::Error),
+    Failed(Error),
+}
+
+impl SocketMap {
+    /// Queues `piece` on the channel and notes that it is to be sent.
+    pub(crate) fn push(&mut self, key: Key, mut piece: Cow<'_, [u8]>) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        if !accepts_output(slot) {
+            return self.refuse_output(key);
+        }
+        slot.attempted = slot.attempted | Interest::WRITE;
+        if piece.len() >= SENT_AT_ONCE && !slot.has_output() && slot.phase == Phase::Connected {
+            if let Cow::Borrowed(bytes) = piece {
+                piece = Cow::Borrowed(&bytes[self.send_at_once(key, bytes)..]);
+            }
+        }
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        let needed = slot.output_len().saturating_add(piece.len());
+        if needed > slot.output_limit {
+            let limit = slot.output_limit;
+            let what = format!(
+                "the output queue would hold {needed} bytes, over its limit of {limit}; push less \
+                 while output_len() is over the high-water mark, or raise set_output_limit()"
+            );
+            slot.output = None;
+            return self.fail(key, Error::msg(what));
+        }
+        self.queue_of(key).push(piece);
+        self.note(key, Notices::SEND);
+    }
+
+    pub(crate) fn push_producer(&mut self, key: Key, producer: Box<dyn Producer>) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        if !accepts_output(slot) {
+            return self.refuse_output(key);
+        }
+        slot.attempted = slot.attempted | Interest::WRITE;
+        self.queue_of(key).push_producer(producer);
+        self.note(key, Notices::SEND);
+    }
+
+    /// Sends what is queued, as far as the socket takes it now.
+    pub(crate) fn flush(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        if !slot.can_transfer() {
+            return;
+        }
+        let Some(mut output) = slot.output.take() else {
+            if slot.closing {
+                self.finish(key);
+            }
+            return;
+        };
+        let before = slot.bytes_out;
+        let outcome = panic::catch(|| send_queued(slot, &mut output));
+        let sent = slot.bytes_out - before;
+        self.stats.bytes_out += sent;
+        if sent > 0 {
+            slot.last_activity = self.now;
+        }
+        if output.is_empty() {
+            self.recycle(output);
+        } else {
+            slot.output = Some(output);
+        }
+        if sent > 0 {
+            self.touch(key);
+        }
+        match outcome {
+            Ok(Stop::Done) if self.slots[key].closing => self.finish(key),
+            Ok(Stop::Done) if self.slots[key].shut => self.shutdown_when_sent(key),
+            Ok(Stop::Done | Stop::Later) => {}
+            // Whoever feeds the producer touches the channel when there is more.
+            Ok(Stop::NothingYet) => {
+                let slot = &mut self.slots[key];
+                slot.rested = slot.rested | Interest::WRITE;
+            }
+            Ok(Stop::Disconnected(error)) => self.send_failed(key, error),
+            Ok(Stop::Failed(error)) | Err(error) => self.fail(key, error),
+        }
+        // What is left waits for the socket, so the poller has to watch for it.
+        if self
+            .slots
+            .get(key)
+            .is_some_and(|it| it.has_output() && !it.touched && !needs_no_watch(it))
+        {
+            self.touch(key);
+        }
+    }
+
+    pub(crate) fn recycle(&mut self, output: Box<OutputQueue>) {
+        self.buffers.give_queue(output);
+    }
+
+    fn queue_of(&mut self, key: Key) -> &mut OutputQueue {
+        let slot = &mut self.slots[key];
+        let datagrams = slot.transport.as_ref().is_some_and(Transport::is_datagram);
+        slot.output.get_or_insert_with(|| self.buffers.take_queue(datagrams))
+    }
+
+    /// Sends as much of `bytes` as one call takes, and tells how much that was.
+    fn send_at_once(&mut self, key: Key, bytes: &[u8]) -> usize {
+        let slot = &mut self.slots[key];
+        let Some(transport) = &slot.transport else {
+            return 0;
+        };
+        let size = bytes.len().min(slot.out_buffer_size);
+        // A failure shows again, and is handled, when the rest is sent.
+        let sent = transport.send(&bytes[..size]).unwrap_or(0);
+        slot.bytes_out += sent as u64;
+        slot.last_activity = self.now;
+        self.stats.bytes_out += sent as u64;
+        sent
+    }
+
+    /// What is pushed when it can no longer be sent is dropped; saying so once is enough.
+    fn refuse_output(&mut self, key: Key) {
+        let slot = &self.slots[key];
+        if slot.phase == Phase::Connected && slot.shut && !slot.closing {
+            let what = "output was pushed after shutdown() had ended this half of the connection";
+            self.fail(key, Error::msg(what));
+        }
+    }
+}
+
+/// After `close_when_done`, after `shutdown` and once the peer is gone, nothing more is sent.
+fn accepts_output(slot: &Slot) -> bool {
+    !slot.is_ending() && !slot.shut && !slot.write_dead
+}
+
+fn needs_no_watch(slot: &Slot) -> bool {
+    slot.registered.contains(Interest::WRITE) || slot.rested.contains(Interest::WRITE)
+}
+
+fn send_queued(slot: &mut Slot, output: &mut OutputQueue) -> Stop {
+    let Some(transport) = &slot.transport else {
+        return Stop::Later;
+    };
+    for _ in 0..SENDS_IN_A_ROW {
+        let piece = match output.front() {
+            Ok(None) => return Stop::Done,
+            Ok(Some(piece)) => piece,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Stop::NothingYet,
+            Err(error) => return Stop::Failed(context(error, "a producer failed").into()),
+        };
+        let size = match transport.is_datagram() {
+            true => piece.len(),
+            false => piece.len().min(slot.out_buffer_size),
+        };
+        match transport.send(&piece[..size]) {
+            Ok(sent) => {
+                slot.bytes_out += sent as u64;
+                output.advance(sent);
+                if sent < size {
+                    return Stop::Later;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Stop::Later,
+            Err(error) if is_disconnected(&error) => return Stop::Disconnected(error),
+            Err(error) => {
+                // The piece would fail again, for ever.
+                output.clear();
+                return Stop::Failed(context(error, "cannot send").into());
+            }
+        }
+    }
+    Stop::Later
+}

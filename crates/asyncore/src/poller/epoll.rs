@@ -1,0 +1,89 @@
+//! The poller for Linux and Android, whose waits cost what is ready and not what is registered.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+
+use super::{Event, Interest, Poller, Readiness, Source, system};
+
+/// The most events that one wait reports. The kernel moves a reported source to the end of its
+/// queue, so that further ready ones come first in the next wait.
+const EVENTS_PER_WAIT: usize = 1024;
+
+/// Waits with epoll(7): one system call per wait, one more per change of interest.
+///
+/// `add` passes on the EPERM with which epoll refuses regular files and directories; they never
+/// block, and whoever registers them has to treat them as always ready.
+pub(super) struct Epoll {
+    epoll: OwnedFd,
+    /// Filled by the kernel up to its capacity, which never changes.
+    ready: Vec<epoll::Event>,
+}
+
+impl Epoll {
+    pub(super) fn new() -> io::Result<Epoll> {
+        Epoll::with_capacity(EVENTS_PER_WAIT)
+    }
+
+    pub(super) fn with_capacity(events_per_wait: usize) -> io::Result<Epoll> {
+        Ok(Epoll {
+            epoll: epoll::create(CreateFlags::CLOEXEC)?,
+            ready: Vec::with_capacity(events_per_wait),
+        })
+    }
+}
+
+impl Poller for Epoll {
+    fn add(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()> {
+        let fd = source.descriptor()?;
+        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(key), flags(interest))?)
+    }
+
+    fn modify(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()> {
+        let fd = source.descriptor()?;
+        Ok(epoll::modify(&self.epoll, fd, EventData::new_u64(key), flags(interest))?)
+    }
+
+    fn delete(&mut self, source: Source<'_>) -> io::Result<()> {
+        Ok(epoll::delete(&self.epoll, source.descriptor()?)?)
+    }
+
+    fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+        events.clear();
+        self.ready.clear();
+        let timeout = timeout.map(system::timespec);
+        system::ready_count(epoll::wait(
+            &self.epoll,
+            spare_capacity(&mut self.ready),
+            timeout.as_ref(),
+        ))?;
+        events.extend(
+            self.ready
+                .iter()
+                .map(|ready| Event { key: ready.data.u64(), readiness: readiness(ready.flags) }),
+        );
+        Ok(())
+    }
+}
+
+/// EPOLLRDHUP stays out: the end of a stream is readable, and is found by reading up to it.
+fn flags(interest: Interest) -> EventFlags {
+    let mut flags = EventFlags::empty();
+    flags.set(EventFlags::IN, interest.contains(Interest::READ));
+    flags.set(EventFlags::OUT, interest.contains(Interest::WRITE));
+    flags.set(EventFlags::PRI, interest.contains(Interest::PRIORITY));
+    flags
+}
+
+fn readiness(flags: EventFlags) -> Readiness {
+    Readiness {
+        readable: flags.contains(EventFlags::IN),
+        writable: flags.contains(EventFlags::OUT),
+        priority: flags.contains(EventFlags::PRI),
+        hangup: flags.contains(EventFlags::HUP),
+        error: flags.contains(EventFlags::ERR),
+    }
+}

@@ -1,0 +1,181 @@
+//! The poller for systems with a scalable call of their own, through the crate `polling`.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::time::Duration;
+
+use polling::{Events, PollMode};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use super::{Event, Interest, Poller, Readiness, Source, system};
+
+/// Waits with kqueue(2) on macOS and the BSDs, with epoll(7) on Linux.
+///
+/// A wait reports up to 1024 ready sources, the others in turn with the next waits. kqueue has
+/// no word for a hang-up, an error or out-of-band data. Where the system refuses a regular file,
+/// `add` passes its error on. An urgent byte that nobody asked for ends up to two waits early,
+/// without events.
+pub(super) struct Portable {
+    poller: polling::Poller,
+    ready: Events,
+    registered: HashMap<RawFd, Registration>,
+}
+
+struct Registration {
+    fd: BorrowedFd<'static>,
+    key: u64,
+    interest: Interest,
+    mode: PollMode,
+}
+
+impl Portable {
+    pub(super) fn new() -> io::Result<Portable> {
+        Ok(Portable {
+            poller: polling::Poller::new()?,
+            ready: Events::new(),
+            registered: HashMap::new(),
+        })
+    }
+}
+
+impl Poller for Portable {
+    fn add(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()> {
+        let fd = source.descriptor()?;
+        if self.registered.contains_key(&fd.as_raw_fd()) {
+            return Err(system::already_registered(fd));
+        }
+        // SAFETY: `Poller`'s contract has a source deleted before its descriptor is closed.
+        #[allow(unsafe_code)]
+        let added = unsafe { self.poller.add_with_mode(&fd, watch(fd, interest), PollMode::Level) };
+        if let Err(error) = added {
+            // With kqueue a descriptor that was refused still counts as added.
+            let _ = self.poller.delete(fd);
+            return Err(error);
+        }
+        let registration =
+            Registration { fd: system::registered(fd), key, interest, mode: PollMode::Level };
+        self.registered.insert(fd.as_raw_fd(), registration);
+        Ok(())
+    }
+
+    fn modify(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()> {
+        let fd = source.descriptor()?;
+        let registration = self.registered.get_mut(&fd.as_raw_fd());
+        let registration = registration.ok_or_else(|| system::not_registered(fd))?;
+        self.poller.modify_with_mode(fd, watch(fd, interest), PollMode::Level)?;
+        registration.key = key;
+        registration.interest = interest;
+        registration.mode = PollMode::Level;
+        Ok(())
+    }
+
+    fn delete(&mut self, source: Source<'_>) -> io::Result<()> {
+        let fd = source.descriptor()?;
+        if self.registered.remove(&fd.as_raw_fd()).is_none() {
+            return Err(system::not_registered(fd));
+        }
+        self.poller.delete(fd)
+    }
+
+    fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
+        events.clear();
+        self.ready.clear();
+        // The crate goes on waiting after a signal, and the contract does not: so the waiting is
+        // done by poll(2) on the crate's own descriptor, and the crate only collects.
+        let timeout = timeout.map(system::timespec);
+        let mut own = [PollFd::new(&self.poller, PollFlags::IN)];
+        if system::ready_count(poll(&mut own, timeout.as_ref()))? == 0 {
+            return Ok(());
+        }
+        self.poller.wait(&mut self.ready, Some(Duration::ZERO))?;
+        for ready in self.ready.iter() {
+            let Some(registration) = self.registered.get_mut(&(ready.key as RawFd)) else {
+                continue;
+            };
+            let readiness = registration.readiness(&ready)?;
+            if readiness == Readiness::default() {
+                registration.switch(&self.poller, PollMode::Edge)?;
+                continue;
+            }
+            registration.switch(&self.poller, PollMode::Level)?;
+            events.push(Event { key: registration.key, readiness });
+        }
+        Ok(())
+    }
+}
+
+impl Registration {
+    /// What the crate's event means to whoever registered: what was asked for, and no more.
+    fn readiness(&self, ready: &polling::Event) -> io::Result<Readiness> {
+        let mut readable = ready.readable && self.interest.contains(Interest::READ);
+        if readable && ready.is_priority() {
+            // The crate calls a source readable that has nothing but urgent data.
+            let mut own = [PollFd::new(&self.fd, PollFlags::IN)];
+            readable = system::ready_count(poll(&mut own, Some(&Timespec::default())))? > 0;
+        }
+        Ok(Readiness {
+            readable,
+            writable: ready.writable && self.interest.contains(Interest::WRITE),
+            priority: ready.is_priority() && self.interest.contains(Interest::PRIORITY),
+            hangup: ready.is_interrupt(),
+            error: ready.is_err().unwrap_or(false),
+        })
+    }
+
+    /// Level, or edge while all that is ready is urgent data that nobody asked for: the crate
+    /// cannot leave it out, and level-triggered it would end every wait at once. Whatever
+    /// arrives next is an edge, and the way back.
+    fn switch(&mut self, poller: &polling::Poller, mode: PollMode) -> io::Result<()> {
+        if self.mode != mode {
+            poller.modify_with_mode(self.fd, watch(self.fd, self.interest), mode)?;
+            self.mode = mode;
+        }
+        Ok(())
+    }
+}
+
+/// The descriptor is the crate's key, since the crate's own are no wider than a pointer and
+/// exclude one value.
+fn watch(fd: BorrowedFd<'_>, interest: Interest) -> polling::Event {
+    let mut watch = polling::Event::new(
+        fd.as_raw_fd() as usize,
+        interest.contains(Interest::READ),
+        interest.contains(Interest::WRITE),
+    );
+    watch.set_priority(interest.contains(Interest::PRIORITY));
+    watch
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android")))]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use socket2::SockRef;
+
+    use super::*;
+    use crate::poller::tests::{CERTAIN, tcp_pair};
+
+    #[test]
+    fn an_urgent_byte_nobody_asked_for_does_not_end_every_wait() {
+        let (client, server) = tcp_pair();
+        let source = Source::Fd(server.as_fd());
+        let mut portable = Portable::new().unwrap();
+        let mut events = Vec::new();
+        portable.add(source, 7, Interest::PRIORITY).unwrap();
+        SockRef::from(&client).send_out_of_band(b"!").unwrap();
+        portable.wait(&mut events, Some(CERTAIN)).unwrap();
+        assert_eq!(events.len(), 1);
+
+        // Once more, since a change of interest makes the source level-triggered again.
+        for _ in 0..2 {
+            portable.modify(source, 7, Interest::READ).unwrap();
+            for _ in 0..2 {
+                portable.wait(&mut events, Some(CERTAIN)).unwrap();
+                assert_eq!(events, []);
+            }
+            let mut own = [PollFd::new(&portable.poller, PollFlags::IN)];
+            assert_eq!(poll(&mut own, Some(&Timespec::default())), Ok(0));
+        }
+    }
+}

@@ -1,0 +1,266 @@
+//! The state of one end: a stream, a listener or a datagram socket.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use super::ports::Transport;
+use crate::poller::Readiness;
+
+pub(super) enum Endpoint {
+    Stream(Box<Stream>),
+    Listener(Listener),
+    Datagram(Datagram),
+}
+
+/// How far a stream has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Idle,
+    Connecting,
+    Connected,
+    /// Reset, or the attempt to connect failed.
+    Closed,
+}
+
+/// How far the end of the outgoing half has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fin {
+    Open,
+    /// To be sent once the backlog is.
+    Wanted,
+    Sent,
+}
+
+/// Who holds a stream.
+pub(super) enum Holder {
+    /// A `SimSocket`, which reads when it is told to.
+    Socket,
+    /// A `Peer`, which reads whatever arrives unless it is paused.
+    Peer { paused: bool, received: Vec<u8> },
+    /// A `Peer` closed it, but its backlog is still to be sent.
+    Nobody,
+}
+
+pub(super) struct Stream {
+    /// The wildcard address and port 0 until bound.
+    pub(super) local: SocketAddr,
+    pub(super) remote: Option<SocketAddr>,
+    /// The endpoint at the other end, which may be gone.
+    pub(super) peer: Option<usize>,
+    pub(super) phase: Phase,
+    pub(super) holder: Holder,
+    /// Why it closed, until somebody asks.
+    pub(super) error: Option<Errno>,
+    /// Arrived and not yet read; at most the window of the other end.
+    pub(super) inbound: VecDeque<u8>,
+    pub(super) urgent: Option<u8>,
+    pub(super) eof: bool,
+    pub(super) read_shut: bool,
+    /// What a `Peer` has queued beyond the window; empty for a `SimSocket`.
+    pub(super) backlog: VecDeque<u8>,
+    pub(super) urgent_backlog: Option<u8>,
+    /// How many bytes more may be sent before the other end reads.
+    pub(super) credit: usize,
+    pub(super) fin: Fin,
+    /// When the latest of what was sent arrives: nothing that follows may overtake it.
+    pub(super) last_arrival: Duration,
+}
+
+impl Stream {
+    pub(super) fn new(local: SocketAddr, window: usize, holder: Holder) -> Stream {
+        Stream {
+            local,
+            remote: None,
+            peer: None,
+            phase: Phase::Idle,
+            holder,
+            error: None,
+            inbound: VecDeque::new(),
+            urgent: None,
+            eof: false,
+            read_shut: false,
+            backlog: VecDeque::new(),
+            urgent_backlog: None,
+            credit: window,
+            fin: Fin::Open,
+            last_arrival: Duration::ZERO,
+        }
+    }
+
+    /// Ends it at once, both ways, with nothing left to read or to send.
+    pub(super) fn close(&mut self, error: Option<Errno>) {
+        self.phase = Phase::Closed;
+        self.error = error;
+        self.inbound.clear();
+        self.urgent = None;
+        self.backlog.clear();
+        self.urgent_backlog = None;
+    }
+
+    fn readiness(&self) -> Readiness {
+        match self.phase {
+            // Linux reports a stream that was never connected as writable and hung up.
+            Phase::Idle => Readiness { writable: true, hangup: true, ..Readiness::default() },
+            Phase::Connecting => Readiness::default(),
+            Phase::Connected => {
+                let ended = self.eof || self.read_shut;
+                Readiness {
+                    readable: ended || !self.inbound.is_empty(),
+                    writable: self.fin != Fin::Open || self.credit > 0,
+                    priority: self.urgent.is_some(),
+                    hangup: ended && self.fin != Fin::Open,
+                    error: false,
+                }
+            }
+            Phase::Closed => Readiness {
+                readable: true,
+                writable: true,
+                priority: false,
+                hangup: true,
+                error: self.error.is_some(),
+            },
+        }
+    }
+}
+
+pub(super) struct Listener {
+    pub(super) local: SocketAddr,
+    pub(super) backlog: usize,
+    /// Connected and not yet accepted; at most `backlog`.
+    pub(super) pending: VecDeque<usize>,
+}
+
+pub(super) struct Datagram {
+    /// The wildcard address and port 0 until bound.
+    pub(super) local: SocketAddr,
+    pub(super) remote: Option<SocketAddr>,
+    pub(super) error: Option<Errno>,
+    /// Arrived and not yet read; at most `DATAGRAM_QUEUE`.
+    pub(super) inbound: VecDeque<(SocketAddr, Vec<u8>)>,
+    /// Bytes sent and not yet arrived or lost; at most the window and one datagram more.
+    pub(super) under_way: usize,
+    pub(super) window: usize,
+}
+
+impl Datagram {
+    pub(super) fn new(local: SocketAddr, window: usize) -> Datagram {
+        Datagram {
+            local,
+            remote: None,
+            error: None,
+            inbound: VecDeque::new(),
+            under_way: 0,
+            window,
+        }
+    }
+
+    /// Whether one more datagram may be sent, of whatever length.
+    pub(super) fn has_room(&self) -> bool {
+        self.under_way < self.window
+    }
+
+    fn readiness(&self) -> Readiness {
+        Readiness {
+            readable: !self.inbound.is_empty() || self.error.is_some(),
+            writable: self.has_room(),
+            priority: false,
+            hangup: false,
+            error: self.error.is_some(),
+        }
+    }
+}
+
+impl Endpoint {
+    pub(super) fn local(&self) -> SocketAddr {
+        match self {
+            Endpoint::Stream(stream) => stream.local,
+            Endpoint::Listener(listener) => listener.local,
+            Endpoint::Datagram(datagram) => datagram.local,
+        }
+    }
+
+    pub(super) fn transport(&self) -> Transport {
+        match self {
+            Endpoint::Stream(_) | Endpoint::Listener(_) => Transport::Stream,
+            Endpoint::Datagram(_) => Transport::Datagram,
+        }
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self, Endpoint::Stream(stream) if stream.phase == Phase::Connecting)
+    }
+
+    pub(super) fn readiness(&self) -> Readiness {
+        match self {
+            Endpoint::Stream(stream) => stream.readiness(),
+            Endpoint::Listener(listener) => {
+                Readiness { readable: !listener.pending.is_empty(), ..Readiness::default() }
+            }
+            Endpoint::Datagram(datagram) => datagram.readiness(),
+        }
+    }
+}
+
+/// Every endpoint by its id. Ids are never used twice, so that a late delivery cannot reach the
+/// wrong one.
+#[derive(Default)]
+pub(super) struct Endpoints {
+    all: BTreeMap<usize, Endpoint>,
+    next: usize,
+}
+
+impl Endpoints {
+    pub(super) fn insert(&mut self, endpoint: Endpoint) -> usize {
+        let id = self.next;
+        self.next += 1;
+        self.all.insert(id, endpoint);
+        id
+    }
+
+    pub(super) fn replace(&mut self, id: usize, endpoint: Endpoint) {
+        self.all.insert(id, endpoint);
+    }
+
+    pub(super) fn remove(&mut self, id: usize) -> Option<Endpoint> {
+        self.all.remove(&id)
+    }
+
+    pub(super) fn get_mut(&mut self, id: usize) -> Result<&mut Endpoint, Errno> {
+        self.all.get_mut(&id).ok_or(Errno::BADF)
+    }
+
+    pub(super) fn stream(&mut self, id: usize) -> Result<&mut Stream, Errno> {
+        match self.get_mut(id)? {
+            Endpoint::Stream(stream) => Ok(stream),
+            Endpoint::Listener(_) => Err(Errno::NOTCONN),
+            Endpoint::Datagram(_) => Err(Errno::OPNOTSUPP),
+        }
+    }
+
+    pub(super) fn listener(&mut self, id: usize) -> Result<&mut Listener, Errno> {
+        match self.get_mut(id)? {
+            Endpoint::Listener(listener) => Ok(listener),
+            Endpoint::Stream(_) => Err(Errno::INVAL),
+            Endpoint::Datagram(_) => Err(Errno::OPNOTSUPP),
+        }
+    }
+
+    pub(super) fn datagram(&mut self, id: usize) -> Result<&mut Datagram, Errno> {
+        match self.get_mut(id)? {
+            Endpoint::Datagram(datagram) => Ok(datagram),
+            _ => Err(Errno::OPNOTSUPP),
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub(super) fn get(&self, id: usize) -> Option<&Endpoint> {
+        self.all.get(&id)
+    }
+}

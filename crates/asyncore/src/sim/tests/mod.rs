@@ -1,0 +1,96 @@
+//! What the simulation promises, by topic.
+
+mod accepting;
+mod clock;
+mod connecting;
+mod datagrams;
+mod endings;
+mod replay;
+mod streams;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use socket2::{Domain, Type};
+
+use super::poller::SimPoller;
+use super::{Network, SimSocket};
+use crate::poller::{Event, Interest, Poller, Readiness};
+
+fn addr(text: &str) -> SocketAddr {
+    text.parse().expect("an address")
+}
+
+fn stream(net: &Network) -> SimSocket {
+    net.socket(Domain::IPV4, Type::STREAM).expect("a stream socket")
+}
+
+fn listener(net: &Network, at: SocketAddr, backlog: i32) -> SimSocket {
+    let socket = stream(net);
+    socket.bind(at).expect("a free address");
+    socket.listen(backlog).expect("a bound socket");
+    socket
+}
+
+/// Both ends of a connection, the one that connected first.
+fn pair(net: &Network) -> (SimSocket, SimSocket) {
+    let listener = listener(net, addr("127.0.0.1:0"), 1);
+    let client = stream(net);
+    let error = client.connect(listener.local_addr().unwrap()).unwrap_err();
+    assert_eq!(errno(&error), rustix::io::Errno::INPROGRESS);
+    settle(net);
+    let (server, from) = listener.accept().expect("a pending connection");
+    assert_eq!(from, client.local_addr().unwrap());
+    assert_eq!(server.peer_addr().unwrap(), from);
+    (client, server)
+}
+
+/// Lets everything arrive that is in flight.
+fn settle(net: &Network) {
+    while net.step() {}
+}
+
+fn errno(error: &io::Error) -> rustix::io::Errno {
+    rustix::io::Errno::from_io_error(error).expect("an error of the operating system")
+}
+
+fn would_block<T>(result: io::Result<T>) -> bool {
+    matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+}
+
+/// Everything that is there to be read now, and whether the end of the stream is reached.
+fn read_all(socket: &SimSocket) -> io::Result<(Vec<u8>, bool)> {
+    let mut read = Vec::new();
+    let mut buf = [0; 700];
+    loop {
+        match socket.recv(&mut buf) {
+            Ok(0) => return Ok((read, true)),
+            Ok(n) => read.extend_from_slice(&buf[..n]),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok((read, false)),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn register(net: &Network, sockets: &[(&SimSocket, Interest)]) -> SimPoller {
+    let mut poller = net.poller();
+    for (key, (socket, interest)) in sockets.iter().enumerate() {
+        poller.add(socket.source(), key as u64, *interest).expect("a new source");
+    }
+    poller
+}
+
+fn wait(poller: &mut SimPoller, timeout: Option<Duration>) -> Vec<Event> {
+    let mut events = Vec::new();
+    poller.wait(&mut events, timeout).expect("something to wait for");
+    events
+}
+
+/// What `socket` is ready for, of everything that can be asked.
+fn readiness(net: &Network, socket: &SimSocket) -> Readiness {
+    let all = Interest::READ | Interest::WRITE | Interest::PRIORITY;
+    let mut poller = register(net, &[(socket, all)]);
+    let events = wait(&mut poller, Some(Duration::ZERO));
+    events.first().map(|event| event.readiness).unwrap_or_default()
+}

@@ -1,0 +1,100 @@
+//! What is under way between endpoints, and the virtual clock that its arrivals move.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+/// Something that reaches an endpoint at a certain time. Endpoints go by their ids.
+pub(super) enum Delivery {
+    /// The request of `from` to connect; `attempt` counts from 0.
+    Syn { from: usize, to: SocketAddr, attempt: u32 },
+    /// The connection of `to` stands; `peer` is its other end.
+    Established { to: usize, peer: usize },
+    /// The connection or the last datagram of `to` came to nothing.
+    Failed { to: usize, error: Errno },
+    /// A segment of a stream.
+    Data { to: usize, from: usize, bytes: Vec<u8> },
+    /// The urgent byte of a stream.
+    Urgent { to: usize, from: usize, byte: u8 },
+    /// The end of a stream.
+    Fin { to: usize },
+    /// The abrupt end of a connection.
+    Reset { to: usize },
+    /// The other end has read `bytes` more: `to` may send as many.
+    Window { to: usize, bytes: usize },
+    /// A datagram; `sender` is the endpoint that `source` belonged to.
+    Datagram { sender: usize, source: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
+}
+
+impl Delivery {
+    /// The bytes of the user that it carries.
+    pub(super) fn payload(&self) -> &[u8] {
+        match self {
+            Delivery::Data { bytes, .. } | Delivery::Datagram { bytes, .. } => bytes,
+            Delivery::Urgent { byte, .. } => std::slice::from_ref(byte),
+            _ => &[],
+        }
+    }
+}
+
+impl fmt::Display for Delivery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Delivery::Syn { from, to, attempt } => {
+                write!(f, "{from} connects to {to}, attempt {attempt}")
+            }
+            Delivery::Established { to, peer } => write!(f, "{to} connected to {peer}"),
+            Delivery::Failed { to, error } => write!(f, "{to} failed: {error}"),
+            Delivery::Data { to, from, bytes } => {
+                write!(f, "{to} from {from}: {} bytes", bytes.len())
+            }
+            Delivery::Urgent { to, from, .. } => write!(f, "{to} from {from}: urgent byte"),
+            Delivery::Fin { to } => write!(f, "{to} end of stream"),
+            Delivery::Reset { to } => write!(f, "{to} reset"),
+            Delivery::Window { to, bytes } => write!(f, "{to} may send {bytes} bytes more"),
+            Delivery::Datagram { source, to, bytes, .. } => {
+                write!(f, "{to} from {source}: datagram of {} bytes", bytes.len())
+            }
+        }
+    }
+}
+
+/// Deliveries in the order of their arrival; those of one instant in the order they were sent.
+#[derive(Default)]
+pub(super) struct Wire {
+    now: Duration,
+    sent: u64,
+    under_way: BTreeMap<(Duration, u64), Delivery>,
+}
+
+impl Wire {
+    /// Lets `delivery` arrive at `at`, or now if that is past.
+    pub(super) fn schedule(&mut self, at: Duration, delivery: Delivery) {
+        self.under_way.insert((at.max(self.now), self.sent), delivery);
+        self.sent += 1;
+    }
+
+    /// The next arrival, with the clock moved to it.
+    pub(super) fn pop(&mut self) -> Option<Delivery> {
+        let ((at, _), delivery) = self.under_way.pop_first()?;
+        self.now = at;
+        Some(delivery)
+    }
+
+    /// Moves the clock to `to`, never back; nothing may be due before.
+    pub(super) fn move_clock(&mut self, to: Duration) {
+        debug_assert!(self.next_at().is_none_or(|at| at >= to));
+        self.now = self.now.max(to);
+    }
+
+    pub(super) fn next_at(&self) -> Option<Duration> {
+        self.under_way.first_key_value().map(|((at, _), _)| *at)
+    }
+
+    pub(super) fn now(&self) -> Duration {
+        self.now
+    }
+}

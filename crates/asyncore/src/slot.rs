@@ -1,0 +1,207 @@
+//! What the map keeps of one channel.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use crate::address::Address;
+use crate::dispatcher::Handler;
+use crate::error::Error;
+use crate::framing::Framer;
+use crate::map::Links;
+use crate::net::HostConnect;
+use crate::output::OutputQueue;
+use crate::poller::Interest;
+use crate::timer::TimerKey;
+use crate::transport::Transport;
+
+/// Where a channel is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// No connection: nothing yet, or a datagram socket that needs none.
+    Created,
+    Connecting,
+    Listening,
+    Connected,
+    /// All is sent and our half is shut; what still comes is thrown away.
+    Lingering,
+    /// The socket is gone; `handle_close` is due.
+    Closed,
+}
+
+/// One channel: its handler, its socket, and what was noted about it.
+///
+/// An idle channel should cost little, so what few channels have is boxed.
+pub(crate) struct Slot {
+    /// `None` while it is lent out to run.
+    pub(crate) handler: Option<Box<dyn Handler>>,
+    pub(crate) name: &'static str,
+    pub(crate) transport: Option<Transport>,
+    pub(crate) addr: Option<Address>,
+    pub(crate) phase: Phase,
+    /// `close_when_done` was asked for: input is no longer parsed.
+    pub(crate) closing: bool,
+    /// The peer has ended its half.
+    pub(crate) eof: bool,
+    /// We have ended our half.
+    pub(crate) shut: bool,
+    /// Sending failed; the channel ends when what was received before is read.
+    pub(crate) write_dead: bool,
+
+    /// What is due on the channel, to be delivered when no callback runs.
+    pub(crate) notices: Notices,
+    pub(crate) is_due: bool,
+    /// What failed, for `handle_error`.
+    pub(crate) failure: Option<Error>,
+    /// Why the connection ended, when it was not in order.
+    pub(crate) cause: Option<io::Error>,
+
+    /// The predicates have to be asked again.
+    pub(crate) touched: bool,
+    /// What the predicates answered.
+    pub(crate) wanted: Interest,
+    /// What the poller watches for.
+    pub(crate) registered: Interest,
+    /// What a callback was offered and left alone: not offered again until the channel is touched.
+    pub(crate) rested: Interest,
+    /// What the running callback has tried to do.
+    pub(crate) attempted: Interest,
+    pub(crate) wants_priority: bool,
+    /// The poller refuses it because it never blocks, as regular files do.
+    pub(crate) always_ready: bool,
+    /// Which predicates consulted which channels.
+    pub(crate) links: Option<Box<Links>>,
+
+    pub(crate) output: Option<Box<OutputQueue>>,
+    pub(crate) high_water: usize,
+    pub(crate) output_limit: usize,
+    /// The most that one system call sends.
+    pub(crate) out_buffer_size: usize,
+    pub(crate) framer: Option<Box<Framer>>,
+
+    /// The deadline of the phase: to connect, to send the rest, or to linger.
+    pub(crate) phase_timer: Option<TimerKey>,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) idle: Option<Box<IdleTimeout>>,
+    pub(crate) last_activity: Instant,
+    pub(crate) host: Option<Box<HostConnect>>,
+    pub(crate) listener: Option<Box<Listener>>,
+
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    pub(crate) events: u64,
+}
+
+/// The time after which a channel without traffic gets `handle_timeout`.
+pub(crate) struct IdleTimeout {
+    pub(crate) after: Duration,
+    pub(crate) timer: TimerKey,
+}
+
+/// How a listener is doing at accepting.
+#[derive(Default)]
+pub(crate) struct Listener {
+    /// Why it accepts nothing for the moment.
+    pub(crate) paused: bool,
+    /// The current pause between two tries while the system has no descriptors left.
+    pub(crate) backoff: Option<Duration>,
+    pub(crate) retry: Option<TimerKey>,
+}
+
+/// What is due on a channel, in the order in which it is delivered.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Notices(u8);
+
+impl Notices {
+    pub(crate) const CONNECT: Notices = Notices(1);
+    pub(crate) const SEND: Notices = Notices(2);
+    pub(crate) const PARSE: Notices = Notices(4);
+    pub(crate) const ERROR: Notices = Notices(8);
+    pub(crate) const EOF: Notices = Notices(16);
+    pub(crate) const CLOSE: Notices = Notices(32);
+
+    pub(crate) fn insert(&mut self, other: Notices) {
+        self.0 |= other.0;
+    }
+
+    /// Takes `other` out and tells whether it was in.
+    pub(crate) fn take(&mut self, other: Notices) -> bool {
+        let found = self.0 & other.0 != 0;
+        self.0 &= !other.0;
+        found
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl Slot {
+    pub(crate) fn new(now: Instant) -> Self {
+        Slot {
+            handler: None,
+            name: "",
+            transport: None,
+            addr: None,
+            phase: Phase::Created,
+            closing: false,
+            eof: false,
+            shut: false,
+            write_dead: false,
+            notices: Notices::default(),
+            is_due: false,
+            failure: None,
+            cause: None,
+            touched: false,
+            wanted: Interest::NONE,
+            registered: Interest::NONE,
+            rested: Interest::NONE,
+            attempted: Interest::NONE,
+            wants_priority: false,
+            always_ready: false,
+            links: None,
+            output: None,
+            high_water: Slot::HIGH_WATER,
+            output_limit: Slot::OUTPUT_LIMIT,
+            out_buffer_size: Slot::BUFFER_SIZE,
+            framer: None,
+            phase_timer: None,
+            connect_timeout: None,
+            idle: None,
+            last_activity: now,
+            host: None,
+            listener: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            events: 0,
+        }
+    }
+
+    /// From here on a channel stops reading, 64 KiB.
+    pub(crate) const HIGH_WATER: usize = 64 * 1024;
+    /// Beyond this a push is an error, 64 MiB.
+    pub(crate) const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
+    /// asynchat's `ac_in_buffer_size` and `ac_out_buffer_size`, 64 KiB.
+    pub(crate) const BUFFER_SIZE: usize = 64 * 1024;
+
+    pub(crate) fn output_len(&self) -> usize {
+        self.output.as_ref().map_or(0, |output| output.len())
+    }
+
+    pub(crate) fn has_output(&self) -> bool {
+        self.output.as_ref().is_some_and(|output| !output.is_empty())
+    }
+
+    /// Whether bytes can go in and out: a connection, or a socket that needs none.
+    pub(crate) fn can_transfer(&self) -> bool {
+        match self.phase {
+            Phase::Connected => true,
+            Phase::Created => self.transport.as_ref().is_some_and(|it| !it.is_stream()),
+            _ => false,
+        }
+    }
+
+    /// Whether the channel is ending, so that its input is of no interest any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.closing || matches!(self.phase, Phase::Lingering | Phase::Closed)
+    }
+}

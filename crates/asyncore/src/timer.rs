@@ -1,0 +1,263 @@
+//! What is due when: a queue of deadlines that knows no clock of its own.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::time::{Duration, Instant};
+
+use slotmap::SlotMap;
+
+slotmap::new_key_type! {
+    /// Where a timer sits in its queue.
+    pub(crate) struct TimerKey;
+}
+
+/// Names a call that was put off with [`call_later`](crate::SocketMap::call_later) or
+/// [`call_every`](crate::SocketMap::call_every), to cancel or reset it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Timer(pub(crate) TimerKey);
+
+/// Deadlines in order, each with what to do then.
+///
+/// Setting, cancelling and firing cost O(log n). A deadline that moves later, as one that every
+/// read resets does, costs O(1): its place in the heap is corrected when it comes up.
+pub(crate) struct TimerQueue<T> {
+    entries: SlotMap<TimerKey, Entry<T>>,
+    heap: BinaryHeap<Reverse<(Instant, u64, TimerKey)>>,
+    /// Breaks ties, so that timers due at the same instant fire in the order they were set.
+    sequence: u64,
+}
+
+struct Entry<T> {
+    deadline: Instant,
+    /// The heap's place that is this entry's; others with its key are out of date.
+    sequence: u64,
+    /// The pause between two firings of a timer that repeats.
+    every: Option<Duration>,
+    /// Out while it runs.
+    what: Option<T>,
+}
+
+impl<T> TimerQueue<T> {
+    pub(crate) fn new() -> Self {
+        TimerQueue { entries: SlotMap::with_key(), heap: BinaryHeap::new(), sequence: 0 }
+    }
+
+    pub(crate) fn insert(&mut self, deadline: Instant, what: T) -> TimerKey {
+        self.insert_entry(deadline, None, what)
+    }
+
+    /// A timer that stays after it fired, due again `every` after that.
+    pub(crate) fn insert_repeating(
+        &mut self,
+        deadline: Instant,
+        every: Duration,
+        what: T,
+    ) -> TimerKey {
+        self.insert_entry(deadline, Some(every), what)
+    }
+
+    fn insert_entry(&mut self, deadline: Instant, every: Option<Duration>, what: T) -> TimerKey {
+        self.sequence += 1;
+        let sequence = self.sequence;
+        let key = self.entries.insert(Entry { deadline, sequence, every, what: Some(what) });
+        self.heap.push(Reverse((deadline, sequence, key)));
+        key
+    }
+
+    /// Takes a timer out; false if it has fired or was cancelled before.
+    pub(crate) fn cancel(&mut self, key: TimerKey) -> bool {
+        let found = self.entries.remove(key).is_some();
+        // What is left in the heap is skipped when it comes up, but must not pile up.
+        if self.heap.len() > 2 * self.entries.len() + 64 {
+            let entries = &self.entries;
+            self.heap.retain(|Reverse((_, sequence, key))| {
+                entries.get(*key).is_some_and(|entry| entry.sequence == *sequence)
+            });
+        }
+        found
+    }
+
+    /// Moves a timer's deadline; false if it has fired or was cancelled before.
+    pub(crate) fn reset(&mut self, key: TimerKey, deadline: Instant) -> bool {
+        let Some(entry) = self.entries.get_mut(key) else {
+            return false;
+        };
+        if deadline < entry.deadline {
+            self.sequence += 1;
+            entry.sequence = self.sequence;
+            self.heap.push(Reverse((deadline, entry.sequence, key)));
+        }
+        entry.deadline = deadline;
+        true
+    }
+
+    /// What is due first, if its deadline is not after `now`.
+    ///
+    /// A timer that repeats is set again from `now` on, however late it was; its content is lent
+    /// out until [`put_back`](TimerQueue::put_back).
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(TimerKey, T)> {
+        if self.next_deadline()? > now {
+            return None;
+        }
+        let Reverse((_, sequence, key)) = self.heap.pop()?;
+        let entry = self.entries.get_mut(key)?;
+        let what = entry.what.take();
+        match entry.every {
+            Some(every) => {
+                entry.deadline = now + every;
+                self.heap.push(Reverse((entry.deadline, sequence, key)));
+            }
+            None => {
+                self.entries.remove(key);
+            }
+        }
+        what.map(|what| (key, what))
+    }
+
+    /// Returns the content of a repeating timer after it ran, unless it was cancelled meanwhile.
+    pub(crate) fn put_back(&mut self, key: TimerKey, what: T) {
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.what = Some(what);
+        }
+    }
+
+    /// The earliest deadline, after dropping what is out of date before it.
+    pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
+        loop {
+            let &Reverse((deadline, sequence, key)) = self.heap.peek()?;
+            match self.entries.get(key) {
+                Some(entry) if entry.sequence == sequence && entry.deadline == deadline => {
+                    return Some(deadline);
+                }
+                Some(entry) if entry.sequence == sequence => {
+                    let later = entry.deadline;
+                    self.heap.pop();
+                    self.heap.push(Reverse((later, sequence, key)));
+                }
+                _ => {
+                    self.heap.pop();
+                }
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert(u64),
+        Cancel(usize),
+        Reset(usize, u64),
+        Advance(u64),
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            (0..1000u64).prop_map(Step::Insert),
+            (0..20usize).prop_map(Step::Cancel),
+            (0..20usize, 0..1000u64).prop_map(|(index, at)| Step::Reset(index, at)),
+            (0..200u64).prop_map(Step::Advance),
+        ];
+        proptest::collection::vec(step, 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn timers_fire_as_a_plain_sorted_list_would(steps in steps()) {
+            let start = Instant::now();
+            let at = |millis: u64| start + Duration::from_millis(millis);
+            let mut queue = TimerQueue::new();
+            let mut plain: BTreeMap<usize, u64> = BTreeMap::new();
+            let mut keys = Vec::new();
+            let mut now = 0;
+            for step in steps {
+                match step {
+                    Step::Insert(delay) => {
+                        plain.insert(keys.len(), now + delay);
+                        keys.push(queue.insert(at(now + delay), keys.len()));
+                    }
+                    Step::Cancel(index) if index < keys.len() => {
+                        prop_assert_eq!(queue.cancel(keys[index]), plain.remove(&index).is_some());
+                    }
+                    Step::Reset(index, delay) if index < keys.len() => {
+                        let known = plain.contains_key(&index);
+                        prop_assert_eq!(queue.reset(keys[index], at(now + delay)), known);
+                        if known {
+                            plain.insert(index, now + delay);
+                        }
+                    }
+                    Step::Cancel(_) | Step::Reset(..) => {}
+                    Step::Advance(by) => {
+                        now += by;
+                        let mut fired = Vec::new();
+                        while let Some((_, index)) = queue.pop_due(at(now)) {
+                            fired.push((plain[&index], index));
+                            plain.remove(&index);
+                        }
+                        prop_assert!(fired.is_sorted_by_key(|(deadline, _)| *deadline));
+                        prop_assert!(plain.values().all(|deadline| *deadline > now));
+                    }
+                }
+                prop_assert_eq!(queue.len(), plain.len());
+                prop_assert_eq!(queue.next_deadline(), plain.values().min().map(|first| at(*first)));
+            }
+        }
+    }
+
+    #[test]
+    fn timers_of_one_instant_fire_in_the_order_they_were_set() {
+        let now = Instant::now();
+        let mut queue = TimerQueue::new();
+        for index in 0..5 {
+            queue.insert(now, index);
+        }
+        let fired: Vec<_> =
+            std::iter::from_fn(|| queue.pop_due(now)).map(|(_, index)| index).collect();
+        assert_eq!(fired, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_repeating_timer_comes_back_until_it_is_cancelled_even_while_it_runs() {
+        let start = Instant::now();
+        let second = Duration::from_secs(1);
+        let mut queue = TimerQueue::new();
+        let key = queue.insert_repeating(start + second, second, "tick");
+        for tick in 1..4u32 {
+            assert_eq!(queue.pop_due(start + second * tick), Some((key, "tick")));
+            assert_eq!(queue.pop_due(start + second * tick), None);
+            queue.put_back(key, "tick");
+        }
+        let lent = queue.pop_due(start + second * 4).expect("due").1;
+        assert!(queue.cancel(key));
+        queue.put_back(key, lent);
+        assert_eq!(queue.pop_due(start + second * 9), None);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn cancelled_timers_do_not_pile_up() {
+        let now = Instant::now();
+        let mut queue = TimerQueue::new();
+        for _ in 0..10_000 {
+            let key = queue.insert(now + Duration::from_secs(3600), ());
+            queue.cancel(key);
+        }
+        assert!(queue.heap.len() <= 64);
+    }
+}

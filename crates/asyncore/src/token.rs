@@ -1,0 +1,66 @@
+//! The name of a channel.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::marker::PhantomData;
+
+use slotmap::Key as _;
+
+use crate::dispatcher::Dispatcher;
+
+slotmap::new_key_type! {
+    /// Where a channel sits in its map: an index and a generation.
+    pub(crate) struct Key;
+}
+
+/// Names one channel of one [`SocketMap`](crate::SocketMap), whose handler is a `T`.
+///
+/// A token is small, `Copy` and never reused: when its channel is gone, every look-up with it
+/// answers `None`. Nothing is ever looked up by descriptor number, so a descriptor that the
+/// system gives out again cannot be mistaken for its predecessor. `Token` without a parameter
+/// names a channel whatever its handler's type; [`untyped`](Token::untyped) makes one.
+///
+/// Python named channels by their descriptor in `socket_map`.
+pub struct Token<T: ?Sized = dyn Dispatcher> {
+    pub(crate) key: Key,
+    handler: PhantomData<fn() -> Box<T>>,
+}
+
+impl<T: ?Sized> Token<T> {
+    pub(crate) fn new(key: Key) -> Self {
+        Token { key, handler: PhantomData }
+    }
+
+    /// The same channel's name, without the type of its handler.
+    pub fn untyped(self) -> Token {
+        Token::new(self.key)
+    }
+}
+
+impl<T: ?Sized> Clone for Token<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: ?Sized> Copy for Token<T> {}
+
+impl<T: ?Sized, U: ?Sized> PartialEq<Token<U>> for Token<T> {
+    fn eq(&self, other: &Token<U>) -> bool {
+        self.key == other.key
+    }
+}
+
+impl<T: ?Sized> Eq for Token<T> {}
+
+impl<T: ?Sized> Hash for Token<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl<T: ?Sized> fmt::Debug for Token<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{:?}", self.key.data())
+    }
+}

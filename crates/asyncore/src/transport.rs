@@ -1,0 +1,259 @@
+//! What carries a channel's bytes: an OS socket, a file, or an endpoint of a simulated network.
+
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use socket2::{Domain, SockRef, Type};
+
+use crate::address::Address;
+use crate::error::context;
+use crate::file::FileWrapper;
+use crate::poller::Source;
+use crate::sim::SimSocket;
+
+/// The one place where the three kinds differ; everything above sees sockets.
+pub(crate) enum Transport {
+    Stream(OwnedFd),
+    Datagram(OwnedFd),
+    File(FileWrapper),
+    Simulated(SimSocket),
+}
+
+impl Transport {
+    /// A new non-blocking socket of the operating system.
+    pub(crate) fn open(domain: Domain, kind: Type) -> io::Result<Self> {
+        let socket = socket2::Socket::new(domain, kind, None)?;
+        socket.set_nonblocking(true)?;
+        Ok(if kind == Type::DGRAM {
+            Transport::Datagram(socket.into())
+        } else {
+            Transport::Stream(socket.into())
+        })
+    }
+
+    pub(crate) fn is_datagram(&self) -> bool {
+        match self {
+            Transport::Datagram(_) => true,
+            Transport::Simulated(socket) => socket.is_datagram(),
+            Transport::Stream(_) | Transport::File(_) => false,
+        }
+    }
+
+    /// Whether it is a connection in the making, of which hang-ups mean nothing yet.
+    pub(crate) fn is_stream(&self) -> bool {
+        match self {
+            Transport::Stream(_) => true,
+            Transport::Simulated(socket) => !socket.is_datagram(),
+            Transport::Datagram(_) | Transport::File(_) => false,
+        }
+    }
+
+    pub(crate) fn source(&self) -> Source<'_> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => Source::Fd(fd.as_fd()),
+            Transport::File(file) => Source::Fd(file.as_fd()),
+            Transport::Simulated(socket) => socket.source(),
+        }
+    }
+
+    pub(crate) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match self.source() {
+            Source::Fd(fd) => Some(fd),
+            Source::Simulated(_) => None,
+        }
+    }
+
+    pub(crate) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => {
+                Ok(rustix::net::recv(fd, buf, RecvFlags::empty())?.0)
+            }
+            Transport::File(file) => file.recv(buf),
+            Transport::Simulated(socket) => socket.recv(buf),
+        }
+    }
+
+    pub(crate) fn send(&self, data: &[u8]) -> io::Result<usize> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => {
+                Ok(rustix::net::send(fd, data, SendFlags::NOSIGNAL)?)
+            }
+            Transport::File(file) => file.send(data),
+            Transport::Simulated(socket) => socket.send(data),
+        }
+    }
+
+    pub(crate) fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, Address)> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => {
+                let (n, _, from) = rustix::net::recvfrom(fd, buf, RecvFlags::empty())?;
+                Ok((n, Address::from_system(from)))
+            }
+            Transport::File(_) => Err(not_a_socket()),
+            Transport::Simulated(socket) => {
+                socket.recv_from(buf).map(|(n, from)| (n, Address::Inet(from)))
+            }
+        }
+    }
+
+    pub(crate) fn send_to(&self, data: &[u8], to: &Address) -> io::Result<usize> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => {
+                SockRef::from(fd).send_to(data, &to.to_sock_addr()?)
+            }
+            Transport::File(_) => Err(not_a_socket()),
+            Transport::Simulated(socket) => socket.send_to(data, simulated(to)?),
+        }
+    }
+
+    pub(crate) fn send_oob(&self, data: &[u8]) -> io::Result<usize> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => {
+                Ok(rustix::net::send(fd, data, SendFlags::NOSIGNAL | SendFlags::OOB)?)
+            }
+            Transport::File(_) => Err(not_a_socket()),
+            Transport::Simulated(socket) => socket.send_oob(data),
+        }
+    }
+
+    pub(crate) fn recv_oob(&self, buf: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => {
+                Ok(rustix::net::recv(fd, buf, RecvFlags::OOB)?.0)
+            }
+            Transport::File(_) => Err(not_a_socket()),
+            Transport::Simulated(socket) => socket.recv_oob(buf),
+        }
+    }
+
+    pub(crate) fn bind(&self, addr: &Address) -> io::Result<()> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => {
+                SockRef::from(fd).bind(&addr.to_sock_addr()?)
+            }
+            Transport::File(_) => Err(not_a_socket()),
+            Transport::Simulated(socket) => socket.bind(simulated(addr)?),
+        }
+        .map_err(|error| context(error, format_args!("cannot bind to {addr}")))
+    }
+
+    pub(crate) fn listen(&self, backlog: i32) -> io::Result<()> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => SockRef::from(fd).listen(backlog),
+            Transport::File(_) => Err(not_a_socket()),
+            Transport::Simulated(socket) => socket.listen(backlog),
+        }
+    }
+
+    /// Begins to connect; true if that was all, false if the end of it is still to come.
+    pub(crate) fn connect(&self, addr: &Address) -> io::Result<bool> {
+        let outcome = match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => {
+                SockRef::from(fd).connect(&addr.to_sock_addr()?)
+            }
+            Transport::File(_) => Err(not_a_socket()),
+            Transport::Simulated(socket) => socket.connect(simulated(addr)?),
+        };
+        match outcome {
+            Ok(()) => Ok(true),
+            Err(error) => match Errno::from_io_error(&error) {
+                Some(Errno::INPROGRESS | Errno::ALREADY | Errno::INTR) => Ok(false),
+                Some(Errno::ISCONN) => Ok(true),
+                _ => Err(context(error, format_args!("cannot connect to {addr}"))),
+            },
+        }
+    }
+
+    /// One connection off the backlog, non-blocking, with its peer's address.
+    pub(crate) fn accept(&self) -> io::Result<(Transport, Address)> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => accept(fd),
+            Transport::File(_) => Err(not_a_socket()),
+            Transport::Simulated(socket) => {
+                let (socket, peer) = socket.accept()?;
+                Ok((Transport::Simulated(socket), Address::Inet(peer)))
+            }
+        }
+    }
+
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => SockRef::from(fd).shutdown(how),
+            Transport::File(_) => Ok(()),
+            Transport::Simulated(socket) => socket.shutdown(how),
+        }
+    }
+
+    /// Makes closing reset the connection, as far as it can be.
+    pub(crate) fn reset_on_close(&self) {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => {
+                // Refused, the close is an ordinary one, which is all that is left to do.
+                let _ = SockRef::from(fd).set_linger(Some(std::time::Duration::ZERO));
+            }
+            Transport::File(_) => {}
+            Transport::Simulated(socket) => socket.reset_on_close(),
+        }
+    }
+
+    /// What went wrong asynchronously since the last call.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => SockRef::from(fd).take_error(),
+            Transport::File(_) => Ok(None),
+            Transport::Simulated(socket) => socket.take_error(),
+        }
+    }
+
+    pub(crate) fn local_addr(&self) -> io::Result<Address> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => {
+                Ok(Address::from_system(Some(rustix::net::getsockname(fd)?)))
+            }
+            Transport::File(_) => Err(not_a_socket()),
+            Transport::Simulated(socket) => socket.local_addr().map(Address::Inet),
+        }
+    }
+
+    pub(crate) fn peer_addr(&self) -> io::Result<Address> {
+        match self {
+            Transport::Stream(fd) | Transport::Datagram(fd) => {
+                Ok(Address::from_system(rustix::net::getpeername(fd)?))
+            }
+            Transport::File(_) => Err(not_a_socket()),
+            Transport::Simulated(socket) => socket.peer_addr().map(Address::Inet),
+        }
+    }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn accept(listener: &OwnedFd) -> io::Result<(Transport, Address)> {
+    use rustix::net::SocketFlags;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let (fd, peer) = rustix::net::acceptfrom_with(listener, flags)?;
+    Ok((Transport::Stream(fd), Address::from_system(peer)))
+}
+
+#[cfg(target_vendor = "apple")]
+fn accept(listener: &OwnedFd) -> io::Result<(Transport, Address)> {
+    let (fd, peer) = rustix::net::acceptfrom(listener)?;
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+    rustix::io::ioctl_fionbio(&fd, true)?;
+    Ok((Transport::Stream(fd), Address::from_system(peer)))
+}
+
+fn simulated(addr: &Address) -> io::Result<std::net::SocketAddr> {
+    addr.inet().ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("the simulated network has no address {addr}; use an IPv4 or IPv6 one"),
+        )
+    })
+}
+
+fn not_a_socket() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "this channel is a file, not a socket")
+}

@@ -1,0 +1,88 @@
+"""Answers what asynchat makes of each case on standard input.
+
+A case is a line of words: a script of terminators and a list of reads.
+The script: comma-separated terminators, the first to begin with, each other to
+be set when the one before is found.
+A read: a terminator to set before it, or "=" to leave it alone; ":"; the bytes.
+A terminator: "b" and bytes, "n" and a number, or "-" for none. Bytes are
+hexadecimal.
+
+The answer is a line with one word for each read: what was collected ("c" and
+bytes, adjacent pieces joined), "f" for each terminator found, and "t" with the
+terminator that is set afterwards, all separated by commas.
+"""
+
+import asynchat
+import sys
+
+
+def parse_terminator(word):
+    if word == "-":
+        return None
+    if word[0] == "n":
+        return int(word[1:])
+    return bytes.fromhex(word[1:])
+
+
+def format_terminator(terminator):
+    if not terminator:
+        return "-"
+    if isinstance(terminator, int):
+        return "n%d" % terminator
+    return "b" + terminator.hex()
+
+
+class Channel(asynchat.async_chat):
+    def __init__(self, script):
+        super().__init__(map={})
+        self.script = script
+        self.events = []
+        self.next_terminator()
+
+    def next_terminator(self):
+        if self.script:
+            self.set_terminator(self.script.pop(0))
+
+    def read(self, data):
+        self.data = data
+        self.handle_read()
+        answer = []
+        for event in self.events:
+            if event and answer and answer[-1]:
+                answer[-1] += event
+            else:
+                answer.append(event)
+        self.events = []
+        words = ["c" + event.hex() if event else "f" for event in answer]
+        words.append("t" + format_terminator(self.get_terminator()))
+        return ",".join(words)
+
+    def recv(self, buffer_size):
+        return self.data
+
+    def collect_incoming_data(self, data):
+        if not data:
+            raise ValueError("an empty piece was collected")
+        self.events.append(data)
+
+    def found_terminator(self):
+        self.events.append(b"")
+        self.next_terminator()
+
+
+def answer(case):
+    script, *reads = case.split()
+    channel = Channel([parse_terminator(word) for word in script.split(",")])
+    answers = []
+    for read in reads:
+        terminator, data = read.split(":")
+        if terminator != "=":
+            channel.set_terminator(parse_terminator(terminator))
+        answers.append(channel.read(bytes.fromhex(data)))
+    return " ".join(answers)
+
+
+# All is read before anything is written, so that neither side waits for the
+# other with a full pipe.
+for case in sys.stdin.read().splitlines():
+    print(answer(case))
