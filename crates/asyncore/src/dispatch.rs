@@ -22,7 +22,7 @@ impl SocketMap {
         slot.events += 1;
         match slot.phase {
             Phase::Listening => self.accept_ready(key),
-            Phase::Connecting => self.connect_ready(key),
+            Phase::Connecting => self.connect_ready(key, ready),
             Phase::Lingering => self.discard_input(key),
             Phase::Created | Phase::Connected => self.transfer_ready(key, ready),
             Phase::Closed => {}
@@ -160,6 +160,7 @@ impl SocketMap {
             tracing::debug!(target: "asyncore", channel = ?self.channel_mut(key), "end of stream");
             self.touch(key);
             self.callback(key, |handler, ch| handler.handle_eof(ch));
+            self.close_if_both_ended(key);
         }
         if self.has_notice(key, Notices::CLOSE) {
             // What the callbacks above have noted comes before the end.

@@ -109,7 +109,7 @@ impl OutputQueue {
         if *sent == data.len() || self.datagrams {
             self.len -= data.len() - *sent;
             if let Some(Item::Bytes { mut data, .. }) = self.items.pop() {
-                if data.capacity() > self.spare.capacity() && data.capacity() <= 2 * JOINED {
+                if data.capacity() > self.spare.capacity() && data.capacity() <= JOINED {
                     data.clear();
                     self.spare = data;
                 }

@@ -200,8 +200,23 @@ impl Slot {
         }
     }
 
+    /// The transport, if bytes can go in and out of it.
+    pub(crate) fn open_transport(&self) -> Option<&Transport> {
+        self.transport.as_ref().filter(|_| self.can_transfer())
+    }
+
     /// Whether the channel is ending, so that its input is of no interest any more.
     pub(crate) fn is_ending(&self) -> bool {
         self.closing || matches!(self.phase, Phase::Lingering | Phase::Closed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Slot;
+
+    #[test]
+    fn an_idle_channel_is_one_small_slot() {
+        assert!(size_of::<Slot>() <= 272, "{} bytes", size_of::<Slot>());
     }
 }

@@ -10,6 +10,7 @@ use crate::address::Address;
 use crate::channel::Channel;
 use crate::error::context;
 use crate::map::SocketMap;
+use crate::poller::Readiness;
 use crate::slot::{Notices, Phase};
 use crate::token::Key;
 
@@ -69,7 +70,7 @@ impl Channel<'_> {
 
 impl SocketMap {
     /// A socket that was connecting is ready: it is connected, or it failed.
-    pub(crate) fn connect_ready(&mut self, key: Key) {
+    pub(crate) fn connect_ready(&mut self, key: Key, ready: Readiness) {
         let Some(slot) = self.slots.get(key) else {
             return;
         };
@@ -77,10 +78,12 @@ impl SocketMap {
             return;
         };
         match transport.take_error() {
-            // Readiness can be spurious here too: only a peer makes it a connection.
-            Ok(None) if transport.peer_addr().is_err() => {}
-            Ok(None) => self.connected(key),
-            Ok(Some(error)) | Err(error) => {
+            Ok(None) if !ready.hangup && !ready.error => self.connected(key),
+            outcome => {
+                let error = match outcome {
+                    Ok(Some(error)) | Err(error) => error,
+                    Ok(None) => io::ErrorKind::ConnectionAborted.into(),
+                };
                 let what = match &slot.addr {
                     Some(addr) => format!("cannot connect to {addr}"),
                     None => "cannot connect".to_owned(),

@@ -21,6 +21,8 @@ use crate::transport::Transport;
 /// How long a listener waits at first when the system has no descriptors left; each time in vain
 /// doubles it.
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
+/// How many connections that were given up one `accept` passes over.
+const SKIPPED_AT_ONCE: usize = 64;
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 
 impl Channel<'_> {
@@ -40,6 +42,7 @@ impl Channel<'_> {
     /// Gives the channel an open socket; one it had before is closed.
     pub fn set_socket(&mut self, sock: Socket) {
         self.map.deregister(self.key);
+        self.map.abandon_host(self.key);
         let Some(slot) = self.slot_mut() else { return };
         let Socket { transport, peer, listening } = sock;
         let file = matches!(transport, Transport::File(_));
@@ -142,11 +145,12 @@ impl Channel<'_> {
     ///
     /// A connection that its peer gave up while it waited is skipped. At the map's
     /// [`max_channels`](crate::MapBuilder::max_channels) the listener pauses until a channel has
-    /// ended. When the system has no descriptors or memory left, that is logged once, and the
-    /// listener tries again after a pause of 10 ms to 1 s, or when a channel has ended.
+    /// ended. When the system cannot give a connection, having no descriptors or memory left, that
+    /// is logged once, and the listener tries again after a pause of 10 ms to 1 s, or when a
+    /// channel has ended.
     ///
     /// # Errors
-    /// The system's others.
+    /// `NotConnected` without a socket.
     pub fn accept(&mut self) -> io::Result<Option<(Socket, Option<SocketAddr>)>> {
         if let Some(slot) = self.slot_mut() {
             slot.attempted = slot.attempted | Interest::READ;
@@ -155,7 +159,7 @@ impl Channel<'_> {
             self.map.pause_listener(self.key);
             return Ok(None);
         }
-        loop {
+        for _ in 0..SKIPPED_AT_ONCE {
             match self.transport()?.accept() {
                 Ok((transport, peer)) => {
                     self.map.stats.accepted += 1;
@@ -164,16 +168,14 @@ impl Channel<'_> {
                     return Ok(Some((Socket::accepted(transport, peer), addr)));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => match Errno::from_io_error(&error) {
-                    Some(Errno::CONNABORTED | Errno::PROTO | Errno::INTR) => {}
-                    Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
-                        self.map.back_off(self.key, &error);
-                        return Ok(None);
-                    }
-                    _ => return Err(error),
-                },
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(error) => {
+                    self.map.back_off(self.key, &error);
+                    return Ok(None);
+                }
             }
         }
+        Ok(None)
     }
 
     fn with_sock_ref(&mut self, set: impl FnOnce(SockRef<'_>) -> io::Result<()>) -> io::Result<()> {
@@ -183,6 +185,26 @@ impl Channel<'_> {
             None => Ok(()),
         }
     }
+}
+
+/// Whether it was one connection that failed while it waited, and not the accepting.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::CONNABORTED
+                | Errno::CONNRESET
+                | Errno::PROTO
+                | Errno::INTR
+                | Errno::PERM
+                | Errno::TIMEDOUT
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::NOPROTOOPT
+        )
+    )
 }
 
 impl SocketMap {

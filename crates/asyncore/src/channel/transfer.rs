@@ -7,7 +7,7 @@ use crate::channel::Channel;
 use crate::dispatch::is_disconnected;
 use crate::panic;
 use crate::poller::Interest;
-use crate::slot::Notices;
+use crate::slot::{Notices, Phase};
 use crate::transport::Transport;
 
 impl Channel<'_> {
@@ -29,7 +29,7 @@ impl Channel<'_> {
         if slot.eof {
             return Ok(0);
         }
-        let Some(transport) = &slot.transport else {
+        let Some(transport) = slot.open_transport() else {
             return Err(no_socket());
         };
         match transport.recv(buf) {
@@ -72,10 +72,11 @@ impl Channel<'_> {
         if !data.is_empty() {
             slot.attempted = slot.attempted | Interest::WRITE;
         }
-        if slot.has_output() || slot.write_dead || slot.is_ending() {
+        let waits = slot.has_output() || slot.phase == Phase::Connecting;
+        if waits || slot.write_dead || slot.is_ending() {
             return Ok(0);
         }
-        let Some(transport) = &slot.transport else {
+        let Some(transport) = slot.open_transport() else {
             return Err(no_socket());
         };
         match transport.send(data) {
@@ -165,8 +166,8 @@ impl Channel<'_> {
 
     /// Ends our half of the stream once the queue is sent; the peer's goes on.
     ///
-    /// What is pushed after this is an error. The channel stays open until the peer ends its half
-    /// too, or until it is closed.
+    /// What is pushed after this is an error. The channel closes when the peer has ended its half
+    /// too.
     pub fn shutdown_write(&mut self) {
         self.map.shutdown_when_sent(self.key);
     }
@@ -208,5 +209,5 @@ impl Channel<'_> {
 }
 
 pub(crate) fn no_socket() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "the channel has no open socket")
+    io::Error::new(io::ErrorKind::NotConnected, "the channel has no socket that is open for this")
 }

@@ -10,7 +10,7 @@ pub(crate) struct Buffers {
 }
 
 /// How many empty output queues wait to be used again.
-const SPARE_QUEUES: usize = 64;
+const SPARE_QUEUES: usize = 16;
 
 impl Buffers {
     /// A buffer of at least `size` bytes to read into, to be given back after.

@@ -58,13 +58,17 @@ impl SocketMap {
         if slot.is_ending() {
             return;
         }
-        slot.closing = true;
-        // The flush finds out whether anything is left, when the running callback has returned.
-        self.note(key, Notices::SEND);
-        if self.slots.get(key).is_some_and(|slot| slot.phase != Phase::Connecting) {
+        if slot.phase == Phase::Connecting {
+            slot.closing = true;
+        } else if slot.can_transfer() {
+            slot.closing = true;
+            // The flush finds out whether anything is left, when the running callback is done.
+            self.note(key, Notices::SEND);
             self.arm_phase_timer(key, self.settings.send_timeout);
+            self.touch(key);
+        } else {
+            self.close_now(key, None);
         }
-        self.touch(key);
     }
 
     /// Ends our half of the stream; while something is left to send, `flush` does it after that.
@@ -79,6 +83,15 @@ impl SocketMap {
         if let Some(transport) = &slot.transport {
             // A connection that is gone already has told so, or will.
             let _ = transport.shutdown(Shutdown::Write);
+        }
+        self.close_if_both_ended(key);
+    }
+
+    /// Ends a channel on which nothing can happen any more: both halves have ended.
+    pub(crate) fn close_if_both_ended(&mut self, key: Key) {
+        let Some(slot) = self.slots.get(key) else { return };
+        if slot.eof && slot.shut && slot.phase == Phase::Connected && !slot.has_output() {
+            self.close_now(key, None);
         }
     }
 

@@ -135,7 +135,7 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        let Some(idle) = &slot.idle else { return };
+        let Some(idle) = slot.idle.as_ref().filter(|_| !slot.is_ending()) else { return };
         let silent_since = slot.last_activity + idle.after;
         let next = if silent_since > self.now {
             silent_since

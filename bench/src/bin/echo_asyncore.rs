@@ -1,0 +1,46 @@
+//! An echo server on asyncore, as the guide of the library has it.
+
+use std::net::SocketAddr;
+
+use asyncore::{Channel, Dispatcher, Domain, Result, Socket, Type};
+
+const BACKLOG: u32 = 1024;
+const BUFFER: usize = 8192;
+
+struct EchoHandler;
+
+impl Dispatcher for EchoHandler {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        let mut buffer = [0; BUFFER];
+        let received = ch.recv(&mut buffer)?;
+        ch.push(&buffer[..received]);
+        Ok(())
+    }
+}
+
+struct EchoServer;
+
+impl Dispatcher for EchoServer {
+    fn handle_accepted(
+        &mut self,
+        ch: &mut Channel<'_>,
+        sock: Socket,
+        _peer: Option<SocketAddr>,
+    ) -> Result {
+        ch.add(EchoHandler, sock);
+        Ok(())
+    }
+}
+
+fn main() -> Result {
+    asyncore::run(|map| {
+        map.add_with(|ch| {
+            ch.create_socket(Domain::IPV4, Type::STREAM)?;
+            ch.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+            ch.listen(BACKLOG)?;
+            println!("{}", ch.local_addr()?);
+            Ok(EchoServer)
+        })?;
+        Ok(())
+    })
+}

@@ -1,0 +1,206 @@
+//! From the table of peers to programs that can be started.
+//!
+//! Each server is a binary of its own rather than a subcommand of this one, so that none carries another's
+//! code, statics or allocations into the memory figures.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::peers::{Origin, Peer};
+
+/// A server that is ready to be started.
+pub(crate) struct Program {
+    pub(crate) peer: Peer,
+    pub(crate) executable: PathBuf,
+    pub(crate) arguments: Vec<OsString>,
+    pub(crate) version: String,
+}
+
+/// A server that this machine cannot run, and what would change that.
+pub(crate) struct Absent {
+    pub(crate) peer: Peer,
+    pub(crate) reason: String,
+}
+
+enum Outcome {
+    Ready(Program),
+    Absent(String),
+}
+
+/// The package's folder, where the sources of the peers that are not Rust lie.
+pub(crate) fn package_dir() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Builds `peers`, in their order. A toolchain, header or interpreter that is missing makes a peer
+/// absent; source that does not compile is an error.
+pub(crate) fn build(peers: &[Peer]) -> Result<(Vec<Program>, Vec<Absent>)> {
+    let executable = env::current_exe().context("cannot tell where this program lies")?;
+    let directory = executable.parent().context("this program lies in no directory")?;
+    if peers.iter().any(|peer| matches!(peer.origin(), Origin::Rust { .. })) {
+        build_rust(directory)?;
+    }
+    let mut programs = Vec::new();
+    let mut absent = Vec::new();
+    for &peer in peers {
+        let outcome = match peer.origin() {
+            Origin::Rust { binary, package } => {
+                rust_program(peer, &directory.join(binary), package)
+            }
+            Origin::C { program, header, library, debian_package } => {
+                if has_header(header) {
+                    compile_c(peer, program, library, directory)
+                } else {
+                    Ok(Outcome::Absent(format!(
+                        "no C compiler finds {header}; on Debian: apt-get install gcc {debian_package}"
+                    )))
+                }
+            }
+            Origin::Python { script, module } => python_program(peer, script, module),
+        };
+        match outcome.with_context(|| format!("the {} server cannot be built", peer.label()))? {
+            Outcome::Ready(program) => programs.push(program),
+            Outcome::Absent(reason) => absent.push(Absent { peer, reason }),
+        }
+    }
+    Ok((programs, absent))
+}
+
+/// Has cargo put every binary of this package beside this one.
+fn build_rust(directory: &Path) -> Result<()> {
+    let target =
+        directory.parent().context("this program does not lie in a cargo target directory")?;
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(&cargo)
+        .args(["build", "--release", "--bins", "--manifest-path"])
+        .arg(package_dir().join("Cargo.toml"))
+        .arg("--target-dir")
+        .arg(target)
+        .status()
+        .with_context(|| format!("cannot run {}", Path::new(&cargo).display()))?;
+    ensure!(status.success(), "cargo build of the Rust servers failed: {status}");
+    Ok(())
+}
+
+fn rust_program(peer: Peer, executable: &Path, package: &str) -> Result<Outcome> {
+    ensure!(
+        executable.exists(),
+        "cargo build succeeded, and yet there is no {}",
+        executable.display()
+    );
+    Ok(Outcome::Ready(Program {
+        peer,
+        executable: executable.to_owned(),
+        arguments: Vec::new(),
+        version: format!("{package} {}", locked_version(package)?),
+    }))
+}
+
+/// The version that `Cargo.lock` names for `package`; all of them, if there are several.
+fn locked_version(package: &str) -> Result<String> {
+    let path = package_dir().with_file_name("Cargo.lock");
+    let lock =
+        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let versions = versions_in(&lock, package);
+    ensure!(!versions.is_empty(), "{} names no {package}", path.display());
+    Ok(versions.join(" and "))
+}
+
+fn versions_in<'a>(lock: &'a str, package: &str) -> Vec<&'a str> {
+    let name = format!("name = \"{package}\"");
+    lock.split("[[package]]")
+        .filter(|entry| entry.lines().any(|line| line == name))
+        .flat_map(|entry| entry.lines())
+        .filter_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
+        .collect()
+}
+
+/// Whether a C compiler is there and its preprocessor finds `header`.
+fn has_header(header: &str) -> bool {
+    Command::new("cc")
+        .args(["-E", "-x", "c", "-include", header, "/dev/null"])
+        .stdin(Stdio::null())
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+fn compile_c(peer: Peer, program: &str, library: &str, directory: &Path) -> Result<Outcome> {
+    let executable = directory.join(program);
+    let source = package_dir().join("peers").join(program).with_extension("c");
+    let compiled = Command::new("cc")
+        .args(["-O2", "-Wall", "-Wextra", "-o"])
+        .arg(&executable)
+        .arg(&source)
+        .arg(format!("-l{library}"))
+        .output()
+        .context("cannot run cc")?;
+    if !compiled.status.success() {
+        bail!(
+            "cc did not compile {}:\n{}",
+            source.display(),
+            String::from_utf8_lossy(&compiled.stderr).trim_end()
+        );
+    }
+    let version = Command::new(&executable)
+        .arg("--version")
+        .output()
+        .with_context(|| format!("cannot run {}", executable.display()))?;
+    Ok(Outcome::Ready(Program {
+        peer,
+        version: first_line(&version),
+        executable,
+        arguments: Vec::new(),
+    }))
+}
+
+/// Takes the first interpreter that still has `module`.
+fn python_program(peer: Peer, script: &str, module: &str) -> Result<Outcome> {
+    let script = package_dir().join("peers").join(script);
+    for interpreter in ["python3", "python3.11", "python3.10", "python3.9"] {
+        let arguments = vec!["-W".into(), "ignore".into(), script.clone().into_os_string()];
+        let answer = Command::new(interpreter)
+            .args(&arguments)
+            .arg("--version")
+            .stderr(Stdio::null())
+            .output();
+        match answer {
+            Ok(answer) if answer.status.success() => {
+                return Ok(Outcome::Ready(Program {
+                    peer,
+                    executable: interpreter.into(),
+                    arguments,
+                    version: first_line(&answer),
+                }));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(Outcome::Absent(format!(
+        "no Python here has the module {module}; Python 3.11 is the last that does"
+    )))
+}
+
+fn first_line(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::versions_in;
+
+    const LOCK: &str = "version = 4\n\n[[package]]\nname = \"mio\"\nversion = \"1.2.4\"\n\n\
+        [[package]]\nname = \"mio-extras\"\nversion = \"2.0.0\"\n\n\
+        [[package]]\nname = \"twice\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"twice\"\nversion = \"2.0.0\"\n";
+
+    #[test]
+    fn a_locked_version_is_that_of_the_very_package() {
+        assert_eq!(versions_in(LOCK, "mio"), ["1.2.4"]);
+        assert_eq!(versions_in(LOCK, "twice"), ["1.0.0", "2.0.0"]);
+        assert!(versions_in(LOCK, "calloop").is_empty());
+    }
+}

@@ -1,0 +1,85 @@
+//! The table of the servers compared.
+
+use clap::ValueEnum;
+
+/// One echo server; the name on the command line is the variant's in kebab case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
+pub(crate) enum Peer {
+    /// This project's library
+    Asyncore,
+    /// Hand-written, level-triggered epoll: the yardstick
+    RawEpoll,
+    /// mio, edge-triggered
+    Mio,
+    /// calloop, an event source for each connection
+    Calloop,
+    /// tokio on its current-thread runtime, a task for each connection
+    Tokio,
+    /// libevent's plain events
+    LibeventEvent,
+    /// libevent's bufferevents
+    LibeventBufferevent,
+    /// libuv
+    Libuv,
+    /// The asyncore module of Python 3.11 and earlier, on poll
+    PythonAsyncore,
+}
+
+/// How a server comes to be.
+pub(crate) enum Origin {
+    /// A binary of this package around the named package.
+    Rust { binary: &'static str, package: &'static str },
+    /// `peers/<program>.c`, which needs a header and a library.
+    C {
+        program: &'static str,
+        header: &'static str,
+        library: &'static str,
+        debian_package: &'static str,
+    },
+    /// `peers/<script>`, which needs an interpreter that can import `module`.
+    Python { script: &'static str, module: &'static str },
+}
+
+impl Peer {
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Peer::Asyncore => "asyncore",
+            Peer::RawEpoll => "raw epoll",
+            Peer::Mio => "mio",
+            Peer::Calloop => "calloop",
+            Peer::Tokio => "tokio",
+            Peer::LibeventEvent => "libevent, events",
+            Peer::LibeventBufferevent => "libevent, bufferevents",
+            Peer::Libuv => "libuv",
+            Peer::PythonAsyncore => "Python's asyncore",
+        }
+    }
+
+    pub(crate) fn origin(self) -> Origin {
+        let rust = |binary, package| Origin::Rust { binary, package };
+        let libevent = |program| Origin::C {
+            program,
+            header: "event2/event.h",
+            library: "event_core",
+            debian_package: "libevent-dev",
+        };
+        match self {
+            Peer::Asyncore => rust("echo_asyncore", "asyncore-rs"),
+            Peer::RawEpoll => rust("echo_raw_epoll", "rustix"),
+            Peer::Mio => rust("echo_mio", "mio"),
+            Peer::Calloop => rust("echo_calloop", "calloop"),
+            Peer::Tokio => rust("echo_tokio", "tokio"),
+            Peer::LibeventEvent => libevent("echo_libevent_event"),
+            Peer::LibeventBufferevent => libevent("echo_libevent_bufferevent"),
+            Peer::Libuv => Origin::C {
+                program: "echo_libuv",
+                header: "uv.h",
+                library: "uv",
+                debian_package: "libuv1-dev",
+            },
+            Peer::PythonAsyncore => {
+                Origin::Python { script: "echo_asyncore.py", module: "asyncore" }
+            }
+        }
+    }
+}

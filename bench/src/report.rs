@@ -1,0 +1,190 @@
+//! The report, in Markdown.
+
+use std::fmt::Write;
+
+use crate::build::{Absent, Program};
+use crate::host::Cpus;
+use crate::peers::Peer;
+use crate::results::{Cost, Results};
+use crate::scenario::{Scenario, Size};
+use crate::stats::Summary;
+use crate::targets::{self, Target};
+
+const READING: &str = "\
+## How to read this
+
+Every server is the same single-threaded program, an echo with a buffer of 8 KiB, written as its library's
+users would; the sources are in `src/bin` and `peers`. In every round every server is started afresh for
+every load, and the order in which they take their turns moves on by one from round to round, so that what
+disturbs the machine for a while disturbs all of them. Figures are medians over the rounds, with the least
+and the greatest beside them.
+
+- **CPU µs** is the time the scheduler charged to the server process, user and system, divided by the messages
+  answered (or connections served). It holds the kernel's work for both directions of TCP, which is most
+  of it and the same for all; what the libraries add is the difference to raw epoll.
+- **CPU ÷ raw epoll** is the median of the ratios within each round, not the ratio of the medians. A
+  difference smaller than its min–max is noise.
+- **Round trips/s** depends on the client as well, which spins on a CPU of its own. With one busy connection it
+  is mostly the time to wake a sleeping server.
+- **The accept load** connects, gets one message echoed and closes, 16 connections at a time.
+- **Bytes in user space** is the growth of the server's anonymous resident memory, divided by the idle
+  connections that caused it, each of which had one message echoed. The kernel's memory for sockets is not in it.
+- A rival's target passes when asyncore's cost is lower in every table: CPU in four, bytes in one.
+";
+
+/// All that the report tells of.
+pub(crate) struct Report<'a> {
+    pub(crate) command: &'a str,
+    pub(crate) machine: &'a str,
+    pub(crate) cpus: Cpus,
+    pub(crate) descriptors: u64,
+    pub(crate) rounds: u32,
+    pub(crate) size: Size,
+    pub(crate) scenarios: &'a [Scenario],
+    pub(crate) programs: &'a [Program],
+    pub(crate) absent: &'a [Absent],
+    pub(crate) results: &'a Results,
+}
+
+impl Report<'_> {
+    /// Judges the targets by this run's figures.
+    pub(crate) fn targets(&self) -> Vec<Target> {
+        targets::judge(self.results, |scenario| scenario.title(&self.size))
+    }
+
+    /// Writes it all out.
+    pub(crate) fn markdown(&self) -> String {
+        let mut out = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "# Echo servers compared\n")?;
+        self.write_setting(out)?;
+        self.write_targets(out)?;
+        for &scenario in self.scenarios {
+            self.write_cpu_table(out, scenario)?;
+        }
+        if self.scenarios.contains(&Scenario::Idle) {
+            self.write_memory_table(out)?;
+        }
+        self.write_versions(out)?;
+        out.write_str(READING)
+    }
+
+    fn write_setting(&self, out: &mut String) -> std::fmt::Result {
+        let Size { messages, idle, connections, budget } = self.size;
+        let placement = match (self.cpus.server, self.cpus.client) {
+            (Some(server), Some(client)) => {
+                format!("the server on CPU {server} alone, the client on CPU {client}")
+            }
+            _ => "server and client share one CPU, which no figure here is meant for".to_owned(),
+        };
+        writeln!(out, "`{}` wrote this page.\n", self.command)?;
+        writeln!(out, "- Machine: {}; {placement}.", self.machine)?;
+        writeln!(
+            out,
+            "- Descriptor limit: {}, which allows {idle} idle connections beside the busy ones.",
+            self.descriptors
+        )?;
+        writeln!(
+            out,
+            "- Rounds: {}, each of {messages} messages of 64 bytes ({connections} connections for the accept rate) \
+             after a warm-up of a tenth of that; {} s into a measurement no more are begun.\n",
+            self.rounds,
+            budget.as_secs()
+        )
+    }
+
+    fn write_targets(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "## Targets\n")?;
+        writeln!(out, "| Target | Measured | Verdict |\n|---|---|---|")?;
+        for target in self.targets() {
+            let Target { name, measured, verdict } = target;
+            writeln!(out, "| {name} | {measured} | {} |", verdict.word())?;
+        }
+        writeln!(out)
+    }
+
+    fn write_cpu_table(&self, out: &mut String, scenario: Scenario) -> std::fmt::Result {
+        let (unit, rate) = match scenario {
+            Scenario::Accept => ("connection", "Connections/s"),
+            Scenario::One | Scenario::Fifty | Scenario::Idle => ("message", "Round trips/s"),
+        };
+        let cost = Cost::Cpu(scenario);
+        writeln!(out, "## {}\n", scenario.title(&self.size))?;
+        writeln!(
+            out,
+            "| Server | CPU µs per {unit} | min–max | CPU ÷ raw epoll | min–max | {rate} | min–max |"
+        )?;
+        writeln!(out, "|---|--:|--:|--:|--:|--:|--:|")?;
+        for peer in self.sorted_by(cost) {
+            let [cpu, cpu_range] = cells(self.results.cost(cost, peer), 2);
+            let ratio = self.results.ratio(cost, peer, Peer::RawEpoll);
+            let [ratio, ratio_range] = cells(ratio, 3);
+            let [rate, rate_range] = cells(self.results.rate(scenario, peer), 0);
+            writeln!(
+                out,
+                "| {} | {cpu} | {cpu_range} | {ratio} | {ratio_range} | {rate} | {rate_range} |",
+                peer.label()
+            )?;
+        }
+        self.write_absent(out, 6)
+    }
+
+    fn write_memory_table(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "## Memory of an idle connection\n")?;
+        writeln!(out, "| Server | Bytes in user space | min–max |")?;
+        writeln!(out, "|---|--:|--:|")?;
+        for peer in self.sorted_by(Cost::IdleBytes) {
+            let [bytes, range] = cells(self.results.cost(Cost::IdleBytes, peer), 0);
+            writeln!(out, "| {} | {bytes} | {range} |", peer.label())?;
+        }
+        self.write_absent(out, 2)
+    }
+
+    fn write_absent(&self, out: &mut String, columns: usize) -> std::fmt::Result {
+        for absent in self.absent {
+            let blank = " – |".repeat(columns - 1);
+            writeln!(out, "| {} | not installed |{blank}", absent.peer.label())?;
+        }
+        writeln!(out)
+    }
+
+    fn write_versions(&self, out: &mut String) -> std::fmt::Result {
+        writeln!(out, "## Versions\n")?;
+        for program in self.programs {
+            writeln!(out, "- {}: {}", program.peer.label(), program.version)?;
+        }
+        for absent in self.absent {
+            writeln!(out, "- {}: not installed ({})", absent.peer.label(), absent.reason)?;
+        }
+        writeln!(out)
+    }
+
+    /// The servers that have `cost`, the cheapest first.
+    fn sorted_by(&self, cost: Cost) -> Vec<Peer> {
+        let mut costs: Vec<(f64, Peer)> = self
+            .programs
+            .iter()
+            .filter_map(|program| {
+                let summary = self.results.cost(cost, program.peer)?;
+                Some((summary.median, program.peer))
+            })
+            .collect();
+        costs.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+        costs.into_iter().map(|(_, peer)| peer).collect()
+    }
+}
+
+/// The median and the range, with `decimals` digits after the point.
+fn cells(summary: Option<Summary>, decimals: usize) -> [String; 2] {
+    match summary {
+        Some(Summary { median, min, max }) => {
+            [format!("{median:.decimals$}"), format!("{min:.decimals$}–{max:.decimals$}")]
+        }
+        None => ["–".to_owned(), "–".to_owned()],
+    }
+}

@@ -1,0 +1,60 @@
+//! Every measurement of a run, by scenario and server, in the order of the rounds.
+
+use std::collections::HashMap;
+
+use crate::peers::Peer;
+use crate::scenario::{Measurement, Scenario};
+use crate::stats::Summary;
+
+/// What a row of the comparison is about; less is better in each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cost {
+    /// CPU time for each message or connection.
+    Cpu(Scenario),
+    /// Memory for each idle connection.
+    IdleBytes,
+}
+
+/// All measurements taken.
+#[derive(Default)]
+pub(crate) struct Results {
+    measurements: HashMap<(Scenario, Peer), Vec<Measurement>>,
+}
+
+impl Results {
+    pub(crate) fn push(&mut self, scenario: Scenario, peer: Peer, measurement: Measurement) {
+        self.measurements.entry((scenario, peer)).or_default().push(measurement);
+    }
+
+    pub(crate) fn rate(&self, scenario: Scenario, peer: Peer) -> Option<Summary> {
+        let rates: Vec<f64> = self.of(scenario, peer).iter().map(|m| m.rate).collect();
+        Summary::of(&rates)
+    }
+
+    pub(crate) fn cost(&self, cost: Cost, peer: Peer) -> Option<Summary> {
+        Summary::of(&self.costs(cost, peer))
+    }
+
+    /// What `peer` costs for each unit of what `base` costs, round by round.
+    pub(crate) fn ratio(&self, cost: Cost, peer: Peer, base: Peer) -> Option<Summary> {
+        Summary::of_ratios(&self.costs(cost, peer), &self.costs(cost, base))
+    }
+
+    /// What `cost` is for each unit of `base`, both `peer`'s, round by round.
+    pub(crate) fn growth(&self, cost: Cost, base: Cost, peer: Peer) -> Option<Summary> {
+        Summary::of_ratios(&self.costs(cost, peer), &self.costs(base, peer))
+    }
+
+    fn costs(&self, cost: Cost, peer: Peer) -> Vec<f64> {
+        match cost {
+            Cost::Cpu(scenario) => self.of(scenario, peer).iter().map(|m| m.cpu).collect(),
+            Cost::IdleBytes => {
+                self.of(Scenario::Idle, peer).iter().filter_map(|m| m.idle_bytes).collect()
+            }
+        }
+    }
+
+    fn of(&self, scenario: Scenario, peer: Peer) -> &[Measurement] {
+        self.measurements.get(&(scenario, peer)).map_or(&[], Vec::as_slice)
+    }
+}

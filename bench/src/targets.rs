@@ -1,0 +1,211 @@
+//! What the library is meant to reach, judged by what was measured.
+
+use crate::peers::Peer;
+use crate::results::{Cost, Results};
+use crate::scenario::Scenario;
+
+/// The most CPU a message may cost, in that of raw epoll.
+const CPU_LIMIT: f64 = 1.05;
+/// The most memory an idle connection may take in user space.
+const IDLE_BYTES_LIMIT: f64 = 600.0;
+/// The most a message may cost among idle connections, in what it costs without them.
+const GROWTH_LIMIT: f64 = 1.10;
+/// Those to be better than in every row.
+const RIVALS: [Peer; 5] =
+    [Peer::Calloop, Peer::Tokio, Peer::LibeventEvent, Peer::LibeventBufferevent, Peer::Libuv];
+const ROWS: [Cost; 5] = [
+    Cost::Cpu(Scenario::One),
+    Cost::Cpu(Scenario::Fifty),
+    Cost::Cpu(Scenario::Idle),
+    Cost::Cpu(Scenario::Accept),
+    Cost::IdleBytes,
+];
+
+/// Whether a target is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Pass,
+    Fail,
+    NotMeasured,
+}
+
+impl Verdict {
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "**fail**",
+            Verdict::NotMeasured => "not measured",
+        }
+    }
+}
+
+/// One target: what it is, what was measured, and whether that is enough.
+pub(crate) struct Target {
+    pub(crate) name: String,
+    pub(crate) measured: String,
+    pub(crate) verdict: Verdict,
+}
+
+/// Judges every target.
+pub(crate) fn judge(results: &Results, title: impl Fn(Scenario) -> String) -> Vec<Target> {
+    let mut targets = Vec::new();
+    for scenario in [Scenario::Fifty, Scenario::Idle] {
+        let ratio = results.ratio(Cost::Cpu(scenario), Peer::Asyncore, Peer::RawEpoll);
+        targets.push(Target::at_most(
+            format!("CPU per message at {}, in raw epoll's", title(scenario)),
+            ratio.map(|ratio| ratio.median),
+            CPU_LIMIT,
+            |ratio| format!("{ratio:.3}"),
+        ));
+    }
+    for rival in RIVALS {
+        targets.push(better_in_every_row(results, rival, &title));
+    }
+    let bytes = results.cost(Cost::IdleBytes, Peer::Asyncore);
+    targets.push(Target::at_most(
+        "user-space bytes per idle connection".to_owned(),
+        bytes.map(|bytes| bytes.median),
+        IDLE_BYTES_LIMIT,
+        |bytes| format!("{bytes:.0}"),
+    ));
+    let (idle, fifty) = (Cost::Cpu(Scenario::Idle), Cost::Cpu(Scenario::Fifty));
+    let growth = |peer| results.growth(idle, fifty, peer).map(|growth| growth.median);
+    let raw = growth(Peer::RawEpoll).map_or(String::new(), |raw| format!(" (raw epoll: {raw:.3})"));
+    targets.push(Target::at_most(
+        format!(
+            "CPU per message at {}, in that at {}",
+            title(Scenario::Idle),
+            title(Scenario::Fifty)
+        ),
+        growth(Peer::Asyncore),
+        GROWTH_LIMIT,
+        |growth| format!("{growth:.3}{raw}"),
+    ));
+    targets
+}
+
+fn better_in_every_row(
+    results: &Results,
+    rival: Peer,
+    title: impl Fn(Scenario) -> String,
+) -> Target {
+    let mut complete = true;
+    let mut worst: Option<(f64, Cost)> = None;
+    for row in ROWS {
+        match results.ratio(row, Peer::Asyncore, rival) {
+            None => complete = false,
+            Some(ratio) if worst.is_none_or(|(worst, _)| ratio.median > worst) => {
+                worst = Some((ratio.median, row));
+            }
+            Some(_) => {}
+        }
+    }
+    let verdict = match worst {
+        Some((ratio, _)) if ratio >= 1.0 => Verdict::Fail,
+        Some(_) if complete => Verdict::Pass,
+        _ => Verdict::NotMeasured,
+    };
+    let measured = worst.map_or("–".to_owned(), |(ratio, row)| {
+        let row = match row {
+            Cost::Cpu(scenario) => format!("CPU, {}", title(scenario)),
+            Cost::IdleBytes => "bytes per idle connection".to_owned(),
+        };
+        format!("at worst {ratio:.3} ({row})")
+    });
+    Target { name: format!("every row, in that of {}: below 1", rival.label()), measured, verdict }
+}
+
+impl Target {
+    fn at_most(
+        name: String,
+        measured: Option<f64>,
+        limit: f64,
+        format: impl Fn(f64) -> String,
+    ) -> Self {
+        Target {
+            name: format!("{name}: at most {limit}"),
+            measured: measured.map_or("–".to_owned(), format),
+            verdict: match measured {
+                None => Verdict::NotMeasured,
+                Some(measured) if measured <= limit => Verdict::Pass,
+                Some(_) => Verdict::Fail,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{GROWTH_LIMIT, RIVALS, Verdict, judge};
+    use crate::peers::Peer;
+    use crate::results::Results;
+    use crate::scenario::{Measurement, Scenario};
+
+    const SCENARIOS: [Scenario; 4] =
+        [Scenario::One, Scenario::Fifty, Scenario::Idle, Scenario::Accept];
+
+    fn measurement(cpu: f64, bytes: f64) -> Measurement {
+        Measurement { cpu, rate: 1e6 / cpu, idle_bytes: Some(bytes) }
+    }
+
+    /// Two rounds in which every rival costs 10 µs and 1,000 bytes, raw epoll 5 µs and 40 bytes.
+    fn peers_alone() -> Results {
+        let mut results = Results::default();
+        for scenario in SCENARIOS {
+            for _ in 0..2 {
+                results.push(scenario, Peer::RawEpoll, measurement(5.0, 40.0));
+                for rival in RIVALS {
+                    results.push(scenario, rival, measurement(10.0, 1000.0));
+                }
+            }
+        }
+        results
+    }
+
+    fn verdicts(cost: impl Fn(Scenario) -> (f64, f64)) -> Vec<Verdict> {
+        let mut results = peers_alone();
+        for scenario in SCENARIOS {
+            let (cpu, bytes) = cost(scenario);
+            for _ in 0..2 {
+                results.push(scenario, Peer::Asyncore, measurement(cpu, bytes));
+            }
+        }
+        let targets = judge(&results, |scenario| format!("{scenario:?}"));
+        targets.iter().map(|target| target.verdict).collect()
+    }
+
+    #[test]
+    fn what_is_within_every_limit_passes_everywhere() {
+        assert_eq!(verdicts(|_| (5.2, 300.0)), [Verdict::Pass; 9]);
+    }
+
+    #[test]
+    fn one_slow_row_fails_against_every_rival() {
+        let slow_accept = verdicts(|scenario| match scenario {
+            Scenario::Accept => (10.0, 300.0),
+            _ => (5.2, 300.0),
+        });
+        assert_eq!(slow_accept[..2], [Verdict::Pass; 2]);
+        assert_eq!(slow_accept[2..7], [Verdict::Fail; 5]);
+        assert_eq!(slow_accept[7..], [Verdict::Pass; 2]);
+    }
+
+    #[test]
+    fn each_limit_fails_on_its_own() {
+        let above = verdicts(|scenario| match scenario {
+            Scenario::Idle => (5.2 * GROWTH_LIMIT + 0.1, 700.0),
+            _ => (5.2, 700.0),
+        });
+        assert_eq!(above[0], Verdict::Pass);
+        assert_eq!(above[1], Verdict::Fail);
+        assert_eq!(above[2..7], [Verdict::Pass; 5]);
+        assert_eq!(above[7..], [Verdict::Fail; 2]);
+    }
+
+    #[test]
+    fn what_was_not_measured_is_not_judged() {
+        let targets = judge(&peers_alone(), |scenario| format!("{scenario:?}"));
+        let verdicts: Vec<Verdict> = targets.iter().map(|target| target.verdict).collect();
+        assert_eq!(verdicts, [Verdict::NotMeasured; 9]);
+    }
+}
