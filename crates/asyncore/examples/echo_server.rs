@@ -2,8 +2,9 @@
 //!
 //! usage: echo_server ADDR:PORT
 
-use std::io;
 use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::{env, io};
 
 use asyncore::{Channel, Dispatcher, Domain, Result, Socket, SocketMap, Token, Type};
 
@@ -27,6 +28,7 @@ impl EchoServer {
             ch.set_reuse_addr();
             ch.bind(addr)?;
             ch.listen(1024)?;
+            // Port 0 lets the system choose, so tell what it chose.
             println!("{}", ch.local_addr()?);
             Ok(EchoServer)
         })
@@ -45,12 +47,25 @@ impl Dispatcher for EchoServer {
     }
 }
 
-fn main() -> Result {
-    let addr =
-        std::env::args().nth(1).ok_or(asyncore::Error::msg("usage: echo_server ADDR:PORT"))?;
-    let addr = addr.parse()?;
-    asyncore::run(|map| {
+/// The only argument, unless there is something wrong with it.
+fn address() -> Option<SocketAddr> {
+    let mut args = env::args_os().skip(1);
+    let addr = args.next()?.to_str()?.parse().ok()?;
+    args.next().is_none().then_some(addr)
+}
+
+fn main() -> ExitCode {
+    let Some(addr) = address() else {
+        eprintln!("usage: echo_server ADDR:PORT");
+        return ExitCode::from(2);
+    };
+    let served = asyncore::run(|map| {
         EchoServer::new(map, addr)?;
         Ok(())
-    })
+    });
+    if let Err(error) = served {
+        eprintln!("echo_server: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
 }

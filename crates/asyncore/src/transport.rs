@@ -11,6 +11,8 @@ use socket2::{Domain, SockRef, Type};
 use crate::address::Address;
 use crate::error::context;
 use crate::file::FileWrapper;
+#[cfg(target_os = "linux")]
+use crate::net::Pipe;
 use crate::poller::Source;
 use crate::sim::SimSocket;
 
@@ -83,6 +85,15 @@ impl Transport {
             }
             Transport::File(file) => file.send(data),
             Transport::Simulated(socket) => socket.send(data),
+        }
+    }
+
+    /// Sends what is in a pipe.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn send_pipe(&self, pipe: &Pipe) -> io::Result<usize> {
+        match self.fd() {
+            Some(fd) => pipe.drain(fd),
+            None => Err(not_a_socket()),
         }
     }
 

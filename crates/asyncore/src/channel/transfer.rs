@@ -7,7 +7,8 @@ use crate::channel::Channel;
 use crate::dispatch::is_disconnected;
 use crate::panic;
 use crate::poller::Interest;
-use crate::slot::{Notices, Phase};
+use crate::slot::Phase;
+use crate::token::Token;
 use crate::transport::Transport;
 
 impl Channel<'_> {
@@ -34,12 +35,7 @@ impl Channel<'_> {
         };
         match transport.recv(buf) {
             Ok(0) if !buf.is_empty() && !transport.is_datagram() => {
-                slot.eof = true;
-                if slot.write_dead {
-                    self.map.close_now(self.key, None);
-                } else {
-                    self.map.note(self.key, Notices::EOF);
-                }
+                self.map.stream_ended(self.key);
                 Ok(0)
             }
             Ok(n) => {
@@ -93,6 +89,27 @@ impl Channel<'_> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Moves up to `limit` bytes that were received to the end of another channel's output, inside
+    /// the kernel (splice(2)), and tells how many that was.
+    ///
+    /// It is what `recv` and a `push` to the other channel do, without the copy through the
+    /// program; pushes before and after keep their order. A relay gains by it once a stream keeps
+    /// filling its buffer. The pipes that carry the bytes are the map's, 64 at the most by default
+    /// ([`max_pipes`](crate::MapBuilder::max_pipes)), and are lent to a channel only while
+    /// something is in them. Linux only.
+    ///
+    /// `Ok(0)` is the end of the stream, as from [`recv`](Channel::recv).
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there.
+    /// [`Unsupported`](io::ErrorKind::Unsupported) and
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) when it cannot be done for these channels, or
+    /// not now because all pipes are in use: nothing was moved, so copy instead.
+    #[cfg(target_os = "linux")]
+    pub fn splice_to<T: ?Sized>(&mut self, to: Token<T>, limit: usize) -> io::Result<usize> {
+        self.map.splice(self.key, to.key, limit)
     }
 
     /// Receives one datagram and tells its length and where it came from.

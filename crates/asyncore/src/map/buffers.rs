@@ -1,18 +1,31 @@
 //! Memory that channels borrow while something happens on them, so that idle ones hold none.
 
+use crate::map::Settings;
+#[cfg(target_os = "linux")]
+use crate::net::PipePool;
 use crate::output::OutputQueue;
 
 /// Buffers that the channels of one map share.
-#[derive(Default)]
 pub(crate) struct Buffers {
     scratch: Vec<u8>,
     queues: Vec<Box<OutputQueue>>,
+    #[cfg(target_os = "linux")]
+    pub(crate) pipes: PipePool,
 }
 
 /// How many empty output queues wait to be used again.
 const SPARE_QUEUES: usize = 16;
 
 impl Buffers {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Buffers {
+            scratch: Vec::new(),
+            queues: Vec::new(),
+            #[cfg(target_os = "linux")]
+            pipes: PipePool::new(settings.max_pipes),
+        }
+    }
+
     /// A buffer of at least `size` bytes to read into, to be given back after.
     pub(crate) fn take_scratch(&mut self, size: usize) -> Vec<u8> {
         let mut scratch = std::mem::take(&mut self.scratch);

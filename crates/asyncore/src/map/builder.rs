@@ -31,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) connect_timeout: Duration,
     pub(crate) send_timeout: Duration,
     pub(crate) linger: Duration,
+    pub(crate) max_pipes: usize,
     pub(crate) check_predicates: bool,
 }
 
@@ -43,6 +44,7 @@ impl MapBuilder {
                 connect_timeout: Duration::from_secs(30),
                 send_timeout: Duration::from_secs(30),
                 linger: Duration::from_secs(2),
+                max_pipes: 64,
                 check_predicates: false,
             },
         }
@@ -84,6 +86,13 @@ impl MapBuilder {
     /// lose the end of what it was sent.
     pub fn linger(mut self, limit: Duration) -> Self {
         self.settings.linger = limit;
+        self
+    }
+
+    /// How many pipes the map opens for [`Channel::splice_to`](crate::Channel::splice_to), 64 by
+    /// default; each is two descriptors and up to 256 KiB of the kernel's memory.
+    pub fn max_pipes(mut self, limit: usize) -> Self {
+        self.settings.max_pipes = limit;
         self
     }
 

@@ -145,6 +145,21 @@ impl SocketMap {
         self.touch(key);
     }
 
+    /// `recv` has come to the end of the stream.
+    pub(crate) fn stream_ended(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        if std::mem::replace(&mut slot.eof, true) {
+            return;
+        }
+        if slot.write_dead {
+            self.close_now(key, None);
+        } else {
+            self.note(key, Notices::EOF);
+        }
+    }
+
     /// The connection is lost: what was received before is still read, then the channel ends.
     pub(crate) fn send_failed(&mut self, key: Key, cause: io::Error) {
         let Some(slot) = self.slots.get_mut(key) else {

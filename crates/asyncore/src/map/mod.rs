@@ -7,6 +7,8 @@ mod closing;
 mod interest;
 mod pass;
 mod sending;
+#[cfg(target_os = "linux")]
+mod splicing;
 mod stats;
 mod tasks;
 
@@ -152,7 +154,7 @@ impl SocketMap {
             settings,
             agenda: Agenda::default(),
             timers: TimerQueue::new(),
-            buffers: Buffers::default(),
+            buffers: Buffers::new(&settings),
             resolver: Resolver::default(),
             wake: None,
             stats: Stats::default(),

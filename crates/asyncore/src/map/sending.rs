@@ -7,7 +7,7 @@ use crate::dispatch::is_disconnected;
 use crate::error::{Error, context};
 use crate::framing::Producer;
 use crate::map::SocketMap;
-use crate::output::OutputQueue;
+use crate::output::{Front, OutputQueue};
 use crate::panic;
 use crate::poller::Interest;
 use crate::slot::{Notices, Phase, Slot};
@@ -95,6 +95,10 @@ impl SocketMap {
         let outcome = panic::catch(|| send_queued(slot, &mut output));
         let sent = slot.bytes_out - before;
         self.stats.bytes_out += sent;
+        #[cfg(target_os = "linux")]
+        for pipe in output.take_spent() {
+            self.buffers.pipes.give(pipe);
+        }
         if sent > 0 {
             slot.last_activity = self.now;
         }
@@ -132,7 +136,7 @@ impl SocketMap {
         self.buffers.give_queue(output);
     }
 
-    fn queue_of(&mut self, key: Key) -> &mut OutputQueue {
+    pub(crate) fn queue_of(&mut self, key: Key) -> &mut OutputQueue {
         let slot = &mut self.slots[key];
         let datagrams = slot.transport.as_ref().is_some_and(Transport::is_datagram);
         slot.output.get_or_insert_with(|| self.buffers.take_queue(datagrams))
@@ -164,7 +168,7 @@ impl SocketMap {
 }
 
 /// After `close_when_done`, after `shutdown` and once the peer is gone, nothing more is sent.
-fn accepts_output(slot: &Slot) -> bool {
+pub(crate) fn accepts_output(slot: &Slot) -> bool {
     !slot.is_ending() && !slot.shut && !slot.write_dead
 }
 
@@ -177,17 +181,24 @@ fn send_queued(slot: &mut Slot, output: &mut OutputQueue) -> Stop {
         return Stop::Later;
     };
     for _ in 0..SENDS_IN_A_ROW {
-        let piece = match output.front() {
+        let front = match output.front() {
             Ok(None) => return Stop::Done,
-            Ok(Some(piece)) => piece,
+            Ok(Some(front)) => front,
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Stop::NothingYet,
             Err(error) => return Stop::Failed(context(error, "a producer failed").into()),
         };
-        let size = match transport.is_datagram() {
-            true => piece.len(),
-            false => piece.len().min(slot.out_buffer_size),
+        let (size, outcome) = match front {
+            Front::Bytes(piece) => {
+                let size = match transport.is_datagram() {
+                    true => piece.len(),
+                    false => piece.len().min(slot.out_buffer_size),
+                };
+                (size, transport.send(&piece[..size]))
+            }
+            #[cfg(target_os = "linux")]
+            Front::Pipe(pipe) => (pipe.len(), transport.send_pipe(pipe)),
         };
-        match transport.send(&piece[..size]) {
+        match outcome {
             Ok(sent) => {
                 slot.bytes_out += sent as u64;
                 output.advance(sent);

@@ -1,0 +1,189 @@
+//! The classic port forwarder: each connection to the local port is relayed to the remote one.
+//!
+//! usage: port_forward [-l LOCAL_IP] [-p LOCAL_PORT] -r REMOTE_IP [-P REMOTE_PORT]
+//!
+//! A receiver holds the connection that was accepted, a sender the one to the remote, and each
+//! pushes what it reads onto the other's output queue. The original let those queues grow without
+//! end, and closed both sides as soon as one had ended; here a side stops reading while the other
+//! has too much to send, and the end of one direction leaves the other open.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::{env, io};
+
+use asyncore::{Channel, Dispatcher, Domain, Result, Socket, SocketMap, Token, Type};
+
+/// A side does not read on while the other has this much to send.
+const HIGH_WATER: usize = 256 * 1024;
+
+struct Forwarder {
+    remote: (String, u16),
+}
+
+impl Forwarder {
+    fn new(
+        map: &mut SocketMap,
+        local: SocketAddr,
+        remote: (String, u16),
+    ) -> io::Result<Token<Self>> {
+        map.add_with(|ch| {
+            ch.create_socket(Domain::for_address(local), Type::STREAM)?;
+            ch.set_reuse_addr();
+            ch.bind(local)?;
+            ch.listen(1024)?;
+            println!("{}", ch.local_addr()?);
+            Ok(Forwarder { remote })
+        })
+    }
+}
+
+impl Dispatcher for Forwarder {
+    fn handle_accepted(
+        &mut self,
+        ch: &mut Channel<'_>,
+        sock: Socket,
+        _peer: Option<SocketAddr>,
+    ) -> Result {
+        // The sender comes first, so that the connection ends here if there can be none.
+        let sender = Sender::new(ch, &self.remote.0, self.remote.1)?;
+        let receiver = ch.add(Receiver { sender, ended: false }, sock);
+        if let Some(sender) = ch.get_mut(sender) {
+            sender.receiver = Some(receiver);
+        }
+        Ok(())
+    }
+}
+
+struct Receiver {
+    sender: Token<Sender>,
+    /// The client has sent all that it has.
+    ended: bool,
+}
+
+impl Dispatcher for Receiver {
+    fn readable(&self, ch: &Channel<'_>) -> bool {
+        ch.output_len_of(self.sender) < HIGH_WATER
+    }
+
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        relay(ch, self.sender)
+    }
+
+    fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
+        self.ended = true;
+        let both = ch.get(self.sender).is_none_or(|sender| sender.ended);
+        end_half(ch, self.sender, both);
+        Ok(())
+    }
+
+    fn handle_close(&mut self, ch: &mut Channel<'_>) {
+        if let Some(mut sender) = ch.channel(self.sender) {
+            sender.close_when_done();
+        }
+    }
+}
+
+struct Sender {
+    receiver: Option<Token<Receiver>>,
+    /// The remote has sent all that it has.
+    ended: bool,
+}
+
+impl Sender {
+    fn new(ch: &mut Channel<'_>, host: &str, port: u16) -> io::Result<Token<Self>> {
+        ch.add_with(|ch| {
+            // What the receiver pushes meanwhile is sent when the connection is made.
+            ch.connect_host(host, port)?;
+            Ok(Sender { receiver: None, ended: false })
+        })
+    }
+}
+
+impl Dispatcher for Sender {
+    fn readable(&self, ch: &Channel<'_>) -> bool {
+        self.receiver.is_some_and(|receiver| ch.output_len_of(receiver) < HIGH_WATER)
+    }
+
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        self.receiver.map_or(Ok(()), |receiver| relay(ch, receiver))
+    }
+
+    fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
+        self.ended = true;
+        if let Some(receiver) = self.receiver {
+            let both = ch.get(receiver).is_none_or(|receiver| receiver.ended);
+            end_half(ch, receiver, both);
+        }
+        Ok(())
+    }
+
+    /// Also when the remote refused the connection, which `handle_error` has logged then.
+    fn handle_close(&mut self, ch: &mut Channel<'_>) {
+        if let Some(mut receiver) = self.receiver.and_then(|receiver| ch.channel(receiver)) {
+            receiver.close_when_done();
+        }
+    }
+}
+
+/// Passes on what one side has received.
+fn relay<T>(ch: &mut Channel<'_>, to: Token<T>) -> Result {
+    let mut buf = [0; 65_536];
+    let n = ch.recv(&mut buf)?;
+    if let Some(mut to) = ch.channel(to) {
+        to.push(&buf[..n]);
+    }
+    Ok(())
+}
+
+/// Passes on that one side has ended; when both have, there is nothing left but to send the rest.
+fn end_half<T>(ch: &mut Channel<'_>, other: Token<T>, both: bool) {
+    if both {
+        ch.close_when_done();
+    }
+    if let Some(mut other) = ch.channel(other) {
+        match both {
+            true => other.close_when_done(),
+            false => other.shutdown_write(),
+        }
+    }
+}
+
+/// Where to listen and where to connect to, unless there is something wrong with the arguments.
+fn addresses() -> Option<(SocketAddr, (String, u16))> {
+    let mut local = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 80);
+    let mut remote_host = None;
+    let mut remote_port = 80;
+    let mut args = env::args_os().skip(1);
+    while let Some(option) = args.next() {
+        let value = args.next()?;
+        let value = value.to_str()?;
+        match option.to_str()? {
+            "-l" => local.set_ip(value.parse().ok()?),
+            "-p" => local.set_port(value.parse().ok()?),
+            // The original takes a name here as well.
+            "-r" if !value.is_empty() => remote_host = Some(value.to_owned()),
+            "-P" => remote_port = value.parse().ok()?,
+            _ => return None,
+        }
+    }
+    Some((local, (remote_host?, remote_port)))
+}
+
+fn main() -> ExitCode {
+    let Some((local, remote)) = addresses() else {
+        eprintln!(
+            "usage: port_forward [-l LOCAL_IP] [-p LOCAL_PORT] -r REMOTE_IP [-P REMOTE_PORT]"
+        );
+        eprintln!("by default LOCAL_IP is 127.0.0.1 and both ports are 80");
+        return ExitCode::from(2);
+    };
+    let forwarded = asyncore::run(|map| {
+        Forwarder::new(map, local, remote)?;
+        Ok(())
+    });
+    if let Err(error) = forwarded {
+        eprintln!("port_forward: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

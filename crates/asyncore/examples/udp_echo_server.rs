@@ -1,0 +1,62 @@
+//! An echo server for datagrams: sends each one back to where it came from.
+//!
+//! usage: udp_echo_server ADDR:PORT
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::{env, io};
+
+use asyncore::{Channel, Dispatcher, Domain, LogType, Result, SocketMap, Token, Type};
+
+struct UdpEchoServer;
+
+impl UdpEchoServer {
+    fn new(map: &mut SocketMap, addr: SocketAddr) -> io::Result<Token<Self>> {
+        map.add_with(|ch| {
+            ch.create_socket(Domain::for_address(addr), Type::DGRAM)?;
+            ch.bind(addr)?;
+            println!("{}", ch.local_addr()?);
+            Ok(UdpEchoServer)
+        })
+    }
+}
+
+impl Dispatcher for UdpEchoServer {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        // The longest datagram there is, since the rest of one that does not fit is lost.
+        let mut buf = [0; 65_535];
+        let (n, from) = ch.recv_from(&mut buf)?;
+        // All clients share this socket, so what goes wrong with one must not close it. Whoever
+        // misses an answer asks again: that is how datagrams are.
+        match ch.send_to(&buf[..n], &from) {
+            Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
+                self.log_info(ch, &format!("cannot answer {from}: {error}"), LogType::Error);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// The only argument, unless there is something wrong with it.
+fn address() -> Option<SocketAddr> {
+    let mut args = env::args_os().skip(1);
+    let addr = args.next()?.to_str()?.parse().ok()?;
+    args.next().is_none().then_some(addr)
+}
+
+fn main() -> ExitCode {
+    let Some(addr) = address() else {
+        eprintln!("usage: udp_echo_server ADDR:PORT");
+        return ExitCode::from(2);
+    };
+    let served = asyncore::run(|map| {
+        UdpEchoServer::new(map, addr)?;
+        Ok(())
+    });
+    if let Err(error) = served {
+        eprintln!("udp_echo_server: {error}");
+        return ExitCode::FAILURE;
+    }
+    ExitCode::SUCCESS
+}

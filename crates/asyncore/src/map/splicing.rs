@@ -1,0 +1,59 @@
+//! Moving a stream from one channel to another without copying it through the program.
+
+use std::io;
+
+use crate::dispatch::is_disconnected;
+use crate::map::SocketMap;
+use crate::poller::Interest;
+use crate::token::Key;
+
+impl SocketMap {
+    /// Moves up to `limit` received bytes of `from` to the end of `to`'s output.
+    pub(crate) fn splice(&mut self, from: Key, to: Key, limit: usize) -> io::Result<usize> {
+        let now = self.now;
+        if !self.slots.get(to).is_some_and(crate::map::sending::accepts_output) {
+            return Err(unsupported("the receiving channel takes no more output"));
+        }
+        let Some(mut pipe) = self.buffers.pipes.take() else {
+            return Err(unsupported("all pipes are in use"));
+        };
+        let Some(slot) = self.slots.get_mut(from) else {
+            return Err(unsupported("the channel is gone"));
+        };
+        slot.attempted = slot.attempted | Interest::READ;
+        let source = slot.open_transport().filter(|it| it.is_stream()).and_then(|it| it.fd());
+        let Some(source) = source else {
+            self.buffers.pipes.give(pipe);
+            return Err(unsupported("the channel has no stream to splice from"));
+        };
+        let outcome = if slot.eof { Ok(0) } else { pipe.fill(source, limit) };
+        match outcome {
+            Ok(0) => {
+                self.buffers.pipes.give(pipe);
+                self.stream_ended(from);
+                Ok(0)
+            }
+            Ok(n) => {
+                slot.bytes_in += n as u64;
+                slot.last_activity = now;
+                self.stats.bytes_in += n as u64;
+                self.queue_of(to).push_pipe(pipe);
+                self.touch(to);
+                self.flush(to);
+                Ok(n)
+            }
+            Err(error) => {
+                self.buffers.pipes.give(pipe);
+                if is_disconnected(&error) {
+                    self.close_now(from, Some(error));
+                    return Ok(0);
+                }
+                Err(error)
+            }
+        }
+    }
+}
+
+fn unsupported(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, format!("cannot splice: {why}"))
+}

@@ -1,0 +1,309 @@
+//! Calls that are put off, and the silence of a channel: in virtual time, where an hour costs
+//! nothing, and on every poller of this build.
+
+use std::cell::RefCell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use asyncore::sim::{Network, Peer};
+use asyncore::{Channel, Dispatcher, ExitNow, PollerKind, Result, Socket, SocketMap, Timer};
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// What was called, in order, and when.
+type Calls = Rc<RefCell<Vec<(&'static str, Instant)>>>;
+
+fn simulated() -> (Network, SocketMap) {
+    let net = Network::new(1);
+    let map = SocketMap::simulated(&net);
+    (net, map)
+}
+
+fn note(calls: &Calls, name: &'static str) -> impl Fn(&mut SocketMap) -> Result + 'static {
+    let calls = Rc::clone(calls);
+    move |map: &mut SocketMap| {
+        calls.borrow_mut().push((name, map.now()));
+        Ok(())
+    }
+}
+
+fn names(calls: &Calls) -> Vec<&'static str> {
+    calls.borrow().iter().map(|(name, _)| *name).collect()
+}
+
+#[test]
+fn calls_are_made_in_the_order_of_their_times() {
+    let (net, mut map) = simulated();
+    let calls = Calls::default();
+    map.call_later(3 * HOUR, note(&calls, "third"));
+    map.call_later(HOUR, note(&calls, "first"));
+    map.call_later(2 * HOUR, note(&calls, "second"));
+    map.run().unwrap();
+    assert_eq!(names(&calls), ["first", "second", "third"]);
+    assert_eq!(net.elapsed(), 3 * HOUR);
+    assert_eq!(map.stats().timers, 3);
+}
+
+#[test]
+fn calls_for_the_same_instant_are_made_in_the_order_they_were_set() {
+    let (_net, mut map) = simulated();
+    let calls = Calls::default();
+    for name in ["one", "two", "three"] {
+        map.call_later(HOUR, note(&calls, name));
+    }
+    map.run().unwrap();
+    assert_eq!(names(&calls), ["one", "two", "three"]);
+}
+
+#[test]
+fn a_call_is_never_early_and_not_late_on_a_virtual_clock() {
+    let (net, mut map) = simulated();
+    let start = map.now();
+    map.call_later(Duration::from_nanos(1_234_567), move |map| {
+        assert_eq!(map.now() - start, Duration::from_nanos(1_234_567));
+        Ok(())
+    });
+    map.run().unwrap();
+    assert_eq!((net.now() - start, map.stats().errors), (Duration::from_nanos(1_234_567), 0));
+}
+
+#[test]
+fn a_call_is_never_early_on_any_poller() {
+    for kind in PollerKind::ALL {
+        let mut map = SocketMap::builder().poller(*kind).build().unwrap();
+        let (start, delay) = (map.now(), Duration::from_micros(2_345));
+        map.call_later(delay, move |map| {
+            assert!(map.now() - start >= delay, "called early");
+            Ok(())
+        });
+        map.run().unwrap();
+        let stats = map.stats();
+        assert_eq!((stats.timers, stats.errors), (1, 0), "{kind}");
+        assert!(stats.passes <= 2, "{kind} woke {} times for one timer", stats.passes);
+    }
+}
+
+#[test]
+fn a_call_every_so_often_is_made_until_it_is_cancelled() {
+    let (net, mut map) = simulated();
+    let (start, calls) = (map.now(), Calls::default());
+    let ticking = map.call_every(HOUR, note(&calls, "tick"));
+    map.call_later(4 * HOUR + HOUR / 2, move |map| {
+        assert!(map.cancel(ticking));
+        assert!(!map.cancel(ticking));
+        Ok(())
+    });
+    map.run().unwrap();
+    let times: Vec<_> = calls.borrow().iter().map(|(_, at)| at.duration_since(start)).collect();
+    assert_eq!(times, [HOUR, 2 * HOUR, 3 * HOUR, 4 * HOUR]);
+    assert_eq!(net.elapsed(), 4 * HOUR + HOUR / 2);
+}
+
+#[test]
+fn a_call_can_cancel_itself_and_another_that_is_due_at_the_same_instant() {
+    let (_net, mut map) = simulated();
+    let calls = Calls::default();
+    let own: Rc<RefCell<Option<Timer>>> = Rc::default();
+    let (mine, count) = (Rc::clone(&own), Rc::clone(&calls));
+    let other: Rc<RefCell<Option<Timer>>> = Rc::default();
+    let its = Rc::clone(&other);
+    *own.borrow_mut() = Some(map.call_every(HOUR, move |map| {
+        count.borrow_mut().push(("itself", map.now()));
+        assert!(map.cancel(mine.borrow().unwrap()));
+        assert!(map.cancel(its.borrow().unwrap()));
+        Ok(())
+    }));
+    *other.borrow_mut() = Some(map.call_later(HOUR, note(&calls, "other")));
+    map.run().unwrap();
+    assert_eq!(names(&calls), ["itself"]);
+    assert_eq!(map.stats().errors, 0);
+}
+
+#[test]
+fn a_reset_call_is_put_off_from_now_on() {
+    let (net, mut map) = simulated();
+    let calls = Calls::default();
+    let later = map.call_later(HOUR, note(&calls, "put off"));
+    let sooner = map.call_later(10 * HOUR, note(&calls, "brought forward"));
+    map.call_later(HOUR / 2, move |map| {
+        assert!(map.reset(later, 2 * HOUR) && map.reset(sooner, HOUR));
+        Ok(())
+    });
+    map.run().unwrap();
+    assert_eq!(names(&calls), ["brought forward", "put off"]);
+    assert_eq!(net.elapsed(), HOUR / 2 + 2 * HOUR);
+    assert!(!map.reset(later, HOUR) && !map.cancel(later), "it has been made already");
+}
+
+#[test]
+fn a_call_that_fails_or_panics_is_logged_and_costs_nobody_else() {
+    let (_net, mut map) = simulated();
+    let calls = Calls::default();
+    map.call_later(HOUR, |_| Err(io::Error::other("the disk is full").into()));
+    map.call_later(HOUR, |_| panic!("out of order"));
+    map.call_later(2 * HOUR, note(&calls, "next"));
+    map.run().unwrap();
+    assert_eq!(names(&calls), ["next"]);
+    assert_eq!(map.stats().errors, 2);
+}
+
+#[test]
+fn exit_now_leaves_the_loop_and_keeps_what_is_put_off() {
+    let (_net, mut map) = simulated();
+    let calls = Calls::default();
+    map.call_later(HOUR, |_| Err(ExitNow.into()));
+    map.call_later(2 * HOUR, note(&calls, "next"));
+    map.run().unwrap();
+    assert_eq!(names(&calls), [""; 0]);
+    map.run().unwrap();
+    assert_eq!(names(&calls), ["next"]);
+}
+
+#[test]
+fn a_call_that_puts_itself_off_by_nothing_lets_the_others_have_their_turn() {
+    fn again(map: &mut SocketMap) -> Result {
+        map.call_later(Duration::ZERO, again);
+        Ok(())
+    }
+    let (net, mut map) = simulated();
+    map.call_later(Duration::ZERO, again);
+    map.call_every(Duration::ZERO, |_| Ok(()));
+    map.call_later(Duration::from_millis(5), |_| Err(ExitNow.into()));
+    map.run().unwrap();
+    assert_eq!(net.elapsed(), Duration::from_millis(5));
+}
+
+#[test]
+fn a_delay_beyond_the_clock_is_no_panic() {
+    let (_net, mut map) = simulated();
+    let never = map.call_later(Duration::MAX, |_| Ok(()));
+    assert!(map.reset(never, Duration::MAX) && map.cancel(never));
+    map.run().unwrap();
+}
+
+type Silences = Rc<RefCell<Vec<Instant>>>;
+
+/// Notes each time it is told of silence; closes after the third.
+struct Patient {
+    silences: Silences,
+}
+
+impl Dispatcher for Patient {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        ch.recv(&mut [0; 64])?;
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
+        self.silences.borrow_mut().push(ch.now());
+        if self.silences.borrow().len() == 3 {
+            ch.close();
+        }
+        Ok(())
+    }
+}
+
+/// Hands each connection to a handler made by the closure.
+struct Server<F>(F);
+
+impl<T: Dispatcher, F: FnMut(&mut Channel<'_>) -> T + 'static> Dispatcher for Server<F> {
+    fn handle_accepted(
+        &mut self,
+        ch: &mut Channel<'_>,
+        sock: Socket,
+        _: Option<SocketAddr>,
+    ) -> Result {
+        let handler = (self.0)(ch);
+        let token = ch.add(handler, sock);
+        if let Some(mut visitor) = ch.channel(token) {
+            visitor.set_timeout(HOUR);
+        }
+        ch.close();
+        Ok(())
+    }
+}
+
+/// A connected channel with a timeout of an hour, and the peer at the other end.
+fn connected<T: Dispatcher>(
+    net: &Network,
+    map: &mut SocketMap,
+    make: impl FnMut(&mut Channel<'_>) -> T + 'static,
+) -> Peer {
+    let addr: SocketAddr = "127.0.0.1:7".parse().unwrap();
+    map.add_with(|ch| {
+        ch.create_socket(asyncore::Domain::IPV4, asyncore::Type::STREAM)?;
+        ch.bind(addr)?;
+        ch.listen(8)?;
+        Ok(Server(make))
+    })
+    .unwrap();
+    let peer = net.connect(addr);
+    while map.stats().accepted == 0 {
+        let _ = map.poll(None).unwrap();
+    }
+    peer
+}
+
+#[test]
+fn silence_is_told_again_and_again_until_the_channel_closes() {
+    let (net, mut map) = simulated();
+    let silences = Silences::default();
+    let told = Rc::clone(&silences);
+    let _peer = connected(&net, &mut map, move |_| Patient { silences: told.clone() });
+    let start = map.now();
+    map.run().unwrap();
+    let times: Vec<_> = silences.borrow().iter().map(|at| at.duration_since(start)).collect();
+    assert_eq!(times, [HOUR, 2 * HOUR, 3 * HOUR]);
+}
+
+#[test]
+fn every_byte_begins_the_silence_anew() {
+    let (net, mut map) = simulated();
+    let silences = Silences::default();
+    let told = Rc::clone(&silences);
+    let peer = connected(&net, &mut map, move |_| Patient { silences: told.clone() });
+    let (speaker, sent) = (Rc::new(peer), map.now() + HOUR / 2);
+    let peer = Rc::clone(&speaker);
+    map.call_later(HOUR / 2, move |_| {
+        speaker.send(b"x");
+        Ok(())
+    });
+    map.run().unwrap();
+    assert!(!peer.was_reset());
+    let first = silences.borrow()[0].duration_since(sent);
+    assert!(first >= HOUR && first < HOUR + Duration::from_secs(1), "{first:?} after the byte");
+}
+
+#[test]
+fn by_default_a_silent_channel_is_closed() {
+    struct Silent;
+    impl Dispatcher for Silent {}
+    let (net, mut map) = simulated();
+    let peer = connected(&net, &mut map, |_| Silent);
+    let start = map.now();
+    map.run().unwrap();
+    assert_eq!(map.now() - start, HOUR);
+    while net.step() {}
+    assert!(peer.saw_eof());
+}
+
+#[test]
+fn a_timeout_that_is_taken_back_is_not_told() {
+    struct Forgiving;
+    impl Dispatcher for Forgiving {
+        fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
+            ch.set_timeout(None);
+            ch.call_later(HOUR, |map| {
+                map.close_all();
+                Ok(())
+            });
+            Ok(())
+        }
+    }
+    let (net, mut map) = simulated();
+    let _peer = connected(&net, &mut map, |_| Forgiving);
+    map.run().unwrap();
+    assert_eq!(map.stats().timers, 2, "one silence, and the end");
+}
