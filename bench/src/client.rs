@@ -36,8 +36,8 @@ pub(crate) fn reset_on_close(socket: &TcpStream) -> Result<()> {
 
 /// Waits until `events`, which must be empty and have capacity, holds at least one.
 ///
-/// It spins instead of sleeping: the client has a CPU to itself, and so the server never pays for waking
-/// it, and the next message comes at once, which keeps the server's batches alike from round to round.
+/// It spins instead of sleeping: the client has a CPU to itself, and so the server never pays for
+/// waking it.
 pub(crate) fn spin(epoll: &OwnedFd, events: &mut Vec<epoll::Event>) -> Result<()> {
     const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
     let start = Instant::now();

@@ -1,4 +1,8 @@
-//! The ping-pong client: on every busy connection one message is always under way.
+//! The ping-pong client: a message on every busy connection, and when all are answered, again.
+//!
+//! The connections keep step because client and server cost about the same: running free, whichever
+//! happens to be slower decides whether the server finds one message at a time or all of them, and
+//! servers would be compared at different batches.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -78,29 +82,31 @@ impl Load {
     /// Makes `messages` round trips, or as many as begin within `budget`, and returns when all are done.
     pub(crate) fn exchange(&mut self, messages: u64, budget: Duration) -> Result<Exchange> {
         let start = Instant::now();
-        let mut begun = 0;
-        for connection in &mut self.connections {
-            if begun < messages {
-                connection.send()?;
-                begun += 1;
-            }
+        let mut round_trips = 0;
+        while round_trips < messages && start.elapsed() < budget {
+            let left = usize::try_from(messages - round_trips).unwrap_or(usize::MAX);
+            let volley = self.connections.len().min(left);
+            self.volley(volley)?;
+            round_trips += volley as u64;
         }
-        let mut done = 0;
-        while done < begun {
+        Ok(Exchange { round_trips, elapsed: start.elapsed() })
+    }
+
+    /// One round trip on each of the first `count` connections.
+    fn volley(&mut self, count: usize) -> Result<()> {
+        for connection in &mut self.connections[..count] {
+            connection.send()?;
+        }
+        let mut answered = 0;
+        while answered < count {
             client::spin(&self.epoll, &mut self.events)?;
-            let going_on = start.elapsed() < budget;
             for event in self.events.drain(..) {
                 let connection = &mut self.connections[event.data.u64() as usize];
-                if !connection.receive()? {
-                    continue;
-                }
-                done += 1;
-                if going_on && begun < messages {
-                    connection.send()?;
-                    begun += 1;
+                if connection.receive()? {
+                    answered += 1;
                 }
             }
         }
-        Ok(Exchange { round_trips: done, elapsed: start.elapsed() })
+        Ok(())
     }
 }

@@ -9,6 +9,8 @@ pub(crate) enum Peer {
     Asyncore,
     /// Hand-written, level-triggered epoll: the yardstick
     RawEpoll,
+    /// The same in C, through libc: what the C library adds to each system call
+    RawEpollC,
     /// mio, edge-triggered
     Mio,
     /// calloop, an event source for each connection
@@ -45,6 +47,7 @@ impl Peer {
         match self {
             Peer::Asyncore => "asyncore",
             Peer::RawEpoll => "raw epoll",
+            Peer::RawEpollC => "raw epoll in C",
             Peer::Mio => "mio",
             Peer::Calloop => "calloop",
             Peer::Tokio => "tokio",
@@ -66,6 +69,12 @@ impl Peer {
         match self {
             Peer::Asyncore => rust("echo_asyncore", "asyncore-rs"),
             Peer::RawEpoll => rust("echo_raw_epoll", "rustix"),
+            Peer::RawEpollC => Origin::C {
+                program: "echo_raw_epoll_c",
+                header: "sys/epoll.h",
+                library: "c",
+                debian_package: "libc6-dev",
+            },
             Peer::Mio => rust("echo_mio", "mio"),
             Peer::Calloop => rust("echo_calloop", "calloop"),
             Peer::Tokio => rust("echo_tokio", "tokio"),

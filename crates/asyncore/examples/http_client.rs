@@ -5,12 +5,12 @@
 //! Where the original wrote out all that it received, this one takes the headers off, so it is a
 //! chat: headers up to an empty line, then a body of as many bytes as they say.
 
+use std::env;
 use std::io::{self, Write as _};
 use std::net::Ipv6Addr;
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Sender};
 use std::time::Duration;
-use std::env;
 
 use asyncore::{Accumulator, AsyncChat, Channel, Error, Result, SocketMap, Terminator, Token};
 
@@ -27,11 +27,7 @@ struct HttpClient {
 }
 
 impl HttpClient {
-    fn new(
-        map: &mut SocketMap,
-        page: &Page,
-        outcome: Sender<Result>,
-    ) -> io::Result<Token<Self>> {
+    fn new(map: &mut SocketMap, page: &Page, outcome: Sender<Result>) -> io::Result<Token<Self>> {
         map.add_with(|ch| {
             ch.connect_host(&page.host, page.port)?;
             ch.set_timeout(PATIENCE);

@@ -127,12 +127,13 @@ impl Dispatcher for Sender {
 
 /// Passes on what one side has received.
 fn relay<T>(ch: &mut Channel<'_>, to: Token<T>) -> Result {
-    let mut buf = [0; 65_536];
-    let n = ch.recv(&mut buf)?;
-    if let Some(mut to) = ch.channel(to) {
-        to.push(&buf[..n]);
-    }
-    Ok(())
+    ch.with_buffer(64 * 1024, |ch, buf| {
+        let n = ch.recv(buf)?;
+        if let Some(mut to) = ch.channel(to) {
+            to.push(&buf[..n]);
+        }
+        Ok(())
+    })
 }
 
 /// Passes on that one side has ended; when both have, there is nothing left but to send the rest.

@@ -183,7 +183,7 @@ pub trait AsyncChat: Sized + 'static {
 impl<T: AsyncChat> Dispatcher for T {
     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
         let size = self.ac_in_buffer_size().clamp(1, MAX_IN_BUFFER);
-        ch.with_scratch(size, |ch, buf| {
+        ch.with_buffer(size, |ch, buf| {
             let n = ch.recv(buf)?;
             parse(self, ch, &buf[..n])
         })

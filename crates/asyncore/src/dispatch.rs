@@ -36,16 +36,21 @@ impl SocketMap {
 
     /// Reads before it writes; the end is told by `recv`, after all that came before it.
     fn transfer_ready(&mut self, key: Key, ready: Readiness) {
-        self.touch(key);
+        self.reconsider(key);
         let slot = &self.slots[key];
+        let ended = ready.hangup || ready.error;
         if slot.closing {
-            if ready.readable || ready.hangup || ready.error {
+            if ready.readable || ended {
                 self.discard_input(key);
             }
             return self.flush(key);
         }
-        let ended = ready.hangup || ready.error;
-        let reads = slot.wanted.contains(Interest::READ) || slot.write_dead;
+        if ended && slot.eof {
+            // All was read, and nothing can be sent any more.
+            let cause = slot.transport.as_ref().and_then(|it| it.take_error().ok().flatten());
+            return self.close_now(key, cause);
+        }
+        let reads = !slot.eof && slot.wanted.without(slot.rested).contains(Interest::READ);
         let writes = slot.registered.contains(Interest::WRITE);
         if ready.priority {
             self.offer(key, Interest::PRIORITY, |handler, ch| handler.handle_expt(ch));
@@ -68,7 +73,8 @@ impl SocketMap {
     fn write_ready(&mut self, key: Key) {
         self.flush(key);
         let wants_more = self.slots.get(key).is_some_and(|slot| {
-            slot.can_transfer() && !slot.has_output() && slot.wanted.contains(Interest::WRITE)
+            let idle = slot.can_transfer() && !slot.has_output() && !slot.write_dead;
+            idle && slot.wanted.contains(Interest::WRITE)
         });
         if wants_more {
             self.offer(key, Interest::WRITE, |handler, ch| handler.handle_write(ch));
@@ -83,15 +89,23 @@ impl SocketMap {
         what: Interest,
         call: impl FnOnce(&mut dyn Handler, &mut Channel<'_>) -> Result,
     ) {
-        self.touch(key);
-        let Some(slot) = self.slots.get_mut(key) else {
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| !slot.is_ending()) else {
             return;
         };
         slot.attempted = Interest::NONE;
         self.callback(key, call);
-        let left_alone = self.slots.get(key).is_some_and(|slot| !slot.attempted.contains(what));
-        if left_alone {
+        let Some(slot) = self.slots.get(key).filter(|slot| !slot.is_ending()) else {
+            return;
+        };
+        if slot.attempted.contains(what) {
+            // It moved on, so what it left alone before may have a chance now.
+            self.touch(key);
+        } else if slot.write_dead && what == Interest::READ {
+            // The connection is gone, and nobody wants what was received before.
+            self.close_now(key, None);
+        } else {
             self.rest(key, what);
+            self.reconsider(key);
         }
     }
 
@@ -146,15 +160,16 @@ impl SocketMap {
             self.touch(key);
             self.callback(key, |handler, ch| handler.handle_connect(ch));
         }
-        if self.has_notice(key, Notices::PARSE) {
-            self.touch(key);
-            self.callback(key, |handler, ch| handler.handle_pending_input(ch));
-        }
         if self.has_notice(key, Notices::SEND) {
             self.flush(key);
         }
         if self.has_notice(key, Notices::ERROR) {
             self.deliver_error(key);
+        }
+        // After the error: whether input goes on is for `handle_error` to decide.
+        if self.has_notice(key, Notices::PARSE) {
+            self.touch(key);
+            self.callback(key, |handler, ch| handler.handle_pending_input(ch));
         }
         if self.has_notice(key, Notices::EOF) {
             tracing::debug!(target: "asyncore", channel = ?self.channel_mut(key), "end of stream");

@@ -28,6 +28,15 @@ pub(crate) enum Phase {
     Closed,
 }
 
+/// Our half of a stream: what we send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnHalf {
+    Open,
+    /// It ends when what is queued is sent.
+    Ending,
+    Ended,
+}
+
 /// One channel: its handler, its socket, and what was noted about it.
 ///
 /// An idle channel should cost little, so what few channels have is boxed.
@@ -43,7 +52,7 @@ pub(crate) struct Slot {
     /// The peer has ended its half.
     pub(crate) eof: bool,
     /// We have ended our half.
-    pub(crate) shut: bool,
+    pub(crate) own_half: OwnHalf,
     /// Sending failed; the channel ends when what was received before is read.
     pub(crate) write_dead: bool,
 
@@ -145,7 +154,7 @@ impl Slot {
             phase: Phase::Created,
             closing: false,
             eof: false,
-            shut: false,
+            own_half: OwnHalf::Open,
             write_dead: false,
             notices: Notices::default(),
             is_due: false,

@@ -27,8 +27,7 @@ pub(crate) enum Transport {
 impl Transport {
     /// A new non-blocking socket of the operating system.
     pub(crate) fn open(domain: Domain, kind: Type) -> io::Result<Self> {
-        let socket = socket2::Socket::new(domain, kind, None)?;
-        socket.set_nonblocking(true)?;
+        let socket = new_non_blocking(domain, kind)?;
         Ok(if kind == Type::DGRAM {
             Transport::Datagram(socket.into())
         } else {
@@ -238,6 +237,18 @@ impl Transport {
             Transport::Simulated(socket) => socket.peer_addr().map(Address::Inet),
         }
     }
+}
+
+#[cfg(not(target_vendor = "apple"))]
+fn new_non_blocking(domain: Domain, kind: Type) -> io::Result<socket2::Socket> {
+    socket2::Socket::new(domain, kind.nonblocking(), None)
+}
+
+#[cfg(target_vendor = "apple")]
+fn new_non_blocking(domain: Domain, kind: Type) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(domain, kind, None)?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
 }
 
 #[cfg(not(target_vendor = "apple"))]

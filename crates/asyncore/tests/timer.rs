@@ -3,12 +3,11 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use asyncore::sim::{Network, Peer};
-use asyncore::{Channel, Dispatcher, ExitNow, PollerKind, Result, Socket, SocketMap, Timer};
+use asyncore::{Channel, Dispatcher, Domain, ExitNow, PollerKind, Result, SocketMap, Timer, Type};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -205,45 +204,20 @@ impl Dispatcher for Patient {
     }
 }
 
-/// Hands each connection to a handler made by the closure.
-struct Server<F>(F);
-
-impl<T: Dispatcher, F: FnMut(&mut Channel<'_>) -> T + 'static> Dispatcher for Server<F> {
-    fn handle_accepted(
-        &mut self,
-        ch: &mut Channel<'_>,
-        sock: Socket,
-        _: Option<SocketAddr>,
-    ) -> Result {
-        let handler = (self.0)(ch);
-        let token = ch.add(handler, sock);
-        if let Some(mut visitor) = ch.channel(token) {
-            visitor.set_timeout(HOUR);
-        }
-        ch.close();
-        Ok(())
-    }
-}
-
-/// A connected channel with a timeout of an hour, and the peer at the other end.
-fn connected<T: Dispatcher>(
-    net: &Network,
-    map: &mut SocketMap,
-    make: impl FnMut(&mut Channel<'_>) -> T + 'static,
-) -> Peer {
-    let addr: SocketAddr = "127.0.0.1:7".parse().unwrap();
-    map.add_with(|ch| {
-        ch.create_socket(asyncore::Domain::IPV4, asyncore::Type::STREAM)?;
-        ch.bind(addr)?;
-        ch.listen(8)?;
-        Ok(Server(make))
-    })
-    .unwrap();
-    let peer = net.connect(addr);
-    while map.stats().accepted == 0 {
+/// Adds a channel whose timeout of an hour begins now; its peer is at the other end.
+fn add_silent<T: Dispatcher>(net: &Network, map: &mut SocketMap, handler: T) -> Peer {
+    let listener = net.listen("127.0.0.1:7".parse().unwrap()).unwrap();
+    let connecting = map.add_with(|ch| {
+        ch.create_socket(Domain::IPV4, Type::STREAM)?;
+        ch.connect(listener.local_addr())?;
+        Ok(handler)
+    });
+    let token = connecting.unwrap();
+    while map.channel(token).unwrap().connecting() {
         let _ = map.poll(None).unwrap();
     }
-    peer
+    map.channel(token).unwrap().set_timeout(HOUR);
+    listener.accept().unwrap()
 }
 
 #[test]
@@ -251,7 +225,7 @@ fn silence_is_told_again_and_again_until_the_channel_closes() {
     let (net, mut map) = simulated();
     let silences = Silences::default();
     let told = Rc::clone(&silences);
-    let _peer = connected(&net, &mut map, move |_| Patient { silences: told.clone() });
+    let _peer = add_silent(&net, &mut map, Patient { silences: told });
     let start = map.now();
     map.run().unwrap();
     let times: Vec<_> = silences.borrow().iter().map(|at| at.duration_since(start)).collect();
@@ -263,7 +237,7 @@ fn every_byte_begins_the_silence_anew() {
     let (net, mut map) = simulated();
     let silences = Silences::default();
     let told = Rc::clone(&silences);
-    let peer = connected(&net, &mut map, move |_| Patient { silences: told.clone() });
+    let peer = add_silent(&net, &mut map, Patient { silences: told });
     let (speaker, sent) = (Rc::new(peer), map.now() + HOUR / 2);
     let peer = Rc::clone(&speaker);
     map.call_later(HOUR / 2, move |_| {
@@ -281,7 +255,7 @@ fn by_default_a_silent_channel_is_closed() {
     struct Silent;
     impl Dispatcher for Silent {}
     let (net, mut map) = simulated();
-    let peer = connected(&net, &mut map, |_| Silent);
+    let peer = add_silent(&net, &mut map, Silent);
     let start = map.now();
     map.run().unwrap();
     assert_eq!(map.now() - start, HOUR);
@@ -303,7 +277,7 @@ fn a_timeout_that_is_taken_back_is_not_told() {
         }
     }
     let (net, mut map) = simulated();
-    let _peer = connected(&net, &mut map, |_| Forgiving);
+    let _peer = add_silent(&net, &mut map, Forgiving);
     map.run().unwrap();
     assert_eq!(map.stats().timers, 2, "one silence, and the end");
 }

@@ -13,7 +13,7 @@ use crate::channel::transfer::no_socket;
 use crate::log::{self, LogType};
 use crate::map::{SocketMap, Task};
 use crate::poller::Interest;
-use crate::slot::Phase;
+use crate::slot::{Notices, OwnHalf, Phase};
 use crate::socket::Socket;
 use crate::token::Key;
 use crate::transport::Transport;
@@ -57,6 +57,10 @@ impl Channel<'_> {
             slot.listener = Some(Box::default());
         }
         slot.transport = Some(transport);
+        // How far the old connection had come says nothing about the new one.
+        (slot.eof, slot.write_dead) = (false, false);
+        slot.own_half = OwnHalf::Open;
+        slot.notices.take(Notices::EOF);
         self.touch();
     }
 

@@ -14,9 +14,9 @@ use crate::transport::Transport;
 impl Channel<'_> {
     /// Receives what is there into `buf` and tells how much that is.
     ///
-    /// `Ok(0)` says that the stream has ended, in order or by a reset; the channel has noted that
-    /// and gets `handle_eof` or `handle_close` when the running callback has returned. (Python
-    /// called `handle_close` from inside `recv`.)
+    /// `Ok(0)` says that the stream has ended, in order or by a reset, unless `buf` has no room;
+    /// the channel has noted that and gets `handle_eof` or `handle_close` when the running
+    /// callback has returned. (Python called `handle_close` from inside `recv`.)
     ///
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there, which a callback can
@@ -26,7 +26,9 @@ impl Channel<'_> {
         let Some(slot) = self.map.slots.get_mut(self.key) else {
             return Err(no_socket());
         };
-        slot.attempted = slot.attempted | Interest::READ;
+        if !buf.is_empty() {
+            slot.attempted = slot.attempted | Interest::READ;
+        }
         if slot.eof {
             return Ok(0);
         }
@@ -210,8 +212,28 @@ impl Channel<'_> {
         self.slot().and_then(|slot| slot.transport.as_ref()).ok_or_else(no_socket)
     }
 
-    /// Lends the map's scratch buffer to `act`, and takes it back also when that panics.
-    pub(crate) fn with_scratch<R>(
+    /// Lends `act` a buffer of `size` bytes that all channels of the map share, to receive into.
+    ///
+    /// So a channel needs no buffer of its own, and none is cleared for each read: what the
+    /// buffer holds at first is left over from its last use. It is taken back also when `act`
+    /// panics; a call inside of `act` gets another.
+    ///
+    /// ```
+    /// use asyncore::{Channel, Dispatcher, Result};
+    ///
+    /// struct Echo;
+    ///
+    /// impl Dispatcher for Echo {
+    ///     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+    ///         ch.with_buffer(64 * 1024, |ch, buf| {
+    ///             let n = ch.recv(buf)?;
+    ///             ch.push(&buf[..n]);
+    ///             Ok(())
+    ///         })
+    ///     }
+    /// }
+    /// ```
+    pub fn with_buffer<R>(
         &mut self,
         size: usize,
         act: impl FnOnce(&mut Channel<'_>, &mut [u8]) -> R,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::map::{SocketMap, Task};
 use crate::panic;
-use crate::slot::{Notices, Phase};
+use crate::slot::{Notices, OwnHalf, Phase};
 use crate::token::Key;
 
 impl SocketMap {
@@ -76,21 +76,28 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        slot.shut = true;
+        if slot.own_half == OwnHalf::Ended {
+            return;
+        }
+        slot.own_half = OwnHalf::Ending;
         if slot.has_output() || !slot.can_transfer() {
             return;
+        }
+        slot.own_half = OwnHalf::Ended;
+        if slot.eof {
+            // The close that follows ends it as well.
+            return self.close_if_both_ended(key);
         }
         if let Some(transport) = &slot.transport {
             // A connection that is gone already has told so, or will.
             let _ = transport.shutdown(Shutdown::Write);
         }
-        self.close_if_both_ended(key);
     }
 
     /// Ends a channel on which nothing can happen any more: both halves have ended.
     pub(crate) fn close_if_both_ended(&mut self, key: Key) {
         let Some(slot) = self.slots.get(key) else { return };
-        if slot.eof && slot.shut && slot.phase == Phase::Connected && !slot.has_output() {
+        if slot.eof && slot.own_half == OwnHalf::Ended && slot.phase == Phase::Connected {
             self.close_now(key, None);
         }
     }
@@ -105,11 +112,11 @@ impl SocketMap {
         let Some(transport) = stream.filter(|_| peer_may_send) else {
             return self.close_now(key, None);
         };
-        if !slot.shut && transport.shutdown(Shutdown::Write).is_err() {
+        if slot.own_half != OwnHalf::Ended && transport.shutdown(Shutdown::Write).is_err() {
             // The peer is gone already.
             return self.close_now(key, None);
         }
-        slot.shut = true;
+        slot.own_half = OwnHalf::Ended;
         slot.phase = Phase::Lingering;
         self.arm_phase_timer(key, self.settings.linger);
         self.touch(key);

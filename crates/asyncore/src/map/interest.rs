@@ -69,11 +69,11 @@ impl SocketMap {
             // An accepting socket is never writable, as in asyncore.
             Phase::Listening => self.ask(key).and(Interest::READ),
             Phase::Created | Phase::Connected if !slot.can_transfer() => Interest::NONE,
-            Phase::Created | Phase::Connected if slot.closing => {
-                // What still comes is thrown away, so that a peer that sends first and reads
-                // later gets to reading.
-                Interest::READ
-            }
+            // What still comes is thrown away, so that a peer that sends first and reads later
+            // gets to reading.
+            Phase::Created | Phase::Connected if slot.closing => Interest::READ,
+            // The end comes when all is read.
+            Phase::Created | Phase::Connected if slot.write_dead => Interest::READ,
             Phase::Created | Phase::Connected => self.ask(key),
         };
         let Some(slot) = self.slots.get_mut(key) else {
@@ -84,9 +84,6 @@ impl SocketMap {
         if slot.can_transfer() {
             if slot.has_output() {
                 interest = interest | Interest::WRITE;
-            }
-            if slot.write_dead {
-                interest = interest | Interest::READ;
             }
             if slot.wants_priority {
                 interest = interest | Interest::PRIORITY;
@@ -200,7 +197,8 @@ impl SocketMap {
         for key in self.slots.keys().collect::<Vec<_>>() {
             let slot = &self.slots[key];
             let asked = slot.phase == Phase::Listening || slot.can_transfer();
-            if !asked || slot.closing || slot.listener.as_ref().is_some_and(|it| it.paused) {
+            let paused = slot.listener.as_ref().is_some_and(|it| it.paused);
+            if !asked || slot.closing || slot.write_dead || paused {
                 continue;
             }
             let before = slot.wanted;

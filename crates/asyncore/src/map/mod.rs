@@ -12,6 +12,7 @@ mod splicing;
 mod stats;
 mod tasks;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::time::Instant;
@@ -31,7 +32,7 @@ use crate::error::Error;
 use crate::file::FileWrapper;
 use crate::net::Resolver;
 use crate::panic;
-use crate::poller::{Event, Poller};
+use crate::poller::{Event, Interest, Poller};
 use crate::sim;
 use crate::slot::{Notices, Slot};
 use crate::socket::Socket;
@@ -155,7 +156,7 @@ impl SocketMap {
             agenda: Agenda::default(),
             timers: TimerQueue::new(),
             buffers: Buffers::new(&settings),
-            resolver: Resolver::default(),
+            resolver: Resolver::new(),
             wake: None,
             stats: Stats::default(),
             paused: Vec::new(),
@@ -171,9 +172,11 @@ impl SocketMap {
     ///
     /// A socket that the poller cannot take is told to the channel's `handle_error`.
     pub fn add<T: Dispatcher>(&mut self, handler: T, sock: Socket) -> Token<T> {
-        let key = self.insert_slot();
-        self.channel_mut(key).set_socket(sock);
-        self.set_handler(key, handler)
+        let Ok(token) = self.insert(|ch| {
+            ch.set_socket(sock);
+            Ok::<_, Infallible>(handler)
+        });
+        token
     }
 
     /// Adds a channel whose handler `make` builds, after it has prepared the socket: the
@@ -185,19 +188,7 @@ impl SocketMap {
         &mut self,
         make: impl FnOnce(&mut Channel<'_>) -> io::Result<T>,
     ) -> io::Result<Token<T>> {
-        let key = self.insert_slot();
-        panic::with_cleanup(
-            self,
-            |map| {
-                let handler = make(&mut map.channel_mut(key))?;
-                Ok(map.set_handler(key, handler))
-            },
-            |map| {
-                if map.slots.get(key).is_some_and(|slot| slot.handler.is_none()) {
-                    map.discard_slot(key);
-                }
-            },
-        )
+        self.insert(make)
     }
 
     /// Adds a channel for a file, a pipe or a terminal: Python's `file_dispatcher`.
@@ -301,6 +292,27 @@ impl SocketMap {
         self.slots.insert(Slot::new(now))
     }
 
+    /// Adds a channel; one that gets no handler, because `make` failed or something panicked, is
+    /// taken out again.
+    fn insert<T: Dispatcher, E>(
+        &mut self,
+        make: impl FnOnce(&mut Channel<'_>) -> Result<T, E>,
+    ) -> Result<Token<T>, E> {
+        let key = self.insert_slot();
+        panic::with_cleanup(
+            self,
+            |map| {
+                let handler = make(&mut map.channel_mut(key))?;
+                Ok(map.set_handler(key, handler))
+            },
+            |map| {
+                if map.slots.get(key).is_some_and(|slot| slot.handler.is_none()) {
+                    map.discard_slot(key);
+                }
+            },
+        )
+    }
+
     fn set_handler<T: Dispatcher>(&mut self, key: Key, handler: T) -> Token<T> {
         let slot = &mut self.slots[key];
         slot.out_buffer_size = handler.ac_out_buffer_size().max(1);
@@ -330,12 +342,20 @@ impl SocketMap {
         }
     }
 
-    /// Says that the channel's predicates may answer differently from now on.
+    /// Says that the channel's predicates may answer differently from now on, and offers again
+    /// what a callback left alone.
     pub(crate) fn touch(&mut self, key: Key) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.rested = Interest::NONE;
+        }
+        self.reconsider(key);
+    }
+
+    /// Has the channel's predicates asked again, and leaves at rest what a callback left alone.
+    pub(crate) fn reconsider(&mut self, key: Key) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        slot.rested = crate::poller::Interest::NONE;
         if !slot.touched {
             slot.touched = true;
             self.agenda.touched.push(key);

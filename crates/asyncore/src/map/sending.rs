@@ -10,7 +10,7 @@ use crate::map::SocketMap;
 use crate::output::{Front, OutputQueue};
 use crate::panic;
 use crate::poller::Interest;
-use crate::slot::{Notices, Phase, Slot};
+use crate::slot::{Notices, OwnHalf, Phase, Slot};
 use crate::token::Key;
 use crate::transport::Transport;
 
@@ -41,6 +41,9 @@ impl SocketMap {
         };
         if !accepts_output(slot) {
             return self.refuse_output(key);
+        }
+        if piece.is_empty() && !slot.transport.as_ref().is_some_and(Transport::is_datagram) {
+            return;
         }
         slot.attempted = slot.attempted | Interest::WRITE;
         if piece.len() >= SENT_AT_ONCE && !slot.has_output() && slot.phase == Phase::Connected {
@@ -86,10 +89,7 @@ impl SocketMap {
             return;
         }
         let Some(mut output) = slot.output.take() else {
-            if slot.closing {
-                self.finish(key);
-            }
-            return;
+            return self.all_sent(key);
         };
         let before = slot.bytes_out;
         let outcome = panic::catch(|| send_queued(slot, &mut output));
@@ -111,9 +111,8 @@ impl SocketMap {
             self.touch(key);
         }
         match outcome {
-            Ok(Stop::Done) if self.slots[key].closing => self.finish(key),
-            Ok(Stop::Done) if self.slots[key].shut => self.shutdown_when_sent(key),
-            Ok(Stop::Done | Stop::Later) => {}
+            Ok(Stop::Done) => self.all_sent(key),
+            Ok(Stop::Later) => {}
             // Whoever feeds the producer touches the channel when there is more.
             Ok(Stop::NothingYet) => {
                 let slot = &mut self.slots[key];
@@ -129,6 +128,16 @@ impl SocketMap {
             .is_some_and(|it| it.has_output() && !it.touched && !needs_no_watch(it))
         {
             self.touch(key);
+        }
+    }
+
+    /// Does what was put off until all is sent.
+    fn all_sent(&mut self, key: Key) {
+        let slot = &self.slots[key];
+        if slot.closing {
+            self.finish(key);
+        } else if slot.own_half == OwnHalf::Ending {
+            self.shutdown_when_sent(key);
         }
     }
 
@@ -160,8 +169,9 @@ impl SocketMap {
     /// What is pushed when it can no longer be sent is dropped; saying so once is enough.
     fn refuse_output(&mut self, key: Key) {
         let slot = &self.slots[key];
-        if slot.phase == Phase::Connected && slot.shut && !slot.closing {
-            let what = "output was pushed after shutdown() had ended this half of the connection";
+        if slot.phase == Phase::Connected && slot.own_half != OwnHalf::Open && !slot.closing {
+            let what =
+                "output was pushed after shutdown_write() had ended this half of the connection";
             self.fail(key, Error::msg(what));
         }
     }
@@ -169,7 +179,7 @@ impl SocketMap {
 
 /// After `close_when_done`, after `shutdown` and once the peer is gone, nothing more is sent.
 pub(crate) fn accepts_output(slot: &Slot) -> bool {
-    !slot.is_ending() && !slot.shut && !slot.write_dead
+    !slot.is_ending() && slot.own_half == OwnHalf::Open && !slot.write_dead
 }
 
 fn needs_no_watch(slot: &Slot) -> bool {
@@ -215,5 +225,6 @@ fn send_queued(slot: &mut Slot, output: &mut OutputQueue) -> Stop {
             }
         }
     }
-    Stop::Later
+    // The last turn may have sent the last piece.
+    if output.is_empty() { Stop::Done } else { Stop::Later }
 }

@@ -140,6 +140,7 @@ impl SocketMap {
         let next = if silent_since > self.now {
             silent_since
         } else {
+            self.touch(key);
             self.callback(key, |handler, ch| handler.handle_timeout(ch));
             match self.slots.get(key).and_then(|slot| slot.idle.as_ref()) {
                 Some(idle) => self.now + idle.after,

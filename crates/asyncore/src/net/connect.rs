@@ -56,7 +56,7 @@ impl Dispatcher for Attempt {
 impl SocketMap {
     /// Begins to connect the channel to a host, by looking its name up.
     pub(crate) fn connect_host(&mut self, key: Key, host: &str, port: u16) -> io::Result<()> {
-        self.resolve(key, host, port)?;
+        self.lookup_host(host, port, move |map, answer| map.host_resolved(key, answer))?;
         let Some(slot) = self.slots.get_mut(key) else {
             return Ok(());
         };
@@ -75,7 +75,7 @@ impl SocketMap {
         Ok(())
     }
 
-    pub(crate) fn host_resolved(&mut self, key: Key, outcome: io::Result<Vec<SocketAddr>>) {
+    fn host_resolved(&mut self, key: Key, outcome: io::Result<Vec<SocketAddr>>) {
         let Some(host) = self.slots.get_mut(key).and_then(|slot| slot.host.as_mut()) else {
             return;
         };

@@ -2,60 +2,104 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::thread;
 use std::time::Duration;
 
+use slotmap::SlotMap;
+
 use crate::error::context;
 use crate::map::SocketMap;
-use crate::token::Key;
 
 /// How many look-ups run at once; each has a thread for as long as it takes.
 const THREADS: usize = 8;
 /// How many look-ups wait for a thread at the most.
 const WAITING: usize = 1024;
 
+slotmap::new_key_type! {
+    /// Where the call for an answer waits.
+    struct LookupKey;
+}
+
+type OnAnswer = Box<dyn FnOnce(&mut SocketMap, io::Result<Vec<SocketAddr>>)>;
+
 /// The look-ups of one map.
-#[derive(Default)]
 pub(crate) struct Resolver {
     running: usize,
     waiting: VecDeque<Lookup>,
+    calls: SlotMap<LookupKey, OnAnswer>,
 }
 
+/// A question, as it travels to a thread and back.
 struct Lookup {
-    channel: Key,
     host: String,
     port: u16,
+    call: LookupKey,
+}
+
+impl Resolver {
+    pub(crate) fn new() -> Self {
+        Resolver { running: 0, waiting: VecDeque::new(), calls: SlotMap::with_key() }
+    }
 }
 
 impl SocketMap {
-    /// Looks `host` up; the answer goes to [`host_resolved`](SocketMap::host_resolved).
-    pub(crate) fn resolve(&mut self, channel: Key, host: &str, port: u16) -> io::Result<()> {
-        let lookup = Lookup { channel, host: host.to_owned(), port };
-        if self.network.is_some() {
-            self.resolve_simulated(lookup);
-            return Ok(());
-        }
-        if self.resolver.running < THREADS {
-            return self.start_lookup(lookup);
-        }
-        if self.resolver.waiting.len() >= WAITING {
+    /// Looks a host's name up by the system's resolver, on a thread, and calls `on_answer` on the
+    /// loop with its addresses, families by turns as RFC 8305 has it.
+    ///
+    /// Eight look-ups run at once, and 1,024 wait at the most. On a simulated network the names
+    /// are those of its [`add_host`](crate::sim::Network::add_host).
+    ///
+    /// # Errors
+    /// When 1,024 look-ups wait already, or a thread cannot be started. That the name does not
+    /// resolve is the answer: the error names the host.
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// let mut map = asyncore::SocketMap::new()?;
+    /// map.lookup_host("127.0.0.1", 80, |_map, answer| {
+    ///     assert_eq!(answer.unwrap()[0].to_string(), "127.0.0.1:80");
+    /// })?;
+    /// map.run()
+    /// # }
+    /// ```
+    pub fn lookup_host(
+        &mut self,
+        host: &str,
+        port: u16,
+        on_answer: impl FnOnce(&mut SocketMap, io::Result<Vec<SocketAddr>>) + 'static,
+    ) -> io::Result<()> {
+        if self.network.is_none()
+            && self.resolver.running >= THREADS
+            && self.resolver.waiting.len() >= WAITING
+        {
             return Err(io::Error::other(format!(
                 "cannot look up {host:?}: {WAITING} look-ups wait already"
             )));
         }
-        self.resolver.waiting.push_back(lookup);
+        let call = self.resolver.calls.insert(Box::new(on_answer));
+        let lookup = Lookup { host: host.to_owned(), port, call };
+        if self.network.is_some() {
+            self.answer_simulated(lookup);
+        } else if self.resolver.running >= THREADS {
+            self.resolver.waiting.push_back(lookup);
+        } else if let Err(error) = self.start_lookup(lookup) {
+            self.resolver.calls.remove(call);
+            return Err(error);
+        }
         Ok(())
     }
 
     fn start_lookup(&mut self, lookup: Lookup) -> io::Result<()> {
         let trigger = self.trigger()?;
         thread::Builder::new().name("asyncore-resolve".to_owned()).spawn(move || {
-            let outcome = (lookup.host.as_str(), lookup.port)
+            let answer = (lookup.host.as_str(), lookup.port)
                 .to_socket_addrs()
                 .map(Iterator::collect::<Vec<_>>);
             trigger.pull_when_possible(move |map| {
-                map.lookup_done(lookup, outcome);
+                map.resolver.running -= 1;
+                map.start_waiting_lookups();
+                map.answer(lookup, answer);
                 Ok(())
             });
         })?;
@@ -63,44 +107,44 @@ impl SocketMap {
         Ok(())
     }
 
-    fn lookup_done(&mut self, lookup: Lookup, outcome: io::Result<Vec<SocketAddr>>) {
-        self.resolver.running -= 1;
+    fn start_waiting_lookups(&mut self) {
         while self.resolver.running < THREADS {
             let Some(next) = self.resolver.waiting.pop_front() else {
-                break;
+                return;
             };
-            let channel = next.channel;
-            if !self.slots.contains_key(channel) {
-                continue;
-            }
+            let call = next.call;
             if let Err(error) = self.start_lookup(next) {
-                self.host_resolved(channel, Err(error));
+                if let Some(call) = self.resolver.calls.remove(call) {
+                    call(self, Err(error));
+                }
             }
         }
-        self.deliver_lookup(lookup, outcome);
     }
 
-    fn deliver_lookup(&mut self, lookup: Lookup, outcome: io::Result<Vec<SocketAddr>>) {
-        let Lookup { channel, host, .. } = lookup;
-        let outcome = match outcome {
+    fn answer(&mut self, lookup: Lookup, answer: io::Result<Vec<SocketAddr>>) {
+        let answer = match answer {
             Ok(addrs) if addrs.is_empty() => {
                 Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
             }
-            outcome => outcome,
+            answer => answer,
         };
-        let outcome = outcome
+        let answer = answer
             .map(in_order_of_families)
-            .map_err(|error| context(error, format_args!("cannot resolve host {host:?}")));
-        self.host_resolved(channel, outcome);
+            .map_err(|error| context(error, format_args!("cannot resolve host {:?}", lookup.host)));
+        if let Some(call) = self.resolver.calls.remove(lookup.call) {
+            call(self, answer);
+        }
     }
 
-    fn resolve_simulated(&mut self, lookup: Lookup) {
-        let Some(network) = &self.network else { return };
-        let outcome = network.resolve(&lookup.host).map(|addrs| {
-            addrs.into_iter().map(|ip: IpAddr| SocketAddr::new(ip, lookup.port)).collect()
-        });
+    fn answer_simulated(&mut self, lookup: Lookup) {
+        let Some(network) = &self.network else {
+            return;
+        };
+        let answer = network
+            .resolve(&lookup.host)
+            .map(|addrs| addrs.into_iter().map(|ip| SocketAddr::new(ip, lookup.port)).collect());
         self.call_later(Duration::ZERO, move |map| {
-            map.deliver_lookup(lookup, outcome);
+            map.answer(lookup, answer);
             Ok(())
         });
     }

@@ -1,0 +1,56 @@
+//! The server's own site: one page that shows what the server is doing.
+
+use std::time::Instant;
+
+use asyncore::{Channel, Token};
+use serde_json::{Value, json};
+
+use super::response::Response;
+
+const PAGE: &str = include_str!("index.html");
+
+/// How many channels the page lists.
+const LISTED: usize = 20;
+
+pub(crate) fn respond(ch: &mut Channel<'_>, path: &str, started: Instant) -> Response {
+    match path {
+        "/" | "/index.html" => Response::new("text/html; charset=utf-8", PAGE),
+        "/stats.json" => Response::new("application/json", stats(ch, started).to_string())
+            .with_header("Cache-Control", "no-store"),
+        _ => Response::error(404, "there are only / and /stats.json here"),
+    }
+}
+
+/// The counters of the map and of some of its channels.
+fn stats(ch: &mut Channel<'_>, started: Instant) -> Value {
+    let tokens: Vec<Token> = ch.tokens().collect();
+    let listed: Vec<Value> =
+        tokens.iter().take(LISTED).filter_map(|token| describe(ch, *token)).collect();
+    let map = ch.map_stats();
+    json!({
+        "uptime": ch.now().duration_since(started).as_secs_f64(),
+        "channels": tokens.len(),
+        "passes": map.passes,
+        "events": map.events,
+        "bytes_in": map.bytes_in,
+        "bytes_out": map.bytes_out,
+        "opened": map.opened,
+        "closed": map.closed,
+        "accepted": map.accepted,
+        "errors": map.errors,
+        "timers": map.timers,
+        "listed": listed,
+    })
+}
+
+fn describe(ch: &mut Channel<'_>, token: Token) -> Option<Value> {
+    let channel = ch.channel(token)?;
+    let stats = channel.stats();
+    Some(json!({
+        "channel": format!("{channel:?}"),
+        "bytes_in": stats.bytes_in,
+        "bytes_out": stats.bytes_out,
+        "events": stats.events,
+        "queued": stats.output_len,
+    }))
+}

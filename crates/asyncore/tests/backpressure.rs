@@ -1,0 +1,191 @@
+//! A peer that sends and does not read, or reads slowly, cannot fill the memory.
+
+mod util;
+
+use std::io::{Read, Write};
+use std::thread;
+
+use asyncore::{Channel, Dispatcher, Error, Result, Socket, SocketMap, Token};
+use util::{Recorder, Seen, on_every_network, on_every_poller, run_until, tcp_pair};
+
+/// How much an `Echo` reads at once.
+const ECHOED: usize = 32 * 1024;
+
+/// Sends back what it gets, and checks its queue as it does.
+struct Echo {
+    longest: usize,
+}
+
+impl Dispatcher for Echo {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        let mut buf = [0; ECHOED];
+        let n = ch.recv(&mut buf)?;
+        ch.push(&buf[..n]);
+        self.longest = self.longest.max(ch.output_len());
+        Ok(())
+    }
+}
+
+#[test]
+fn over_the_high_water_mark_a_channel_stops_reading_and_below_it_resumes() {
+    on_every_network(|world| {
+        let (token, remote) = world.connect(Echo { longest: 0 });
+        world.map.channel(token).unwrap().set_high_water(700);
+        assert_eq!(world.map.channel(token).unwrap().high_water(), 700);
+        remote.pause_reading();
+        // More than two sockets' buffers and the queue hold, and little on a simulated network.
+        let size = if world.net.is_some() { 4_000 } else { 32_000_000 };
+        let pattern: Vec<u8> = (0..1_000).map(|at| (at % 251) as u8).collect();
+        let sent = pattern.repeat(size / pattern.len());
+        remote.send(&sent);
+        world.settle();
+        if world.net.is_none() {
+            let read = world.map.stats().bytes_in;
+            assert!(read < size as u64, "all {read} bytes were read");
+            assert!(world.map.channel(token).unwrap().output_len() >= 700);
+        }
+        remote.resume_reading();
+        let mut received = Vec::new();
+        world.run_until(|_| {
+            received.extend(remote.received());
+            received.len() == size
+        });
+        assert!(received == sent, "the echo differs");
+        let longest = world.map.get(token).unwrap().longest;
+        assert!(longest < 700 + ECHOED, "{longest} bytes were queued");
+    });
+}
+
+#[test]
+fn a_channel_with_a_higher_mark_takes_more() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (token, remote) = world.connect(Recorder::new(&seen));
+        let mut channel = world.map.channel(token).unwrap();
+        channel.set_high_water(0);
+        remote.send(b"x");
+        world.settle();
+        assert_eq!(seen.count("handle_read"), 0, "nothing is below a mark of 0");
+        world.map.channel(token).unwrap().set_high_water(1);
+        world.run_until(|_| seen.received() == b"x");
+    });
+}
+
+#[test]
+fn a_push_over_the_limit_is_an_error_that_says_what_to_do() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (token, _remote) = world.connect(Recorder::new(&seen).on("handle_error", |_| Ok(())));
+        let mut channel = world.map.channel(token).unwrap();
+        channel.set_output_limit(1000);
+        channel.push(vec![0; 600]);
+        assert_eq!(channel.output_len(), 600);
+        channel.push(vec![0; 600]);
+        assert_eq!(channel.output_len(), 0, "the queue is dropped");
+        world.settle();
+        assert_eq!(
+            seen.errors(),
+            ["the output queue would hold 1200 bytes, over its limit of 1000; push less while \
+              output_len() is over the high-water mark, or raise set_output_limit()"]
+        );
+        let mut channel = world.map.channel(token).unwrap();
+        channel.push(vec![0; 1000]);
+        assert_eq!(channel.output_len(), 1000, "a channel that is kept can go on");
+    });
+}
+
+/// One half of a relay: what comes in goes out at the other.
+struct Half {
+    other: Option<Token<Half>>,
+    longest: usize,
+}
+
+const MARK: usize = 64 * 1024;
+
+impl Dispatcher for Half {
+    fn readable(&self, ch: &Channel<'_>) -> bool {
+        self.other.is_none_or(|other| ch.output_len_of(other) < MARK)
+    }
+
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        let mut buf = vec![0; 32 * 1024];
+        let n = ch.recv(&mut buf)?;
+        let other = self.other.and_then(|other| ch.channel(other));
+        let mut other = other.ok_or_else(|| Error::msg("the other half is gone"))?;
+        other.push(&buf[..n]);
+        self.longest = self.longest.max(other.output_len());
+        Ok(())
+    }
+
+    fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
+        if let Some(mut other) = self.other.and_then(|other| ch.channel(other)) {
+            other.shutdown_write();
+        }
+        Ok(())
+    }
+}
+
+fn relay(map: &mut SocketMap, left: Socket, right: Socket) -> (Token<Half>, Token<Half>) {
+    let left = map.add(Half { other: None, longest: 0 }, left);
+    let right = map.add(Half { other: Some(left), longest: 0 }, right);
+    map.get_mut(left).unwrap().other = Some(right);
+    (left, right)
+}
+
+#[test]
+fn fifty_megabytes_go_through_a_relay_to_a_slow_reader_in_a_short_queue() {
+    const SIZE: usize = 50_000_000;
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let ((left, mut source), (right, mut sink)) = (tcp_pair(), tcp_pair());
+        let (left, right) = relay(&mut map, left, right);
+        let pattern: Vec<u8> = (0..1_000_000).map(|at| (at % 250) as u8).collect();
+        let expected = pattern.clone();
+        let sender = thread::spawn(move || {
+            for _ in 0..SIZE / pattern.len() {
+                source.write_all(&pattern).unwrap();
+            }
+            source
+        });
+        let reader = thread::spawn(move || {
+            // Small pieces and a lazy turn of the loop make it slow without a sleep.
+            let (mut total, mut buf) = (0, [0; 16 * 1024]);
+            while total < SIZE {
+                let n = sink.read(&mut buf).unwrap();
+                assert!(n > 0, "the stream ended after {total} bytes");
+                let start = total % 250;
+                assert!(buf[..n] == expected[start..start + n], "the stream differs at {total}");
+                total += n;
+                thread::yield_now();
+            }
+            sink
+        });
+        run_until(&mut map, |map| map.channel_stats(right).unwrap().bytes_out == SIZE as u64);
+        let longest = map.get(left).unwrap().longest;
+        assert!(longest < MARK + 32 * 1024, "{longest} bytes were queued");
+        drop(reader.join().unwrap());
+        drop(sender.join().unwrap());
+    });
+}
+
+#[test]
+fn a_relay_half_closes_and_loses_nothing_in_either_direction() {
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let ((left, mut client), (right, mut server)) = (tcp_pair(), tcp_pair());
+        relay(&mut map, left, right);
+        client.write_all(b"question").unwrap();
+        client.shutdown(std::net::Shutdown::Write).unwrap();
+        let server = thread::spawn(move || {
+            let mut question = Vec::new();
+            server.read_to_end(&mut question).unwrap();
+            server.write_all(b"the answer to ").unwrap();
+            server.write_all(&question).unwrap();
+        });
+        run_until(&mut map, |map| map.is_empty());
+        server.join().unwrap();
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "the answer to question");
+    });
+}

@@ -1,0 +1,297 @@
+//! Every way in which a channel can end comes to `handle_close` exactly once, as its last callback.
+
+mod util;
+
+use std::cell::Cell;
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use asyncore::sim::Network;
+use asyncore::{
+    Channel, Dispatcher, Domain, Error, ReaderProducer, Result, SocketMap, Token, Type,
+};
+use util::log::complaints;
+use util::{Recorder, Remote, Seen, World, on_every_network};
+
+type Connected = Token<Recorder>;
+
+/// Connects a channel with the handler that `prepare` makes, lets `act` bring its end about, and
+/// checks that it is told once, after everything else.
+#[track_caller]
+fn ends_once(
+    prepare: impl Fn(Recorder) -> Recorder,
+    act: impl Fn(&mut World, Connected, Remote) -> Option<Remote>,
+) {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (token, remote) = world.connect(prepare(Recorder::new(&seen)));
+        let _remote = act(world, token, remote);
+        world.run_until(|world| world.map.is_empty());
+        world.settle();
+        assert_eq!(seen.count("handle_close"), 1, "{:?}", seen.calls());
+        assert_eq!(seen.calls().last().unwrap(), "handle_close");
+        let stats = world.map.stats();
+        assert_eq!((stats.opened, stats.closed), (1, 1));
+    });
+}
+
+fn as_it_is(handler: Recorder) -> Recorder {
+    handler
+}
+
+/// A handler whose `handle_read` is `hook`.
+fn reading(hook: fn(&mut Channel<'_>) -> Result) -> impl Fn(Recorder) -> Recorder {
+    move |handler| handler.on("handle_read", hook)
+}
+
+/// Lets the other end send a byte, and stay.
+fn a_byte_comes(_: &mut World, _: Connected, remote: Remote) -> Option<Remote> {
+    remote.send(b"x");
+    Some(remote)
+}
+
+#[test]
+fn closing_from_outside() {
+    ends_once(as_it_is, |world, token, remote| {
+        let mut channel = world.map.channel(token).unwrap();
+        channel.close();
+        channel.close();
+        assert!(channel.closing() && !channel.connected());
+        Some(remote)
+    });
+}
+
+#[test]
+fn closing_in_a_callback_and_then_failing() {
+    ends_once(
+        reading(|ch| {
+            ch.close();
+            ch.close_when_done();
+            ch.abort();
+            Err(Error::msg("and an error besides"))
+        }),
+        a_byte_comes,
+    );
+}
+
+#[test]
+fn closing_in_handle_close_once_more() {
+    ends_once(
+        |handler| {
+            handler.on("handle_close", |ch| {
+                ch.close();
+                ch.push(b"too late");
+                ch.close_when_done();
+                Ok(())
+            })
+        },
+        |_, _, remote| {
+            remote.close();
+            None
+        },
+    );
+}
+
+#[test]
+fn closing_when_done() {
+    ends_once(as_it_is, |world, token, remote| {
+        let mut channel = world.map.channel(token).unwrap();
+        channel.push(b"the last");
+        channel.close_when_done();
+        channel.close_when_done();
+        drop(channel);
+        world.run_until(|_| remote.saw_eof());
+        assert_eq!(remote.received(), b"the last");
+        remote.close();
+        None
+    });
+}
+
+#[test]
+fn aborting() {
+    ends_once(as_it_is, |world, token, remote| {
+        world.map.channel(token).unwrap().abort();
+        world.run_until(|_| remote.was_reset());
+        Some(remote)
+    });
+}
+
+#[test]
+fn giving_the_socket_away() {
+    ends_once(as_it_is, |world, token, remote| {
+        let socket = world.map.channel(token).unwrap().take_socket();
+        world.settle();
+        assert!(!remote.saw_eof() && !remote.was_reset());
+        drop(socket);
+        world.run_until(|_| remote.saw_eof());
+        None
+    });
+}
+
+#[test]
+fn the_peers_end_of_stream() {
+    ends_once(as_it_is, |_, _, remote| {
+        remote.shutdown();
+        Some(remote)
+    });
+}
+
+#[test]
+fn the_peers_close() {
+    ends_once(as_it_is, |_, _, remote| {
+        remote.close();
+        None
+    });
+}
+
+#[test]
+fn the_peers_reset() {
+    ends_once(as_it_is, |_, _, remote| {
+        remote.reset();
+        None
+    });
+}
+
+#[test]
+fn the_peers_reset_while_output_is_queued() {
+    ends_once(as_it_is, |world, token, remote| {
+        remote.pause_reading();
+        world.map.channel(token).unwrap().push(vec![0; 16_000_000]);
+        world.settle();
+        remote.reset();
+        None
+    });
+}
+
+#[test]
+fn an_error_in_a_callback() {
+    ends_once(reading(|_| Err(io::Error::other("no").into())), a_byte_comes);
+}
+
+#[test]
+fn a_panic_in_a_callback() {
+    ends_once(reading(|_| panic!("no")), a_byte_comes);
+}
+
+#[test]
+fn a_producer_that_fails() {
+    struct Failing;
+    impl io::Read for Failing {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Err(io::Error::other("the disk is gone"))
+        }
+    }
+    ends_once(as_it_is, |world, token, remote| {
+        world.map.channel(token).unwrap().push_with_producer(ReaderProducer::new(Failing));
+        Some(remote)
+    });
+}
+
+#[test]
+fn silence() {
+    ends_once(as_it_is, |world, token, remote| {
+        world.map.channel(token).unwrap().set_timeout(Duration::from_millis(1));
+        Some(remote)
+    });
+}
+
+#[test]
+fn closing_all() {
+    ends_once(as_it_is, |world, _, remote| {
+        world.map.close_all();
+        assert!(world.map.is_empty(), "each is told before close_all returns");
+        Some(remote)
+    });
+}
+
+#[test]
+fn draining() {
+    ends_once(as_it_is, |world, _, remote| {
+        world.map.drain(Duration::from_secs(3600));
+        world.run_until(|_| remote.saw_eof());
+        remote.close();
+        None
+    });
+}
+
+#[test]
+fn an_error_in_handle_eof() {
+    ends_once(
+        |handler| handler.on("handle_eof", |_| Err(Error::msg("no"))),
+        |_, _, remote| {
+            remote.shutdown();
+            Some(remote)
+        },
+    );
+}
+
+#[test]
+fn a_panic_in_handle_close_is_logged_and_the_channel_is_gone() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let handler = Recorder::new(&seen).on("handle_close", |_| panic!("no"));
+        let (token, _remote) = world.connect(handler);
+        world.map.channel(token).unwrap().close();
+        let lines = complaints(|| world.run_until(|world| world.map.is_empty()));
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("uncaptured error in channel <"), "{lines:?}");
+        assert_eq!(seen.count("handle_close"), 1);
+    });
+}
+
+#[test]
+fn the_handler_is_dropped_after_handle_close_even_if_the_drop_panics() {
+    struct Dropped(Rc<Cell<&'static str>>);
+    impl Dispatcher for Dropped {
+        fn handle_close(&mut self, _: &mut Channel<'_>) {
+            assert_eq!(self.0.replace("closed"), "");
+        }
+    }
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            assert_eq!(self.0.replace("dropped"), "closed");
+            panic!("in a drop");
+        }
+    }
+    on_every_network(|world| {
+        let state: Rc<Cell<&'static str>> = Rc::default();
+        let (token, _remote) = world.connect(Dropped(Rc::clone(&state)));
+        world.map.channel(token).unwrap().close();
+        let lines = complaints(|| world.run_until(|world| world.map.is_empty()));
+        assert_eq!(state.get(), "dropped");
+        assert!(lines.len() == 1 && lines[0].contains("dropping a handler"), "{lines:?}");
+    });
+}
+
+#[test]
+fn a_connection_that_is_refused_ends_in_an_error_and_a_close() {
+    let net = Network::new(1);
+    let mut map = SocketMap::simulated(&net);
+    let seen = Seen::default();
+    let addr: SocketAddr = "127.0.0.1:9".parse().unwrap();
+    let connecting = map.add_with(|ch| {
+        ch.create_socket(Domain::IPV4, Type::STREAM)?;
+        ch.connect(addr)?;
+        Ok(Recorder::new(&seen))
+    });
+    connecting.unwrap();
+    map.run().unwrap();
+    let calls = seen.calls();
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert!(calls[0].starts_with("handle_error: cannot connect to 127.0.0.1:9: "), "{calls:?}");
+    assert_eq!(calls[1], "handle_close");
+}
+
+#[test]
+fn a_channel_that_add_with_could_not_make_gets_no_callback() {
+    let mut map = SocketMap::new().unwrap();
+    let made: io::Result<Token<Recorder>> = map.add_with(|ch| {
+        ch.create_socket(Domain::IPV4, Type::STREAM)?;
+        Err(io::Error::other("no handler for it"))
+    });
+    assert_eq!(made.unwrap_err().to_string(), "no handler for it");
+    assert!(map.is_empty());
+    map.run().unwrap();
+}

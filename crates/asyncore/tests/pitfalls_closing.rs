@@ -1,0 +1,273 @@
+//! What one channel's callback does to another, and to what is lent out meanwhile.
+
+mod util;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use asyncore::{Channel, Dispatcher, FileWrapper, Result, Socket, SocketMap, Token, Type};
+use util::{PASS, Recorder, Remote, Seen, World, on_every_network, on_every_poller};
+
+/// Two channels that find each other by token.
+fn two(
+    world: &mut World,
+    make: impl Fn(&Seen, Rc<Cell<Option<Token<Recorder>>>>) -> Recorder,
+) -> ([Seen; 2], [Token<Recorder>; 2], [Remote; 2]) {
+    let seen = [Seen::default(), Seen::default()];
+    let other = [Rc::new(Cell::new(None)), Rc::new(Cell::new(None))];
+    let (first, one) = world.connect(make(&seen[0], Rc::clone(&other[0])));
+    let (second, two) = world.connect(make(&seen[1], Rc::clone(&other[1])));
+    other[0].set(Some(second));
+    other[1].set(Some(first));
+    (seen, [first, second], [one, two])
+}
+
+/// Sends to both channels, so that both are ready in the same pass where the network allows it.
+fn wake_both(world: &mut World, remotes: &[Remote; 2]) {
+    for remote in remotes {
+        remote.send(b"!");
+    }
+    if let Some(net) = &world.net {
+        while net.step() {}
+    }
+}
+
+#[test]
+fn a_channel_closed_by_another_in_the_same_pass_hears_of_its_close_only() {
+    on_every_network(|world| {
+        let (seen, tokens, remotes) = two(world, |seen, other| {
+            let acts = seen.clone();
+            Recorder::new(seen).on("handle_read", move |ch| {
+                ch.recv(&mut [0; 16])?;
+                acts.note("acts");
+                let mut other = ch.channel(other.get().unwrap()).expect("still open");
+                other.push(b"too late");
+                other.close();
+                other.push(b"too late");
+                Ok(())
+            })
+        });
+        wake_both(world, &remotes);
+        world.settle();
+        let (closed, open) = if seen[0].is_closed() { (0, 1) } else { (1, 0) };
+        assert_eq!((seen[closed].count("acts"), seen[open].count("acts")), (0, 1));
+        assert!(seen[closed].order().ends_with(" handle_close"));
+        assert_eq!((seen[closed].count("handle_close"), seen[open].is_closed()), (1, false));
+        assert!(!world.map.contains(tokens[closed]) && world.map.contains(tokens[open]));
+    });
+}
+
+#[test]
+fn a_channel_told_by_another_to_close_when_done_reads_no_more() {
+    on_every_network(|world| {
+        let (seen, _, remotes) = two(world, |seen, other| {
+            let acts = seen.clone();
+            Recorder::new(seen).on("handle_read", move |ch| {
+                ch.recv(&mut [0; 16])?;
+                acts.note("acts");
+                let acted = ch.with(other.get().unwrap(), |_, other| {
+                    other.push(b"goodbye");
+                    other.close_when_done();
+                });
+                assert!(acted.is_some(), "still open");
+                Ok(())
+            })
+        });
+        wake_both(world, &remotes);
+        world.settle();
+        let closing = usize::from(seen[1].count("acts") == 0);
+        assert_eq!((seen[closing].count("acts"), seen[1 - closing].count("acts")), (0, 1));
+        let mut parting = Vec::new();
+        world.run_until(|_| {
+            parting.extend(remotes[closing].received());
+            remotes[closing].saw_eof()
+        });
+        assert_eq!(parting, b"goodbye");
+        remotes[closing].shutdown();
+        world.run_until(|_| seen[closing].is_closed());
+        assert_eq!((seen[closing].count("acts"), seen[closing].count("handle_eof")), (0, 0));
+    });
+}
+
+/// Reaches itself and another in every way there is, while it runs.
+struct Meddler {
+    other: Option<Token<Meddler>>,
+    /// What reaching the running one answered.
+    reached_itself: bool,
+    visits: u32,
+}
+
+impl Dispatcher for Meddler {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        ch.recv(&mut [0; 16])?;
+        let me = ch.token::<Meddler>();
+        self.reached_itself |= ch.with(me, |_, _| ()).is_some() || ch.get_mut(me).is_some();
+        let other = self.other.expect("set");
+        ch.with(other, |peer, ch| {
+            peer.visits += 1;
+            // Both run now: neither can be reached again.
+            let nested = ch.with(other, |_, _| ()).is_some() || ch.with(me, |_, _| ()).is_some();
+            peer.reached_itself |= nested;
+            ch.push(b"from the other");
+        });
+        if let Some(peer) = ch.get_mut(other) {
+            peer.visits += 1;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_running_handler_cannot_be_reached_a_second_time() {
+    on_every_network(|world| {
+        let meddler = || Meddler { other: None, reached_itself: false, visits: 0 };
+        let (first, one) = world.connect(meddler());
+        let (second, two) = world.connect(meddler());
+        world.map.get_mut(first).unwrap().other = Some(second);
+        world.map.get_mut(second).unwrap().other = Some(first);
+        one.send(b"x");
+        let mut heard = Vec::new();
+        world.run_until(|_| {
+            heard.extend(two.received());
+            heard == b"from the other"
+        });
+        assert_eq!(world.map.get(second).unwrap().visits, 2);
+        assert!(!world.map.get(first).unwrap().reached_itself);
+        assert!(!world.map.get(second).unwrap().reached_itself);
+    });
+}
+
+#[test]
+fn a_panic_while_acting_as_another_channel_leaves_its_handler_in_place() {
+    on_every_network(|world| {
+        let (seen, tokens, remotes) = two(world, |seen, other| {
+            Recorder::new(seen).on("handle_read", move |ch| {
+                ch.recv(&mut [0; 16])?;
+                let other = other.get().unwrap();
+                if ch.contains(other) {
+                    ch.with(other, |_, _| panic!("on purpose"));
+                }
+                Ok(())
+            })
+        });
+        remotes[0].send(b"x");
+        world.run_until(|_| seen[0].is_closed());
+        assert_eq!(seen[0].errors().len(), 1);
+        assert!(world.map.contains(tokens[1]));
+        remotes[1].send(b"x");
+        world.run_until(|_| seen[1].count("handle_read") > 0);
+        world.settle();
+        assert!(!seen[1].is_closed(), "{}", seen[1].order());
+    });
+}
+
+#[test]
+fn channels_that_callbacks_add_are_served_whatever_becomes_of_the_one_that_added_them() {
+    on_every_network(|world| {
+        let inner = Seen::default();
+        let heirs = inner.clone();
+        // A socket that waits in a channel of its own until the other takes it over.
+        let (spare, remote_of_spare) = world.connect(Recorder::new(&Seen::default()));
+        let sock = Cell::new(world.map.channel(spare).unwrap().take_socket());
+        let outer = Seen::default();
+        let handler = Recorder::new(&outer).on("handle_read", move |ch| {
+            let sock = sock.take().expect("once");
+            let token = ch.add(Recorder::new(&heirs), sock);
+            ch.with(token, |_: &mut Recorder, ch| ch.push(b"hello"));
+            ch.close();
+            panic!("after it was added");
+        });
+        let (_, remote) = world.connect(handler);
+        remote.send(b"x");
+        let mut greeting = Vec::new();
+        world.run_until(|_| {
+            greeting.extend(remote_of_spare.received());
+            greeting == b"hello"
+        });
+        remote_of_spare.send(b"still there");
+        world.run_until(|_| inner.received() == b"still there");
+        assert!(outer.is_closed());
+    });
+}
+
+#[test]
+fn a_handler_that_cannot_be_added_leaves_no_channel_behind() {
+    struct Unaddable;
+    impl Dispatcher for Unaddable {
+        fn ac_out_buffer_size(&self) -> usize {
+            panic!("no size")
+        }
+    }
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let handler = Recorder::new(&seen).on("handle_read", |ch| {
+            ch.recv(&mut [0; 16])?;
+            let sock = ch.take_socket().expect("open");
+            ch.add(Unaddable, sock);
+            Ok(())
+        });
+        let (_, remote) = world.connect(handler);
+        remote.send(b"x");
+        world.run_until(|_| seen.is_closed());
+        assert!(world.map.is_empty());
+        world.run_until(|_| remote.saw_eof() || remote.was_reset());
+    });
+}
+
+#[test]
+fn a_constructor_that_fails_or_panics_leaves_no_channel_behind() {
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let failed = map.add_with(|ch| {
+            ch.create_socket(asyncore::Domain::IPV4, Type::STREAM)?;
+            ch.push(b"x");
+            ch.close_when_done();
+            Err::<Recorder, _>(std::io::Error::other("on purpose"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "on purpose");
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            map.add_with::<Recorder>(|ch| {
+                ch.create_socket(asyncore::Domain::IPV4, Type::STREAM)?;
+                panic!("on purpose")
+            })
+        }));
+        assert!(panicked.is_err() && map.is_empty());
+        util::assert_rests(&mut map);
+        assert_eq!((map.stats().opened, map.stats().closed), (2, 2));
+    });
+}
+
+#[test]
+fn a_closed_channel_whose_socket_lives_on_elsewhere_is_no_longer_watched() {
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let elsewhere = ours.try_clone().unwrap();
+        let seen = Seen::default();
+        let token = map.add(Recorder::new(&seen), Socket::try_from(ours).unwrap());
+        let _ = map.poll(PASS).unwrap();
+        map.channel(token).unwrap().close();
+        std::io::Write::write_all(&mut theirs, b"for the other").unwrap();
+        util::assert_rests(&mut map);
+        assert_eq!(seen.order(), "handle_close");
+        let mut buf = [0; 16];
+        assert_eq!(std::io::Read::read(&mut &elsewhere, &mut buf).unwrap(), 13);
+    });
+}
+
+#[test]
+fn closing_a_file_channel_leaves_the_file_it_was_made_from_open() {
+    on_every_poller(|builder| {
+        let mut map: SocketMap = builder.build().unwrap();
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let token = map.add_file(Recorder::default(), FileWrapper::new(&writer).unwrap());
+        map.channel(token).unwrap().push(b"from the channel, ");
+        map.channel(token).unwrap().close_when_done();
+        util::run_until(&mut map, |map| map.is_empty());
+        std::io::Write::write_all(&mut &writer, b"from the test").unwrap();
+        drop(writer);
+        let mut all = String::new();
+        std::io::Read::read_to_string(&mut reader, &mut all).unwrap();
+        assert_eq!(all, "from the channel, from the test");
+    });
+}

@@ -1,0 +1,226 @@
+//! `readable` and `writable`: when they are asked, and what their answers do.
+
+mod util;
+
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+
+use asyncore::{Dispatcher, Token};
+use util::{Recorder, Seen, World, on_every_network, on_every_network_with};
+
+/// A value that predicates of a test depend on, and a count of how often they asked for it.
+#[derive(Clone, Default)]
+struct Answer {
+    value: Rc<Cell<bool>>,
+    asked: Rc<Cell<usize>>,
+}
+
+impl Answer {
+    fn give(&self) -> bool {
+        self.asked.set(self.asked.get() + 1);
+        self.value.get()
+    }
+}
+
+/// Pushes until the socket takes no more and some of it stays queued.
+fn fill<T: Dispatcher>(world: &mut World, token: Token<T>) {
+    let mut piece = 1000;
+    while world.map.channel(token).unwrap().output_len() == 0 {
+        world.map.channel(token).unwrap().push(vec![0; piece]);
+        world.settle();
+        piece *= 2;
+    }
+}
+
+#[test]
+fn the_predicates_of_a_channel_are_not_asked_while_others_are_busy() {
+    on_every_network(|world| {
+        let (idle, busy) = (Answer::default(), Seen::default());
+        let mine = idle.clone();
+        let handler = Recorder::new(&Seen::default()).readable(move |_| mine.give());
+        let (_, _idle_remote) = world.connect(handler);
+        let (_, remote) = world.connect(Recorder::new(&busy));
+        world.settle();
+        let asked = idle.asked.get();
+        assert!(asked > 0);
+        for sent in 1..=20 {
+            remote.send(b"x");
+            world.run_until(|_| busy.received_len() == sent);
+        }
+        assert_eq!(idle.asked.get(), asked);
+    });
+}
+
+#[test]
+fn a_channel_that_is_not_readable_is_not_read_until_a_touch_has_it_asked_again() {
+    on_every_network(|world| {
+        let (seen, answer) = (Seen::default(), Answer::default());
+        let mine = answer.clone();
+        let (token, remote) = world.connect(Recorder::new(&seen).readable(move |_| mine.give()));
+        remote.send(b"waiting");
+        world.settle();
+        assert_eq!(seen.count("handle_read"), 0);
+
+        answer.value.set(true);
+        world.settle();
+        assert_eq!(seen.count("handle_read"), 0, "nobody told the map");
+
+        world.map.channel(token).unwrap().touch();
+        world.run_until(|_| seen.received() == b"waiting");
+    });
+}
+
+#[test]
+fn a_listener_that_is_not_readable_accepts_nothing() {
+    on_every_network(|world| {
+        let (seen, answer) = (Seen::default(), Answer::default());
+        let mine = answer.clone();
+        let (token, addr) = world.listen(Recorder::new(&seen).readable(move |_| mine.give()));
+        let _visitor = world.visit(addr);
+        world.settle();
+        assert_eq!(seen.calls(), [""; 0]);
+        answer.value.set(true);
+        world.map.channel(token).unwrap().touch();
+        world.run_until(|_| seen.count("handle_accepted") == 1);
+    });
+}
+
+#[test]
+fn what_is_queued_is_sent_whatever_writable_answers() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (token, remote) = world.connect(Recorder::new(&seen).writable(|_| false));
+        let size = if world.net.is_some() { 2_000 } else { 300_000 };
+        world.map.channel(token).unwrap().push(vec![7; size]);
+        let mut received = 0;
+        world.run_until(|_| {
+            received += remote.received().len();
+            received == size
+        });
+        assert_eq!(seen.count("handle_write"), 0);
+    });
+}
+
+/// A field that the predicates of another channel look at.
+struct Gate {
+    open: bool,
+}
+
+impl Dispatcher for Gate {}
+
+#[test]
+fn a_predicate_that_looks_into_another_handler_is_asked_again_when_that_changes() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (gate, _gate_remote) = world.connect(Gate { open: false });
+        let looks = move |ch: &asyncore::Channel<'_>| ch.get(gate).is_some_and(|it| it.open);
+        let (_, remote) = world.connect(Recorder::new(&seen).readable(looks));
+        for round in 1..=3 {
+            remote.send(b"x");
+            world.settle();
+            assert_eq!(seen.received_len(), round - 1);
+            world.map.get_mut(gate).unwrap().open = true;
+            world.run_until(|_| seen.received_len() == round);
+            world.map.get_mut(gate).unwrap().open = false;
+        }
+    });
+}
+
+#[test]
+fn a_predicate_that_looks_at_another_queue_is_asked_again_when_that_is_sent() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (slow, slow_remote) = world.connect(Recorder::new(&Seen::default()));
+        let looks = move |ch: &asyncore::Channel<'_>| ch.output_len_of(slow) == 0;
+        let (_, remote) = world.connect(Recorder::new(&seen).readable(looks));
+        slow_remote.pause_reading();
+        fill(world, slow);
+        remote.send(b"x");
+        world.settle();
+        assert_eq!(seen.received_len(), 0);
+        slow_remote.resume_reading();
+        world.run_until(|_| seen.received() == b"x");
+    });
+}
+
+#[test]
+fn a_predicate_that_asks_whether_another_is_there_is_asked_again_when_that_is_gone() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (other, other_remote) = world.connect(Recorder::new(&Seen::default()));
+        let looks = move |ch: &asyncore::Channel<'_>| !ch.contains(other);
+        let (_, remote) = world.connect(Recorder::new(&seen).readable(looks));
+        remote.send(b"x");
+        world.settle();
+        assert_eq!(seen.received_len(), 0);
+        other_remote.close();
+        world.run_until(|_| seen.received() == b"x");
+    });
+}
+
+#[test]
+fn a_predicate_that_panics_costs_its_channel_and_nobody_else() {
+    on_every_network(|world| {
+        let (seen, spared) = (Seen::default(), Seen::default());
+        let (_, spared_remote) = world.connect(Recorder::new(&spared));
+        let answer = Answer::default();
+        let mine = answer.clone();
+        let handler = Recorder::new(&seen).readable(move |_| {
+            assert!(!mine.give(), "no answer");
+            true
+        });
+        let (token, _remote) = world.connect(handler);
+        answer.value.set(true);
+        world.map.channel(token).unwrap().touch();
+        spared_remote.send(b"x");
+        world.run_until(|_| seen.is_closed() && spared.received() == b"x");
+        let errors = seen.errors();
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].ends_with(": no answer"), "{errors:?}");
+        assert_eq!(seen.count("handle_close"), 1);
+    });
+}
+
+#[test]
+fn checked_predicates_that_changed_untold_panic_with_the_channels_name() {
+    on_every_network_with(
+        |builder| builder.check_predicates(true),
+        |world| {
+            let answer = Answer::default();
+            let mine = answer.clone();
+            let handler = Recorder::new(&Seen::default()).readable(move |_| mine.give());
+            let (token, _remote) = world.connect(handler);
+            world.settle();
+            answer.value.set(true);
+            let channel = format!("{:?}", world.map.channel(token).unwrap());
+            world.settle();
+
+            answer.value.set(false);
+            let outcome = catch_unwind(AssertUnwindSafe(|| world.settle()));
+            let message = *outcome.unwrap_err().downcast::<String>().unwrap();
+            assert!(message.contains(&channel), "{message}");
+            assert!(message.contains("call touch() on it"), "{message}");
+        },
+    );
+}
+
+#[test]
+fn checked_predicates_that_follow_what_the_map_sees_do_not_panic() {
+    on_every_network_with(
+        |builder| builder.check_predicates(true),
+        |world| {
+            let (seen, gate_seen) = (Seen::default(), Seen::default());
+            let (gate, gate_remote) = world.connect(Recorder::new(&gate_seen));
+            let looks = move |ch: &asyncore::Channel<'_>| ch.output_len_of(gate) == 0;
+            let (_, remote) = world.connect(Recorder::new(&seen).readable(looks));
+            gate_remote.pause_reading();
+            fill(world, gate);
+            remote.send(&[1; 500]);
+            world.settle();
+            assert_eq!(seen.received_len(), 0);
+            gate_remote.resume_reading();
+            world.run_until(|_| seen.received_len() == 500);
+        },
+    );
+}

@@ -1,0 +1,167 @@
+//! A map and the other ends of its connections, over loopback or on a simulated network.
+
+use std::cell::RefCell;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use asyncore::sim::{Faults, Network};
+use asyncore::{Channel, Dispatcher, Domain, MapBuilder, Pass, SocketMap, Token, Type};
+
+use super::remote::{RealEnd, Remote};
+use super::{MAX_PASSES, NamedOnPanic, PASS, on_every_poller};
+
+pub struct World {
+    pub map: SocketMap,
+    /// The simulated network, if it is one.
+    pub net: Option<Network>,
+    /// More bytes than a connection holds under way in one direction.
+    pub flood: usize,
+    ends: Vec<Weak<RefCell<RealEnd>>>,
+}
+
+/// Runs `test` on every poller, and on simulated networks that are kind, mild and harsh.
+pub fn on_every_network(test: impl Fn(&mut World)) {
+    on_every_network_with(|builder| builder, test);
+}
+
+/// As [`on_every_network`], with maps as `set_up` makes them.
+pub fn on_every_network_with(set_up: impl Fn(MapBuilder) -> MapBuilder, test: impl Fn(&mut World)) {
+    on_every_poller(|builder| {
+        let map = set_up(builder).build().expect("a map");
+        test(&mut World { map, net: None, flood: 16 << 20, ends: Vec::new() });
+    });
+    let harsh = Faults { reset: 0.0, ..Faults::harsh() };
+    for (name, faults) in [("kind", Faults::none()), ("mild", Faults::mild()), ("harsh", harsh)] {
+        for seed in 0..4 {
+            let _named = NamedOnPanic(format!("a {name} simulated network, seed {seed}"));
+            let flood = 4 * faults.window;
+            let net = Network::with_faults(seed, faults.clone());
+            let map = set_up(SocketMap::builder()).build_simulated(&net);
+            test(&mut World { map, net: Some(net), flood, ends: Vec::new() });
+        }
+    }
+}
+
+impl World {
+    /// Adds a channel that is connected to a remote end.
+    #[track_caller]
+    pub fn connect<T: Dispatcher>(&mut self, handler: T) -> (Token<T>, Remote) {
+        self.connect_with(|_| handler)
+    }
+
+    /// As [`connect`](World::connect); `make` builds the handler when the channel connects.
+    #[track_caller]
+    pub fn connect_with<T: Dispatcher>(
+        &mut self,
+        make: impl FnOnce(&mut Channel<'_>) -> T,
+    ) -> (Token<T>, Remote) {
+        match self.net.clone() {
+            Some(net) => {
+                let listener = net.listen("127.0.0.1:0".parse().unwrap()).expect("a free port");
+                let token = self.connecting(listener.local_addr(), make);
+                let mut peer = None;
+                self.run_until(|world| {
+                    peer = peer.take().or_else(|| listener.accept());
+                    peer.is_some() && world.is_connected(token)
+                });
+                (token, Remote::Simulated(peer.expect("accepted")))
+            }
+            None => {
+                let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+                let token = self.connecting(listener.local_addr().expect("bound"), make);
+                self.run_until(|world| world.is_connected(token));
+                let (stream, _) = listener.accept().expect("a connection");
+                (token, self.adopt(stream))
+            }
+        }
+    }
+
+    /// Adds a listener on a free port of the loopback address.
+    pub fn listen<T: Dispatcher>(&mut self, handler: T) -> (Token<T>, SocketAddr) {
+        let listener = self.map.add_with(|ch| {
+            ch.create_socket(Domain::IPV4, Type::STREAM)?;
+            ch.bind("127.0.0.1:0".parse::<SocketAddr>().unwrap())?;
+            ch.listen(1024)?;
+            Ok(handler)
+        });
+        let token = listener.expect("a listener");
+        let addr = self.map.channel(token).expect("open").local_addr().expect("bound");
+        (token, addr.inet().expect("an IP address"))
+    }
+
+    /// A remote end that connects to a listener of the map.
+    pub fn visit(&mut self, addr: SocketAddr) -> Remote {
+        match &self.net {
+            Some(net) => Remote::Simulated(net.connect(addr)),
+            None => self.adopt(TcpStream::connect(addr).expect("room in the backlog")),
+        }
+    }
+
+    /// Makes passes until `done` says so; panics when that takes too many.
+    #[track_caller]
+    pub fn run_until(&mut self, mut done: impl FnMut(&mut World) -> bool) {
+        for _ in 0..MAX_PASSES {
+            if done(self) {
+                return;
+            }
+            assert!(!self.pass(PASS).exit, "a callback left the loop");
+        }
+        panic!("still waiting after {MAX_PASSES} passes: {:?}", self.map);
+    }
+
+    /// Lets everything happen that is under way; panics if that does not end: the loop spins.
+    #[track_caller]
+    pub fn settle(&mut self) {
+        let mut quiet = 0;
+        for _ in 0..MAX_PASSES {
+            let pass = self.pass(Some(Duration::ZERO));
+            quiet = if pass.events == 0 { quiet + 1 } else { 0 };
+            // A simulated segment can be under way while nothing else happens.
+            let under_way = quiet >= 20 && self.net.as_ref().is_some_and(Network::step);
+            if quiet >= 20 && !under_way {
+                return;
+            }
+        }
+        panic!("the loop spins: {:?}", self.map);
+    }
+
+    /// One pass, in which the remote ends get their turn too.
+    #[track_caller]
+    pub fn pass(&mut self, timeout: Option<Duration>) -> Pass {
+        self.ends.retain(|end| {
+            end.upgrade().is_some_and(|end| {
+                end.borrow_mut().pump();
+                true
+            })
+        });
+        let pass = self.map.poll(timeout).expect("a pass");
+        for end in self.ends.iter().filter_map(Weak::upgrade) {
+            end.borrow_mut().pump();
+        }
+        pass
+    }
+
+    fn connecting<T: Dispatcher>(
+        &mut self,
+        addr: SocketAddr,
+        make: impl FnOnce(&mut Channel<'_>) -> T,
+    ) -> Token<T> {
+        let added = self.map.add_with(|ch| {
+            ch.create_socket(Domain::for_address(addr), Type::STREAM)?;
+            ch.connect(addr)?;
+            Ok(make(ch))
+        });
+        added.expect("a channel that connects")
+    }
+
+    fn is_connected<T: Dispatcher>(&mut self, token: Token<T>) -> bool {
+        self.map.channel(token).is_none_or(|ch| !ch.connecting())
+    }
+
+    fn adopt(&mut self, stream: TcpStream) -> Remote {
+        let end = RealEnd::new(stream);
+        self.ends.push(Rc::downgrade(&end));
+        Remote::Real(end)
+    }
+}

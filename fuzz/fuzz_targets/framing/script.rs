@@ -1,0 +1,48 @@
+//! What a run does, as the fuzzer makes it up.
+
+use arbitrary::Arbitrary;
+use asyncore::Terminator;
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum End<'a> {
+    Static(u8),
+    Owned(&'a [u8]),
+    Length(u8),
+    Never,
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Op<'a> {
+    /// Feeds some bytes; after some steps, may put the others back and change the terminator.
+    Feed {
+        bytes: &'a [u8],
+        steps: u8,
+        put_back: bool,
+        end: Option<End<'a>>,
+    },
+    Clear,
+}
+
+#[derive(Arbitrary, Debug)]
+pub struct Script<'a> {
+    pub ops: Vec<Op<'a>>,
+    /// The terminators of one message after the other.
+    pub ends: Vec<End<'a>>,
+    pub pieces: Vec<&'a [u8]>,
+}
+
+const NEEDLES: [&[u8]; 6] = [b"a", b"ab", b"aab", b"abab", b"aabaaab", b"abcabd"];
+
+/// Few different letters, so that terminators occur, overlap themselves and nearly occur.
+pub fn letters(bytes: &[u8]) -> Vec<u8> {
+    bytes.iter().map(|byte| b'a' + byte % 4).collect()
+}
+
+pub fn terminator(end: End<'_>) -> Terminator {
+    match end {
+        End::Static(which) => NEEDLES[usize::from(which) % NEEDLES.len()].into(),
+        End::Owned(bytes) => letters(bytes).into(),
+        End::Length(length) => usize::from(length).into(),
+        End::Never => Terminator::None,
+    }
+}

@@ -1,0 +1,155 @@
+//! What is done to a channel, and what the books say of it.
+
+use std::io;
+use std::net::SocketAddr;
+use std::panic::panic_any;
+use std::rc::Rc;
+use std::time::Duration;
+
+use asyncore::{Channel, Domain, Error, ExitNow, Result, Terminator, Type};
+
+use crate::node::Node;
+use crate::script::{Act, Deed, Destination, Who};
+use crate::stage::{Scripted, Stage, pick};
+
+pub const LISTENER: ([u8; 4], u16) = ([127, 0, 0, 1], 80);
+pub const PEER: ([u8; 4], u16) = ([192, 0, 2, 1], 80);
+pub const REFUSED: ([u8; 4], u16) = ([192, 0, 2, 2], 80);
+pub const SILENT: ([u8; 4], u16) = ([192, 0, 2, 3], 80);
+/// Its first address refuses, its second is the listener's.
+pub const HOST: &str = "host.example";
+
+impl Stage {
+    pub fn act_on(
+        self: &Rc<Self>,
+        line: usize,
+        me: Option<&mut Node>,
+        ch: &mut Channel<'_>,
+        deed: &Deed,
+    ) -> Result {
+        let millis = |millis: u16| Duration::from_millis(u64::from(millis));
+        match deed {
+            Deed::Nothing | Deed::LeaveAlone => {}
+            Deed::Push { size, owned } => self.push(line, ch, self.bytes(*size), *owned),
+            Deed::Produce(pieces) => {
+                let bytes = self.bytes(pieces.len() as u16 * 256);
+                let producer = self.lines.borrow_mut()[line].producer(pieces.clone(), bytes);
+                ch.push_with_producer(producer);
+            }
+            Deed::Send(size) if ch.connected() && !self.lines.borrow()[line].shut => {
+                let bytes = self.bytes(*size);
+                let sent = ch.send(&bytes)?;
+                self.lines.borrow_mut()[line].offer(bytes[..sent].to_vec());
+            }
+            Deed::Send(_) => {}
+            Deed::SendUrgent(byte) => drop(ch.send_oob(&[*byte])?),
+            Deed::Priority(wanted) => ch.set_priority(*wanted),
+            Deed::CloseWhenDone => {
+                self.lines.borrow_mut()[line].deaf = true;
+                ch.close_when_done();
+            }
+            Deed::ShutdownWrite => {
+                self.lines.borrow_mut()[line].shut = true;
+                ch.shutdown_write();
+            }
+            Deed::Close => ch.close(),
+            Deed::Abort => ch.abort(),
+            Deed::Discard => {
+                let held = self.lines.borrow()[line].held;
+                self.lines.borrow_mut()[line].torn |= held > 0;
+                ch.discard_buffers();
+                self.withdraw(line, ch);
+            }
+            Deed::MoveSocket => self.move_socket(line, ch),
+            Deed::Timeout(after) => ch.set_timeout(after.map(millis)),
+            Deed::HighWater(mark) => ch.set_high_water(usize::from(*mark)),
+            Deed::OutputLimit(limit) => ch.set_output_limit(usize::from(*limit)),
+            Deed::Terminator(kind) => ch.set_terminator(match kind % 4 {
+                0 => Terminator::from("\n"),
+                1 => Terminator::from("\n\n"),
+                2 => Terminator::from(usize::from(*kind / 4)),
+                _ => Terminator::None,
+            }),
+            Deed::Touch => ch.touch(),
+            Deed::Reads(_) | Deed::Writes(_) | Deed::LookAt(_) => {
+                if let Some(me) = me {
+                    me.change_mind(deed);
+                }
+            }
+            Deed::Open(to) => drop(ch.add_with(|ch| self.open(ch, *to))?),
+            Deed::Every(period) => {
+                let stage = Rc::clone(self);
+                let every = millis(u16::from(*period));
+                let timer = ch.call_every(every, move |map| {
+                    let act = stage.next_act();
+                    stage.perform_on(map, &act)
+                });
+                self.timers.borrow_mut().push(timer);
+            }
+            Deed::Cancel(which) => drop(pick(&self.timers, *which).map(|timer| ch.cancel(timer))),
+            Deed::Reset(which, after) => {
+                drop(pick(&self.timers, *which).map(|timer| ch.reset(timer, millis(*after))));
+            }
+            Deed::Drain(deadline) => ch.drain(millis(*deadline)),
+            Deed::Fail => return Err(Error::msg("the script says so")),
+            Deed::Panic => panic_any(Scripted),
+            Deed::Exit => return Err(ExitNow.into()),
+        }
+        Ok(())
+    }
+
+    /// A new channel on its way to somewhere.
+    pub fn open(self: &Rc<Self>, ch: &mut Channel<'_>, to: Destination) -> io::Result<Node> {
+        let addr = SocketAddr::from(match to {
+            Destination::Peer => PEER,
+            Destination::Listener => LISTENER,
+            Destination::Refused => REFUSED,
+            Destination::Silence => SILENT,
+            Destination::Host | Destination::NoHost => {
+                let line = self.new_line(None);
+                let known = matches!(to, Destination::Host);
+                ch.connect_host(if known { HOST } else { "nowhere.example" }, LISTENER.1)?;
+                return Ok(Node::new(self, line, ch));
+            }
+        });
+        ch.create_socket(Domain::IPV4, Type::STREAM)?;
+        ch.connect(addr)?;
+        let route = ch.local_addr()?.inet().map(|local| (local, addr));
+        Ok(Node::new(self, self.new_line(route), ch))
+    }
+
+    fn push(&self, line: usize, ch: &mut Channel<'_>, bytes: Vec<u8>, owned: bool) {
+        if !ch.closing() && !self.lines.borrow()[line].shut {
+            self.lines.borrow_mut()[line].offer(bytes.clone());
+        }
+        match owned {
+            true => ch.push(bytes),
+            false => ch.push(&bytes),
+        }
+        // It went over the limit, unless all was sent at once.
+        if !ch.has_output() {
+            self.withdraw(line, ch);
+        }
+    }
+
+    /// Takes what has not been sent yet off the books.
+    fn withdraw(&self, line: usize, ch: &Channel<'_>) {
+        let mut lines = self.lines.borrow_mut();
+        let sent = lines[line].base + ch.stats().bytes_out;
+        lines[line].withdraw_after(sent);
+    }
+
+    fn move_socket(self: &Rc<Self>, line: usize, ch: &mut Channel<'_>) {
+        let sent = ch.stats().bytes_out;
+        let Some(socket) = ch.take_socket() else { return };
+        if let Some(line) = self.lines.borrow_mut().get_mut(line) {
+            line.base += sent;
+            line.withdraw_after(line.base);
+            line.shut = false;
+            line.torn |= line.held > 0;
+        }
+        let stage = Rc::clone(self);
+        let token = ch.add(Node::bare(&stage, line), socket);
+        stage.enlist(token);
+    }
+}

@@ -1,0 +1,68 @@
+//! What every handler must see of its channel's life, in which order and how often.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::Rc;
+
+use asyncore::{Channel, Result};
+
+use crate::script::{Act, Deed};
+use crate::stage::Stage;
+
+pub struct Life {
+    pub stage: Rc<Stage>,
+    pub line: usize,
+    connected: bool,
+    ended: bool,
+    closed: bool,
+    timeouts: u32,
+}
+
+impl Life {
+    pub fn new(stage: &Rc<Stage>, line: usize) -> Life {
+        stage.alive.set(stage.alive.get() + 1);
+        let stage = Rc::clone(stage);
+        Life { stage, line, connected: false, ended: false, closed: false, timeouts: 0 }
+    }
+
+    /// A callback begins: none runs, and `handle_close` was not called.
+    pub fn enter(&self, ch: &Channel<'_>) -> Running {
+        assert!(!self.closed, "a callback after handle_close on {ch:?}");
+        assert!(!self.stage.running.replace(true), "a callback inside another on {ch:?}");
+        Running(Rc::clone(&self.stage))
+    }
+
+    pub fn connect(&mut self, ch: &Channel<'_>) {
+        assert!(!std::mem::replace(&mut self.connected, true), "connected twice: {ch:?}");
+        let local = ch.local_addr().ok().and_then(|it| it.inet());
+        let peer = ch.addr().and_then(|it| it.inet());
+        let mut lines = self.stage.lines.borrow_mut();
+        let route = &mut lines[self.line].route;
+        *route = route.or(local.zip(peer));
+    }
+
+    pub fn end(&mut self, ch: &mut Channel<'_>, act: &Act) {
+        assert!(!std::mem::replace(&mut self.ended, true), "two ends of stream on {ch:?}");
+        if !matches!(act.deed, Deed::LeaveAlone) {
+            ch.close_when_done();
+        }
+    }
+
+    pub fn close(&mut self, ch: &Channel<'_>) {
+        assert!(!ch.connected() && ch.closing(), "handle_close on an open channel: {ch:?}");
+        self.closed = true;
+    }
+
+    /// Errors close, unless the bytes are to arrive all the same.
+    pub fn error(&self, ch: &mut Channel<'_>, act: &Act) {
+        if !self.stage.gentle && !ch.accepting() && !matches!(act.deed, Deed::LeaveAlone) {
+            ch.close();
+        }
+    }
+
+    pub fn timeout(&mut self, ch: &mut Channel<'_>) {
+        self.timeouts += 1;
+        if self.timeouts == 3 {
+            ch.set_timeout(None);
+        }
+    }
+}
