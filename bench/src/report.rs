@@ -32,7 +32,6 @@ and the greatest beside them.
 - **The accept load** connects, gets one message echoed and closes, 16 connections at a time.
 - **Bytes in user space** is the growth of the server's anonymous resident memory, divided by the idle
   connections that caused it, each of which had one message echoed. The kernel's memory for sockets is not in it.
-- A rival's target passes when asyncore's cost is lower in every table: CPU in four, bytes in one.
 ";
 
 /// All that the report tells of.

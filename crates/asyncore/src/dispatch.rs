@@ -40,7 +40,7 @@ impl SocketMap {
         let slot = &self.slots[key];
         let ended = ready.hangup || ready.error;
         if slot.closing {
-            if ready.readable || ended {
+            if slot.is_stream() && (ready.readable || ended) {
                 self.discard_input(key);
             }
             return self.flush(key);
@@ -187,17 +187,31 @@ impl SocketMap {
     }
 
     fn deliver_error(&mut self, key: Key) {
-        let Some(error) = self.slots.get_mut(key).and_then(|slot| slot.failure.take()) else {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.overflowed = false;
+        let Some(error) = slot.failure.take() else {
             return;
         };
         self.stats.errors += 1;
         self.touch(key);
         let told = error.to_string();
-        if let Some(Err(again)) = self.lend(key, |handler, ch| handler.handle_error(ch, error)) {
-            self.report(key, &Error::msg(told));
+        let outcome = self.lend(key, |handler, ch| handler.handle_error(ch, error));
+        let again = match outcome {
+            Some(Err(again)) => {
+                self.report(key, &Error::msg(told));
+                Some(again)
+            }
+            // What handle_error itself did is not told to it again, or that might never end.
+            _ => self.slots.get_mut(key).and_then(|slot| slot.failure.take()),
+        };
+        if let Some(again) = again {
             self.report(key, &again);
             self.close_now(key, None);
         }
+        // What waits for the queue to be sent must not wait on if a failing producer was its end.
+        self.note(key, Notices::SEND);
     }
 
     /// Throws input away on a channel that is closing, until its peer closes too.

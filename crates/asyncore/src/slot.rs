@@ -55,6 +55,8 @@ pub(crate) struct Slot {
     pub(crate) own_half: OwnHalf,
     /// Sending failed; the channel ends when what was received before is read.
     pub(crate) write_dead: bool,
+    /// The output queue went over its limit and was dropped, and `handle_error` is to be told.
+    pub(crate) overflowed: bool,
 
     /// What is due on the channel, to be delivered when no callback runs.
     pub(crate) notices: Notices,
@@ -156,6 +158,7 @@ impl Slot {
             eof: false,
             own_half: OwnHalf::Open,
             write_dead: false,
+            overflowed: false,
             notices: Notices::default(),
             is_due: false,
             failure: None,
@@ -204,9 +207,14 @@ impl Slot {
     pub(crate) fn can_transfer(&self) -> bool {
         match self.phase {
             Phase::Connected => true,
-            Phase::Created => self.transport.as_ref().is_some_and(|it| !it.is_stream()),
+            Phase::Created => self.transport.is_some() && !self.is_stream(),
             _ => false,
         }
+    }
+
+    /// Whether there is a peer at the other end that sends and receives a stream.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.transport.as_ref().is_some_and(Transport::is_stream)
     }
 
     /// The transport, if bytes can go in and out of it.

@@ -35,6 +35,22 @@ impl<T: ?Sized> Token<T> {
     pub fn untyped(self) -> Token {
         Token::new(self.key)
     }
+
+    /// The same channel's name, for a handler of type `U`.
+    ///
+    /// If it is of another type, look-ups of the handler with it answer `None`.
+    ///
+    /// ```
+    /// use asyncore::{Dispatcher, SocketMap, Token};
+    ///
+    /// /// How many channels of the map have a handler of type `T`.
+    /// fn count<T: Dispatcher>(map: &SocketMap) -> usize {
+    ///     map.tokens().filter(|token| map.get(token.cast::<T>()).is_some()).count()
+    /// }
+    /// ```
+    pub fn cast<U: ?Sized>(self) -> Token<U> {
+        Token::new(self.key)
+    }
 }
 
 impl<T: ?Sized> Clone for Token<T> {

@@ -172,6 +172,13 @@ impl Transport {
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::INPROGRESS | Errno::ALREADY | Errno::INTR) => Ok(false),
                 Some(Errno::ISCONN) => Ok(true),
+                // The backlog of a Unix listener is full. Nothing will tell when it no longer is, so
+                // this must not pass for a readiness that was spurious.
+                Some(Errno::AGAIN) => {
+                    let what =
+                        format!("cannot connect to {addr}: it has no room for another connection");
+                    Err(io::Error::new(io::ErrorKind::ConnectionRefused, what))
+                }
                 _ => Err(context(error, format_args!("cannot connect to {addr}"))),
             },
         }

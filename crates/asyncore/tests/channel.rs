@@ -3,7 +3,7 @@
 mod util;
 
 use std::io::{ErrorKind, Read};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 
 use asyncore::{Address, Channel, Dispatcher, Domain, SocketMap, Token, Type};
 use socket2::SockRef;
@@ -275,5 +275,19 @@ fn discarding_what_a_close_or_a_shutdown_waits_for_lets_it_happen() {
             world.run_until(|_| remote.saw_eof());
             assert_eq!(remote.received(), b"");
         }
+    });
+}
+
+#[test]
+fn a_family_that_does_not_fit_is_refused_at_once() {
+    on_every_network(|world| {
+        let added = world.map.add_with(|ch| {
+            ch.create_socket(Domain::IPV4, Type::STREAM)?;
+            ch.connect((Ipv6Addr::LOCALHOST, 80))?;
+            Ok(Plain)
+        });
+        let error = added.unwrap_err();
+        assert_ne!(error.kind(), ErrorKind::WouldBlock);
+        assert!(error.to_string().starts_with("cannot connect to [::1]:80: "), "{error}");
     });
 }

@@ -1,8 +1,16 @@
 //! asyncore's and asynchat's own faults, which must not exist here.
+//!
+//! The limit of 1,024 descriptors is in `descriptors.rs`, one accept per pass in
+//! `pitfalls_accept.rs`, the idle channel that spins in `pitfalls_readiness.rs`, quadratic slicing
+//! in `linear_work.rs`.
 
 mod util;
 
-use util::{Recorder, Seen, on_every_network};
+use std::cell::Cell;
+use std::rc::Rc;
+
+use asyncore::LoopOptions;
+use util::{PASS, Recorder, Seen, World, on_every_network};
 
 #[test]
 fn a_channel_is_not_told_to_write_after_it_was_closed() {
@@ -18,7 +26,199 @@ fn a_channel_is_not_told_to_write_after_it_was_closed() {
         world.run_until(|_| seen.is_closed());
         world.settle();
         assert!(!world.map.contains(token));
-        let order = seen.calls();
-        assert_eq!(order[order.len() - 2..], ["handle_read", "handle_close"]);
+        let calls = seen.calls();
+        assert_eq!(calls[calls.len() - 2..], ["handle_read", "handle_close"]);
+    });
+}
+
+#[test]
+fn a_channel_that_closes_when_done_in_handle_read_is_not_told_to_write() {
+    on_every_network(|world| {
+        let (seen, flood) = (Seen::default(), world.flood);
+        let handler = Recorder::new(&seen).writable(|_| true).on("handle_read", move |ch| {
+            ch.recv(&mut [0; 16])?;
+            ch.push(vec![9; flood]);
+            ch.close_when_done();
+            Ok(())
+        });
+        let (token, remote) = world.connect(handler);
+        world.settle();
+        remote.send(b"x");
+        world.run_until(|world| world.map.channel_stats(token).unwrap().output_len > 0);
+        let offered = (seen.count("handle_read"), seen.count("handle_write"));
+        remote.shutdown();
+        world.run_until(|_| seen.is_closed());
+        assert_eq!((seen.count("handle_read"), seen.count("handle_write")), offered);
+    });
+}
+
+#[test]
+fn handle_expt_that_closes_when_done_is_the_last_to_be_told_of_input() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let handler = Recorder::new(&seen)
+            .readable(|ch| ch.stats().events > 1)
+            .on("handle_connect", |ch| {
+                ch.set_priority(true);
+                Ok(())
+            })
+            .on("handle_expt", |ch| {
+                ch.close_when_done();
+                Ok(())
+            });
+        let (_, remote) = world.connect(handler);
+        remote.send_urgent(b'!');
+        remote.send(b"text");
+        remote.shutdown();
+        world.run_until(|_| seen.is_closed());
+        let calls = seen.calls();
+        let urgent = calls.iter().position(|call| call == "handle_expt").expect("was told");
+        assert_eq!(calls[urgent..], ["handle_expt", "handle_close"]);
+    });
+}
+
+#[test]
+fn a_predicate_that_panics_costs_its_channel_and_does_not_leave_the_loop() {
+    on_every_network(|world| {
+        let (broken, other) = (Seen::default(), Seen::default());
+        let fuse = Rc::new(Cell::new(false));
+        let lit = Rc::clone(&fuse);
+        let handler = Recorder::new(&broken).readable(move |_| {
+            assert!(!lit.get(), "the predicate's own panic");
+            true
+        });
+        let (token, remote) = world.connect(handler);
+        let (_, bystander) = world.connect(Recorder::new(&other));
+        world.settle();
+        fuse.set(true);
+        remote.send(b"x");
+        bystander.send(b"fine");
+        world.run_until(|_| other.received() == b"fine");
+        world.run_until(|_| broken.is_closed());
+        let errors = broken.errors();
+        assert_eq!(errors.len(), 1, "{errors:#?}");
+        assert!(errors[0].contains("faults_of_the_originals.rs:"), "{errors:#?}");
+        assert!(errors[0].contains("the predicate's own panic"), "{errors:#?}");
+        assert!(!world.map.contains(token));
+        world.map.run_with(LoopOptions { timeout: PASS, count: Some(3) }).unwrap();
+    });
+}
+
+#[test]
+fn a_predicate_that_panics_closes_its_channel_even_if_handle_error_does_not() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let handler =
+            Recorder::new(&seen).writable(|_| panic!("always")).on("handle_error", |_| Ok(()));
+        let (_, remote) = world.connect_with(|_| handler);
+        world.run_until(|_| seen.is_closed());
+        world.run_until(|_| remote.saw_eof() || remote.was_reset());
+        assert_eq!((seen.errors().len(), world.map.len()), (1, 0));
+    });
+}
+
+#[test]
+fn pushing_over_the_limit_is_one_error_and_drops_the_queue() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let lines = util::log::complaints(|| {
+            let (token, remote) = world.connect(Recorder::new(&seen));
+            remote.pause_reading();
+            let mut channel = world.map.channel(token).unwrap();
+            channel.set_output_limit(1_000_000);
+            let mut longest = 0;
+            for _ in 0..10_000 {
+                channel.push(&[9; 10_000][..]);
+                longest = longest.max(channel.output_len());
+            }
+            assert!((980_000..=1_000_000).contains(&longest), "{longest}");
+            // A queue with a hole in it would be sent as if nothing had happened.
+            assert_eq!(channel.output_len(), 0);
+            world.run_until(|_| seen.is_closed());
+        });
+        let errors = seen.errors();
+        assert_eq!((errors.len(), lines), (1, vec![]), "{errors:#?}");
+        assert!(errors[0].contains("over its limit of 1000000"), "{errors:#?}");
+        assert!(world.map.is_empty());
+    });
+}
+
+#[test]
+fn a_queue_that_went_over_its_limit_sends_nothing_before_handle_error_has_judged() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let handler = Recorder::new(&seen).on("handle_error", |ch| {
+            ch.push(b"I lost my thread");
+            Ok(())
+        });
+        let (token, remote) = world.connect(handler);
+        let mut channel = world.map.channel(token).unwrap();
+        channel.set_output_limit(100);
+        channel.push(vec![b'x'; 60]);
+        channel.push(vec![b'y'; 60]);
+        channel.push(vec![b'z'; 60]);
+        let mut heard = Vec::new();
+        world.run_until(|_| {
+            heard.extend(remote.received());
+            heard.len() >= 16
+        });
+        world.settle();
+        heard.extend(remote.received());
+        assert_eq!(String::from_utf8_lossy(&heard), "I lost my thread");
+        assert_eq!(seen.errors().len(), 1);
+    });
+}
+
+#[test]
+fn pushing_after_shutdown_is_one_error_however_often_it_is_tried() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let lines = util::log::complaints(|| {
+            let (token, _remote) = world.connect(Recorder::new(&seen));
+            let mut channel = world.map.channel(token).unwrap();
+            channel.shutdown_write();
+            for _ in 0..100 {
+                channel.push(b"too late");
+            }
+            world.run_until(|_| seen.is_closed());
+        });
+        assert_eq!((seen.errors().len(), lines), (1, vec![]));
+    });
+}
+
+#[test]
+fn a_peer_that_sends_and_never_reads_cannot_fill_the_memory() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        // An echo that does nothing about it.
+        let handler = Recorder::new(&seen).on("handle_read", |ch| {
+            ch.with_buffer(64 * 1024, |ch, buf| {
+                let n = ch.recv(buf)?;
+                ch.push(&buf[..n]);
+                Ok(())
+            })
+        });
+        let (token, remote) = world.connect(handler);
+        world.map.channel(token).unwrap().set_high_water(1000);
+        remote.pause_reading();
+        remote.send(&vec![7; 2 * world.flood]);
+        let mut longest = 0;
+        let mut measure = |world: &mut World| {
+            longest = longest.max(world.map.channel_stats(token).unwrap().output_len);
+            longest >= 1000
+        };
+        world.run_until(&mut measure);
+        for _ in 0..50 {
+            let _ = world.pass(PASS);
+            measure(world);
+        }
+        assert!((1000..1000 + 64 * 1024).contains(&longest), "{longest}");
+        remote.resume_reading();
+        let mut echoed = 0;
+        world.run_until(|world| {
+            echoed += remote.received().len();
+            echoed == 2 * world.flood
+        });
+        assert!(seen.errors().is_empty());
     });
 }

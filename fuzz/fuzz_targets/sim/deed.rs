@@ -9,7 +9,7 @@ use std::time::Duration;
 use asyncore::{Channel, Domain, Error, ExitNow, Result, Terminator, Type};
 
 use crate::node::Node;
-use crate::script::{Act, Deed, Destination, Who};
+use crate::script::{Deed, Destination};
 use crate::stage::{Scripted, Stage, pick};
 
 pub const LISTENER: ([u8; 4], u16) = ([127, 0, 0, 1], 80);
@@ -42,7 +42,9 @@ impl Stage {
                 self.lines.borrow_mut()[line].offer(bytes[..sent].to_vec());
             }
             Deed::Send(_) => {}
-            Deed::SendUrgent(byte) => drop(ch.send_oob(&[*byte])?),
+            Deed::SendUrgent(byte) => {
+                ch.send_oob(&[*byte])?;
+            }
             Deed::Priority(wanted) => ch.set_priority(*wanted),
             Deed::CloseWhenDone => {
                 self.lines.borrow_mut()[line].deaf = true;
@@ -76,7 +78,9 @@ impl Stage {
                     me.change_mind(deed);
                 }
             }
-            Deed::Open(to) => drop(ch.add_with(|ch| self.open(ch, *to))?),
+            Deed::Open(to) => {
+                ch.add_with(|ch| self.open(ch, *to))?;
+            }
             Deed::Every(period) => {
                 let stage = Rc::clone(self);
                 let every = millis(u16::from(*period));
@@ -86,9 +90,15 @@ impl Stage {
                 });
                 self.timers.borrow_mut().push(timer);
             }
-            Deed::Cancel(which) => drop(pick(&self.timers, *which).map(|timer| ch.cancel(timer))),
+            Deed::Cancel(which) => {
+                if let Some(timer) = pick(&self.timers, *which) {
+                    ch.cancel(timer);
+                }
+            }
             Deed::Reset(which, after) => {
-                drop(pick(&self.timers, *which).map(|timer| ch.reset(timer, millis(*after))));
+                if let Some(timer) = pick(&self.timers, *which) {
+                    ch.reset(timer, millis(*after));
+                }
             }
             Deed::Drain(deadline) => ch.drain(millis(*deadline)),
             Deed::Fail => return Err(Error::msg("the script says so")),
@@ -107,15 +117,24 @@ impl Stage {
             Destination::Silence => SILENT,
             Destination::Host | Destination::NoHost => {
                 let line = self.new_line(None);
-                let known = matches!(to, Destination::Host);
-                ch.connect_host(if known { HOST } else { "nowhere.example" }, LISTENER.1)?;
-                return Ok(Node::new(self, line, ch));
+                let name = if matches!(to, Destination::Host) { HOST } else { "nowhere.example" };
+                ch.connect_host(name, LISTENER.1)?;
+                return Ok(self.new_node(ch, line));
             }
         });
         ch.create_socket(Domain::IPV4, Type::STREAM)?;
         ch.connect(addr)?;
         let route = ch.local_addr()?.inet().map(|local| (local, addr));
-        Ok(Node::new(self, self.new_line(route), ch))
+        let line = self.new_line(route);
+        Ok(self.new_node(ch, line))
+    }
+
+    /// A handler for the channel `ch`, which is still to be added.
+    pub fn new_node(self: &Rc<Self>, ch: &mut Channel<'_>, line: usize) -> Node {
+        let token = ch.token();
+        self.enlist(ch, token, line);
+        self.nodes.borrow_mut().push(token);
+        Node::new(self, line)
     }
 
     fn push(&self, line: usize, ch: &mut Channel<'_>, bytes: Vec<u8>, owned: bool) {
@@ -148,8 +167,8 @@ impl Stage {
             line.shut = false;
             line.torn |= line.held > 0;
         }
-        let stage = Rc::clone(self);
-        let token = ch.add(Node::bare(&stage, line), socket);
-        stage.enlist(token);
+        let token = ch.add(Node::new(self, line), socket);
+        self.enlist(ch, token, line);
+        self.nodes.borrow_mut().push(token);
     }
 }

@@ -1,9 +1,9 @@
 //! What every handler must see of its channel's life, in which order and how often.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::mem;
 use std::rc::Rc;
 
-use asyncore::{Channel, Result};
+use asyncore::Channel;
 
 use crate::script::{Act, Deed};
 use crate::stage::Stage;
@@ -17,6 +17,9 @@ pub struct Life {
     timeouts: u32,
 }
 
+/// A callback runs for as long as this is there.
+pub struct Running(Rc<Stage>);
+
 impl Life {
     pub fn new(stage: &Rc<Stage>, line: usize) -> Life {
         stage.alive.set(stage.alive.get() + 1);
@@ -24,15 +27,15 @@ impl Life {
         Life { stage, line, connected: false, ended: false, closed: false, timeouts: 0 }
     }
 
-    /// A callback begins: none runs, and `handle_close` was not called.
-    pub fn enter(&self, ch: &Channel<'_>) -> Running {
+    /// A callback begins; the second value is what it is to do.
+    pub fn enter(&self, ch: &Channel<'_>) -> (Running, Act) {
         assert!(!self.closed, "a callback after handle_close on {ch:?}");
         assert!(!self.stage.running.replace(true), "a callback inside another on {ch:?}");
-        Running(Rc::clone(&self.stage))
+        (Running(Rc::clone(&self.stage)), self.stage.next_act())
     }
 
     pub fn connect(&mut self, ch: &Channel<'_>) {
-        assert!(!std::mem::replace(&mut self.connected, true), "connected twice: {ch:?}");
+        assert!(!mem::replace(&mut self.connected, true), "connected twice: {ch:?}");
         let local = ch.local_addr().ok().and_then(|it| it.inet());
         let peer = ch.addr().and_then(|it| it.inet());
         let mut lines = self.stage.lines.borrow_mut();
@@ -41,7 +44,7 @@ impl Life {
     }
 
     pub fn end(&mut self, ch: &mut Channel<'_>, act: &Act) {
-        assert!(!std::mem::replace(&mut self.ended, true), "two ends of stream on {ch:?}");
+        assert!(!mem::replace(&mut self.ended, true), "two ends of stream on {ch:?}");
         if !matches!(act.deed, Deed::LeaveAlone) {
             ch.close_when_done();
         }
@@ -52,7 +55,7 @@ impl Life {
         self.closed = true;
     }
 
-    /// Errors close, unless the bytes are to arrive all the same.
+    /// Errors close, unless all bytes are to arrive.
     pub fn error(&self, ch: &mut Channel<'_>, act: &Act) {
         if !self.stage.gentle && !ch.accepting() && !matches!(act.deed, Deed::LeaveAlone) {
             ch.close();
@@ -61,8 +64,22 @@ impl Life {
 
     pub fn timeout(&mut self, ch: &mut Channel<'_>) {
         self.timeouts += 1;
-        if self.timeouts == 3 {
+        if self.timeouts >= 3 {
             ch.set_timeout(None);
         }
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        let stage = &self.stage;
+        stage.alive.set(stage.alive.get() - 1);
+        assert!(self.closed || stage.dropping.get(), "a handler was dropped without handle_close");
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.set(false);
     }
 }

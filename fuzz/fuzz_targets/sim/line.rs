@@ -30,6 +30,10 @@ pub struct Line {
 }
 
 impl Line {
+    pub fn new(route: Option<(SocketAddr, SocketAddr)>) -> Line {
+        Line { route, ..Line::default() }
+    }
+
     pub fn offer(&mut self, bytes: Vec<u8>) {
         self.sent.push(Rc::new(RefCell::new(bytes)));
     }

@@ -36,7 +36,9 @@ pub enum Scene {
     Passes(u8),
     Advance(u16),
     /// A peer connects to the listening channel.
-    Visitor { paused: bool },
+    Visitor {
+        paused: bool,
+    },
     Open(Destination),
     Peer(u8, PeerAct),
     Act(Act),
@@ -94,7 +96,10 @@ pub enum Deed {
     Nothing,
     /// The callback does not do what it is called for: it reads nothing, or closes nothing.
     LeaveAlone,
-    Push { size: u16, owned: bool },
+    Push {
+        size: u16,
+        owned: bool,
+    },
     Produce(Vec<Piece>),
     Send(u16),
     SendUrgent(u8),
@@ -167,8 +172,8 @@ impl Deed {
     pub fn is_gentle(&self) -> bool {
         use Deed::*;
         match self {
-            LeaveAlone | Close | Abort | Discard | MoveSocket | HighWater(_) | OutputLimit(_) | Reads(_)
-            | LookAt(_) | Drain(_) => false,
+            LeaveAlone | Close | Abort | Discard | MoveSocket | HighWater(_) | OutputLimit(_)
+            | Reads(_) | LookAt(_) | Drain(_) => false,
             Produce(pieces) => pieces.iter().all(|piece| matches!(piece, Piece::Bytes(1..))),
             _ => true,
         }

@@ -20,7 +20,7 @@ pub struct Stage {
     acts: RefCell<Vec<Act>>,
     pub lines: RefCell<Vec<Line>>,
     /// The channels that ever were, each with its line.
-    pub channels: RefCell<Vec<(Token, usize)>>,
+    channels: RefCell<Vec<(Token, usize)>>,
     pub nodes: RefCell<Vec<Token<Node>>>,
     pub timers: RefCell<Vec<Timer>>,
     /// How many handlers there are.
@@ -62,8 +62,20 @@ impl Stage {
 
     pub fn new_line(&self, route: Option<(SocketAddr, SocketAddr)>) -> usize {
         let mut lines = self.lines.borrow_mut();
-        lines.push(Line { route, ..Line::default() });
+        lines.push(Line::new(route));
         lines.len() - 1
+    }
+
+    /// Puts a channel on the lists.
+    pub fn enlist<T: ?Sized>(&self, ch: &mut Channel<'_>, token: Token<T>, line: usize) {
+        self.channels.borrow_mut().push((token.untyped(), line));
+        if let Some(mut ch) = ch.channel(token).filter(|_| self.gentle) {
+            ch.set_high_water(usize::MAX);
+        }
+    }
+
+    pub fn read_size(&self) -> usize {
+        self.made.get() as usize % 4000 + 1
     }
 
     pub fn receive(&self, line: usize, data: &[u8]) {
@@ -73,7 +85,13 @@ impl Stage {
     /// What the running callback is to do; nothing when the script is over.
     pub fn next_act(&self) -> Act {
         let act = self.acts.borrow_mut().pop();
-        act.filter(|act| self.allows(&act.deed)).unwrap_or(Act { who: Who::Me, deed: Deed::Nothing })
+        act.filter(|act| self.allows(&act.deed))
+            .unwrap_or(Act { who: Who::Me, deed: Deed::Nothing })
+    }
+
+    /// From now on the callbacks do nothing of their own.
+    pub fn end_script(&self) {
+        self.acts.borrow_mut().clear();
     }
 
     fn allows(&self, deed: &Deed) -> bool {
@@ -99,15 +117,14 @@ impl Stage {
             }
             Who::With(which) => {
                 let Some(token) = pick(&self.nodes, which) else { return Ok(()) };
-                let done = ch.with(token, |node, ch| {
-                    self.act_on(node.life.line, Some(node), ch, deed)
-                });
+                let done =
+                    ch.with(token, |node, ch| self.act_on(node.life.line, Some(node), ch, deed));
                 return done.unwrap_or(Ok(()));
             }
             Who::GetMut(which) => {
                 let Some(token) = pick(&self.nodes, which) else { return Ok(()) };
                 if let Some(node) = ch.get_mut(token) {
-                    node.change_mind(self, deed);
+                    node.change_mind(deed);
                 }
             }
             Who::Later(millis, which) => {
@@ -127,14 +144,14 @@ impl Stage {
             return Ok(());
         };
         let known = self.channels.borrow().iter().find(|(it, _)| *it == token).copied();
-        let (Some((token, line)), Some(mut ch)) = (known, map.channel(token)) else {
+        let (Some((_, line)), Some(mut ch)) = (known, map.channel(token)) else {
             return Ok(());
         };
         self.perform(line, None, &mut ch, act)
     }
 }
 
-fn pick<T: Copy>(all: &RefCell<Vec<T>>, which: u8) -> Option<T> {
+pub fn pick<T: Copy>(all: &RefCell<Vec<T>>, which: u8) -> Option<T> {
     let all = all.borrow();
     (!all.is_empty()).then(|| all[usize::from(which) % all.len()])
 }

@@ -59,6 +59,29 @@ impl Channel<'_> {
         self.connect(addr)
     }
 
+    /// Begins to connect by TCP to whichever of `addrs` answers first, tried as
+    /// [`connect_host`](Channel::connect_host) tries a name's: in this order, the next one beside
+    /// the last after 250 ms. `name` is what errors call the peer.
+    ///
+    /// # Errors
+    /// When there is no address, and what the system refuses at once for the only one.
+    pub fn connect_any(&mut self, name: &str, addrs: Vec<SocketAddr>) -> io::Result<()> {
+        match addrs[..] {
+            [] => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("cannot connect to {name}: it has no address"),
+            )),
+            [addr] => {
+                self.create_socket(Domain::for_address(addr), Type::STREAM)?;
+                self.connect(addr)
+            }
+            [..] => {
+                self.map.connect_any(self.key, name, addrs);
+                Ok(())
+            }
+        }
+    }
+
     /// How long this channel's connection may take to be made, looking the name up included;
     /// call it before `connect`. By default the map's, which is 30 s by default.
     pub fn set_connect_timeout(&mut self, limit: Duration) {
@@ -134,7 +157,7 @@ impl SocketMap {
         };
         let limit = slot.connect_timeout.unwrap_or(self.settings.connect_timeout);
         let to = match (&slot.addr, &slot.host) {
-            (_, Some(host)) => host.name(),
+            (_, Some(host)) => host.name().to_owned(),
             (Some(addr), None) => addr.to_string(),
             (None, None) => "the peer".to_owned(),
         };

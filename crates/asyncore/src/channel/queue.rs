@@ -15,7 +15,8 @@ impl Channel<'_> {
     /// The queue has two bounds. Over its [high-water mark](Channel::set_high_water) the default
     /// [`readable`](crate::Dispatcher::readable) stops reading, so that a peer which asks without
     /// reading the answers is slowed down. Over its [limit](Channel::set_output_limit) a push is
-    /// an error, which goes to `handle_error` and drops the queue. On a channel that is closing
+    /// an error, which goes to `handle_error` and drops the queue, and until that was called also
+    /// what is pushed after: nothing is sent across the gap. On a channel that is closing
     /// or whose peer is gone, what is pushed is dropped.
     pub fn push<'d>(&mut self, data: impl Into<Cow<'d, [u8]>>) {
         self.map.push(self.key, data.into());
@@ -50,10 +51,7 @@ impl Channel<'_> {
         if let Some(framer) = &mut slot.framer {
             framer.clear();
         }
-        let output = slot.output.take();
-        if let Some(output) = output {
-            self.map.recycle(output);
-        }
+        self.map.discard_output(self.key);
         self.touch();
     }
 

@@ -169,7 +169,14 @@ impl Channel<'_> {
     /// # Errors
     /// The system's, and `NotConnected` without a socket.
     pub fn send_oob(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.transport()?.send_oob(data)
+        let n = self.transport()?.send_oob(data)?;
+        let now = self.map.now;
+        self.map.stats.bytes_out += n as u64;
+        if let Some(slot) = self.slot_mut() {
+            slot.bytes_out += n as u64;
+            slot.last_activity = now;
+        }
+        Ok(n)
     }
 
     /// Receives out-of-band data.
@@ -180,7 +187,14 @@ impl Channel<'_> {
         if let Some(slot) = self.slot_mut() {
             slot.attempted = slot.attempted | Interest::PRIORITY;
         }
-        self.transport()?.recv_oob(buf)
+        let n = self.transport()?.recv_oob(buf)?;
+        let now = self.map.now;
+        self.map.stats.bytes_in += n as u64;
+        if let Some(slot) = self.slot_mut() {
+            slot.bytes_in += n as u64;
+            slot.last_activity = now;
+        }
+        Ok(n)
     }
 
     /// Ends our half of the stream once the queue is sent; the peer's goes on.

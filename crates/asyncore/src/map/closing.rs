@@ -37,7 +37,6 @@ impl SocketMap {
     /// # }
     /// ```
     pub fn drain(&mut self, deadline: Duration) {
-        self.draining = true;
         for key in self.slots.keys().collect::<Vec<_>>() {
             let listening = self.slots.get(key).is_some_and(|it| it.phase == Phase::Listening);
             if listening {
@@ -47,7 +46,10 @@ impl SocketMap {
             }
         }
         let at = self.deadline(deadline);
-        self.timers.insert(at, Task::CloseAll);
+        let deadline = self.timers.insert(at, Task::CloseAll);
+        if let Some(before) = self.draining.replace(deadline) {
+            self.timers.cancel(before);
+        }
     }
 
     /// Closes the channel once its output is sent.
@@ -144,10 +146,7 @@ impl SocketMap {
         slot.cause = slot.cause.take().or(cause);
         slot.transport = None;
         slot.framer = None;
-        let output = slot.output.take();
-        if let Some(output) = output {
-            self.recycle(output);
-        }
+        self.discard_output(key);
         self.note(key, Notices::CLOSE);
         self.touch(key);
     }
@@ -172,15 +171,12 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        if slot.eof || slot.closing || !slot.transport.as_ref().is_some_and(|it| it.is_stream()) {
+        if slot.eof || slot.closing || !slot.is_stream() {
             return self.close_now(key, Some(cause));
         }
         slot.write_dead = true;
         slot.cause.get_or_insert(cause);
-        let output = slot.output.take();
-        if let Some(output) = output {
-            self.recycle(output);
-        }
+        self.discard_output(key);
         self.touch(key);
     }
 
@@ -200,6 +196,12 @@ impl SocketMap {
         self.cancel_timers(key);
         self.abandon_host(key);
         self.touch_dependents_of(key);
+        self.discard_output(key);
+        let handler = self.slots.get_mut(key).and_then(|slot| slot.handler.take());
+        // A handler's own Drop can panic too.
+        if let Err(error) = panic::catch(|| drop(handler)) {
+            self.report(key, &error);
+        }
         let Some(slot) = self.slots.remove(key) else {
             return;
         };
@@ -212,13 +214,6 @@ impl SocketMap {
                     other.consulted_by.retain(|dependent| *dependent != key);
                 }
             }
-        }
-        // A handler's own Drop can panic too.
-        if let Err(error) = panic::catch(|| drop(slot)) {
-            crate::log::emit(
-                crate::log::LogType::Error,
-                format_args!("uncaptured error while dropping a handler ({error})"),
-            );
         }
     }
 

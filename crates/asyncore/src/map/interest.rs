@@ -71,7 +71,8 @@ impl SocketMap {
             Phase::Created | Phase::Connected if !slot.can_transfer() => Interest::NONE,
             // What still comes is thrown away, so that a peer that sends first and reads later
             // gets to reading.
-            Phase::Created | Phase::Connected if slot.closing => Interest::READ,
+            Phase::Created | Phase::Connected if slot.closing && slot.is_stream() => Interest::READ,
+            Phase::Created | Phase::Connected if slot.closing => Interest::NONE,
             // The end comes when all is read.
             Phase::Created | Phase::Connected if slot.write_dead => Interest::READ,
             Phase::Created | Phase::Connected => self.ask(key),

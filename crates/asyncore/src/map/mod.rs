@@ -36,7 +36,7 @@ use crate::poller::{Event, Interest, Poller};
 use crate::sim;
 use crate::slot::{Notices, Slot};
 use crate::socket::Socket;
-use crate::timer::TimerQueue;
+use crate::timer::{TimerKey, TimerQueue};
 use crate::token::{Key, Token};
 use crate::trigger::Wake;
 
@@ -105,7 +105,8 @@ pub struct SocketMap {
     /// The time of the last wait's end.
     pub(crate) now: Instant,
     pub(crate) exit: bool,
-    pub(crate) draining: bool,
+    /// The deadline of a drain that is under way.
+    pub(crate) draining: Option<TimerKey>,
     events: Vec<Event>,
 }
 
@@ -163,7 +164,7 @@ impl SocketMap {
             always_ready: Vec::new(),
             now,
             exit: false,
-            draining: false,
+            draining: None,
             events: Vec::new(),
         }
     }

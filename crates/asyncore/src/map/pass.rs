@@ -140,8 +140,11 @@ impl SocketMap {
 
     /// Whether nothing can happen any more.
     fn is_finished(&mut self) -> bool {
-        if self.slots.is_empty() && self.draining {
-            return true;
+        if self.slots.is_empty() {
+            if let Some(deadline) = self.draining.take() {
+                self.timers.cancel(deadline);
+                return true;
+            }
         }
         if !self.is_idle() {
             return false;

@@ -61,7 +61,8 @@ impl SocketMap {
                 "the output queue would hold {needed} bytes, over its limit of {limit}; push less \
                  while output_len() is over the high-water mark, or raise set_output_limit()"
             );
-            slot.output = None;
+            slot.overflowed = true;
+            self.discard_output(key);
             return self.fail(key, Error::msg(what));
         }
         self.queue_of(key).push(piece);
@@ -103,7 +104,7 @@ impl SocketMap {
             slot.last_activity = self.now;
         }
         if output.is_empty() {
-            self.recycle(output);
+            self.buffers.give_queue(output);
         } else {
             slot.output = Some(output);
         }
@@ -141,7 +142,15 @@ impl SocketMap {
         }
     }
 
-    pub(crate) fn recycle(&mut self, output: Box<OutputQueue>) {
+    /// Drops what the channel has queued.
+    pub(crate) fn discard_output(&mut self, key: Key) {
+        let Some(mut output) = self.slots.get_mut(key).and_then(|slot| slot.output.take()) else {
+            return;
+        };
+        // A producer's own Drop can panic; each attempt is rid of one item at least.
+        while let Err(error) = panic::catch(|| output.clear()) {
+            self.report(key, &error);
+        }
         self.buffers.give_queue(output);
     }
 
@@ -169,7 +178,8 @@ impl SocketMap {
     /// What is pushed when it can no longer be sent is dropped; saying so once is enough.
     fn refuse_output(&mut self, key: Key) {
         let slot = &self.slots[key];
-        if slot.phase == Phase::Connected && slot.own_half != OwnHalf::Open && !slot.closing {
+        let ended = slot.phase == Phase::Connected && slot.own_half != OwnHalf::Open;
+        if ended && !slot.closing && slot.failure.is_none() {
             let what =
                 "output was pushed after shutdown_write() had ended this half of the connection";
             self.fail(key, Error::msg(what));
@@ -177,9 +187,13 @@ impl SocketMap {
     }
 }
 
-/// After `close_when_done`, after `shutdown` and once the peer is gone, nothing more is sent.
+/// After `close_when_done`, after `shutdown` and once the peer is gone, nothing more is sent; and
+/// nothing after a gap until `handle_error` was told of it.
 pub(crate) fn accepts_output(slot: &Slot) -> bool {
-    !slot.is_ending() && slot.own_half == OwnHalf::Open && !slot.write_dead
+    !slot.is_ending()
+        && slot.own_half == OwnHalf::Open
+        && !slot.write_dead
+        && !slot.overflowed
 }
 
 fn needs_no_watch(slot: &Slot) -> bool {

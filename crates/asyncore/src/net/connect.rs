@@ -20,8 +20,7 @@ const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// A connection to a host that is being made: the channel has no socket of its own yet.
 pub(crate) struct HostConnect {
-    host: String,
-    port: u16,
+    name: String,
     left: VecDeque<SocketAddr>,
     attempts: Vec<Key>,
     timer: Option<TimerKey>,
@@ -30,8 +29,8 @@ pub(crate) struct HostConnect {
 }
 
 impl HostConnect {
-    pub(crate) fn name(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -57,13 +56,23 @@ impl SocketMap {
     /// Begins to connect the channel to a host, by looking its name up.
     pub(crate) fn connect_host(&mut self, key: Key, host: &str, port: u16) -> io::Result<()> {
         self.lookup_host(host, port, move |map, answer| map.host_resolved(key, answer))?;
+        self.begin_host(key, format!("{host}:{port}"));
+        Ok(())
+    }
+
+    /// Begins to connect the channel to one of several addresses.
+    pub(crate) fn connect_any(&mut self, key: Key, name: &str, addrs: Vec<SocketAddr>) {
+        self.begin_host(key, name.to_owned());
+        self.host_resolved(key, Ok(addrs));
+    }
+
+    fn begin_host(&mut self, key: Key, name: String) {
         let Some(slot) = self.slots.get_mut(key) else {
-            return Ok(());
+            return;
         };
         slot.phase = Phase::Connecting;
         slot.host = Some(Box::new(HostConnect {
-            host: host.to_owned(),
-            port,
+            name,
             left: VecDeque::new(),
             attempts: Vec::new(),
             timer: None,
@@ -72,7 +81,6 @@ impl SocketMap {
         }));
         let limit = slot.connect_timeout.unwrap_or(self.settings.connect_timeout);
         self.arm_phase_timer(key, limit);
-        Ok(())
     }
 
     fn host_resolved(&mut self, key: Key, outcome: io::Result<Vec<SocketAddr>>) {
@@ -116,8 +124,13 @@ impl SocketMap {
     }
 
     fn start_attempt(&mut self, parent: Key, addr: SocketAddr) -> io::Result<Token<Attempt>> {
+        let limit = self.slots.get(parent).and_then(|slot| slot.connect_timeout);
         self.add_with(|ch| {
             ch.create_socket(Domain::for_address(addr), Type::STREAM)?;
+            if let Some(limit) = limit {
+                // The parent's runs out before this one, and tells the name of the host.
+                ch.set_connect_timeout(limit);
+            }
             ch.connect(addr)?;
             Ok(Attempt { parent })
         })
@@ -155,15 +168,15 @@ impl SocketMap {
         if !host.attempts.is_empty() {
             return;
         }
-        let (name, port, tried) = (&host.host, host.port, host.tried);
+        let (name, tried) = (&host.name, host.tried);
         let what = match (tried, host.last_error.take()) {
-            (1, Some(error)) => format!("cannot connect to {name}:{port}: {error}"),
+            (1, Some(error)) => format!("cannot connect to {name}: {error}"),
             (_, Some(error)) => {
                 format!(
-                    "cannot connect to {name}:{port}: none of its {tried} addresses answered, the last: {error}"
+                    "cannot connect to {name}: none of its {tried} addresses answered, the last: {error}"
                 )
             }
-            (_, None) => format!("cannot connect to {name}:{port}"),
+            (_, None) => format!("cannot connect to {name}"),
         };
         self.connect_failed(key, io::Error::other(what));
     }

@@ -26,12 +26,11 @@ impl Remote {
         }
     }
 
-    /// Sends one byte out of band.
+    /// Sends one byte out of band, to nobody if the connection is gone.
     pub fn send_urgent(&self, byte: u8) {
         match self {
             Remote::Real(end) => {
-                let sent = SockRef::from(&end.borrow().stream).send_out_of_band(&[byte]);
-                assert_eq!(sent.expect("room for a byte"), 1);
+                let _ = SockRef::from(&end.borrow().stream).send_out_of_band(&[byte]);
             }
             Remote::Simulated(peer) => peer.send_urgent(byte),
         }

@@ -1,0 +1,309 @@
+//! A panic or an error in any callback costs its channel, is told in one line, and nothing more.
+
+mod util;
+
+use std::time::Duration;
+
+use asyncore::{Channel, Dispatcher, Error, Producer, Result};
+use util::{Recorder, Seen, World, on_every_network};
+
+/// Fails in the callback of that name; everything else is as by default.
+struct Failing {
+    callback: &'static str,
+    /// By a panic, not by an `Err`.
+    panics: bool,
+    seen: Seen,
+}
+
+impl Failing {
+    fn fail(&self, callback: &str) -> Result {
+        self.seen.note(callback);
+        if self.callback != callback {
+            return Ok(());
+        }
+        if self.panics {
+            panic!("in {callback}")
+        }
+        Err(Error::msg(format!("in {callback}")))
+    }
+}
+
+impl Dispatcher for Failing {
+    fn readable(&self, _: &Channel<'_>) -> bool {
+        self.fail("readable").is_ok()
+    }
+
+    fn writable(&self, _: &Channel<'_>) -> bool {
+        self.fail("writable").is_ok()
+    }
+
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        self.fail("handle_read")?;
+        ch.recv(&mut [0; 16])?;
+        Ok(())
+    }
+
+    fn handle_write(&mut self, _: &mut Channel<'_>) -> Result {
+        self.fail("handle_write")
+    }
+
+    fn handle_expt(&mut self, _: &mut Channel<'_>) -> Result {
+        self.fail("handle_expt")
+    }
+
+    fn handle_connect(&mut self, ch: &mut Channel<'_>) -> Result {
+        ch.set_priority(true);
+        self.fail("handle_connect")
+    }
+
+    fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
+        self.fail("handle_eof")?;
+        ch.close_when_done();
+        Ok(())
+    }
+
+    fn handle_timeout(&mut self, _: &mut Channel<'_>) -> Result {
+        self.fail("handle_timeout")
+    }
+
+    fn handle_close(&mut self, _: &mut Channel<'_>) {
+        let _ = self.fail("handle_close");
+    }
+}
+
+impl Drop for Failing {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = self.fail("drop");
+        }
+    }
+}
+
+/// Makes everything happen to a failing channel, beside one that must not notice.
+fn lines_of(world: &mut World, callback: &'static str, panics: bool) -> Vec<String> {
+    let bystander = Seen::default();
+    let (_, neighbour) = world.connect(Recorder::new(&bystander));
+    let seen = Seen::default();
+    let lines = util::log::complaints(|| {
+        let failing = Failing { callback, panics, seen: seen.clone() };
+        let (token, remote) = world.connect(failing);
+        if let Some(mut channel) = world.map.channel(token) {
+            channel.set_timeout(Duration::from_millis(20));
+        }
+        if callback != "handle_timeout" {
+            remote.send(b"text");
+            remote.send_urgent(b'!');
+            remote.shutdown();
+        }
+        world.run_until(|world| !world.map.contains(token));
+        world.run_until(|_| remote.saw_eof() || remote.was_reset());
+        neighbour.send(b"fine");
+        world.run_until(|_| bystander.received() == b"fine");
+    });
+    assert_eq!(seen.count("handle_close"), 1, "{callback}: {}", seen.order());
+    assert_eq!(seen.count("drop"), 1, "{callback}: {}", seen.order());
+    assert!(seen.count(callback) >= 1, "{callback} was never called: {}", seen.order());
+    assert_eq!(world.map.len(), 1);
+    world.settle();
+    lines
+}
+
+const CALLBACKS: [&str; 6] = [
+    "handle_connect",
+    "handle_read",
+    "handle_write",
+    "handle_expt",
+    "handle_eof",
+    "handle_timeout",
+];
+
+#[test]
+fn a_panic_in_a_callback_is_one_line_with_its_place_and_costs_that_channel() {
+    on_every_network(|world| {
+        for callback in CALLBACKS.into_iter().chain(["readable", "writable"]) {
+            let lines = lines_of(world, callback, true);
+            let [line] = &lines[..] else { panic!("{callback}: {lines:#?}") };
+            assert!(line.starts_with("ERROR uncaptured error, closing channel <"), "{line}");
+            assert!(line.contains("Failing connected 127.0.0.1:"), "{line}");
+            assert!(line.contains("tests/panics.rs:"), "{line}");
+            assert!(line.contains(&format!(": in {callback}")), "{line}");
+        }
+    });
+}
+
+#[test]
+fn an_error_out_of_a_callback_is_one_line_and_costs_that_channel() {
+    on_every_network(|world| {
+        for callback in CALLBACKS {
+            let lines = lines_of(world, callback, false);
+            let [line] = &lines[..] else { panic!("{callback}: {lines:#?}") };
+            assert!(line.starts_with("ERROR uncaptured error, closing channel <"), "{line}");
+            assert!(line.contains("Failing connected 127.0.0.1:"), "{line}");
+            assert!(line.ends_with(&format!("(in {callback})")), "{line}");
+        }
+    });
+}
+
+#[test]
+fn a_panic_in_handle_close_or_in_a_handlers_drop_is_one_line_and_leaks_nothing() {
+    on_every_network(|world| {
+        for callback in ["handle_close", "drop"] {
+            let lines = lines_of(world, callback, true);
+            let [line] = &lines[..] else { panic!("{callback}: {lines:#?}") };
+            assert!(line.starts_with("ERROR uncaptured error"), "{line}");
+            assert!(line.contains("Failing"), "{line}");
+            assert!(line.contains("tests/panics.rs:"), "{line}");
+            assert!(line.contains(&format!(": in {callback}")), "{line}");
+        }
+    });
+}
+
+#[test]
+fn a_panic_in_handle_error_is_told_beside_the_first_failure_and_closes_the_channel() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let lines = util::log::complaints(|| {
+            let handler = Recorder::new(&seen)
+                .on("handle_read", |_| Err(Error::msg("the first")))
+                .on("handle_error", |_| panic!("the second"));
+            let (token, remote) = world.connect(handler);
+            remote.send(b"x");
+            world.run_until(|world| !world.map.contains(token));
+        });
+        let [first, second] = &lines[..] else { panic!("{lines:#?}") };
+        assert!(first.contains("Recorder connected") && first.contains("the first"), "{first}");
+        assert!(second.contains("Recorder connected") && second.contains("the second"), "{second}");
+        assert_eq!((seen.count("handle_error"), seen.count("handle_close")), (1, 1));
+        assert!(world.map.is_empty());
+    });
+}
+
+/// A `handle_error` whose own doing fails must not be told of that for ever.
+fn a_failing_handle_error(cause: fn(&mut Channel<'_>), symptom: &str) {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let lines = util::log::complaints(|| {
+            let handler = Recorder::new(&seen)
+                .on("handle_read", |_| Err(Error::msg("the first")))
+                .on("handle_error", move |ch| {
+                    cause(ch);
+                    Ok(())
+                });
+            let (token, remote) = world.connect(handler);
+            remote.send(b"x");
+            world.run_until(|world| !world.map.contains(token));
+        });
+        assert_eq!(seen.errors(), ["the first"]);
+        let [line] = &lines[..] else { panic!("{lines:#?}") };
+        assert!(line.contains("Recorder connected") && line.contains(symptom), "{line}");
+    });
+}
+
+#[test]
+fn handle_error_that_pushes_over_the_limit_is_not_called_for_ever() {
+    a_failing_handle_error(
+        |ch| {
+            ch.set_output_limit(5);
+            ch.push(b"500 sorry\n");
+        },
+        "over its limit of 5",
+    );
+}
+
+#[test]
+fn handle_error_that_pushes_after_shutdown_is_not_called_for_ever() {
+    a_failing_handle_error(
+        |ch| {
+            ch.shutdown_write();
+            ch.push(b"500 sorry\n");
+        },
+        "after",
+    );
+}
+
+struct FailingProducer {
+    how: &'static str,
+}
+
+impl Producer for FailingProducer {
+    fn more(&mut self, _: &mut Vec<u8>) -> std::io::Result<()> {
+        match self.how {
+            "fail" => Err(std::io::Error::other("the producer's own error")),
+            "panic" => panic!("the producer's own panic"),
+            _ => Err(std::io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Drop for FailingProducer {
+    fn drop(&mut self) {
+        if self.how == "panic in drop" && !std::thread::panicking() {
+            panic!("the producer's own drop")
+        }
+    }
+}
+
+#[test]
+fn a_producer_that_fails_is_told_once_and_what_comes_after_it_is_sent() {
+    on_every_network(|world| {
+        for (how, told) in [
+            ("fail", "a producer failed: the producer's own error"),
+            ("panic", "the producer's own panic"),
+        ] {
+            let seen = Seen::default();
+            let handler = Recorder::new(&seen).on("handle_error", |_| Ok(()));
+            let (token, remote) = world.connect(handler);
+            let mut channel = world.map.channel(token).unwrap();
+            channel.push(b"before ");
+            channel.push_with_producer(FailingProducer { how });
+            let mut heard = Vec::new();
+            world.run_until(|_| seen.count("handle_error") > 0);
+            world.map.channel(token).unwrap().push(b"after");
+            world.run_until(|_| {
+                heard.extend(remote.received());
+                heard == b"before after"
+            });
+            world.settle();
+            let errors = seen.errors();
+            assert_eq!(errors.len(), 1, "{errors:#?}");
+            assert!(errors[0].contains(told), "{errors:#?}");
+        }
+    });
+}
+
+#[test]
+fn a_panic_in_the_drop_of_a_producer_leaks_no_channel() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let handler = Recorder::new(&seen).on("handle_read", |ch| {
+            ch.push_with_producer(FailingProducer { how: "panic in drop" });
+            ch.close();
+            Ok(())
+        });
+        let (token, remote) = world.connect(handler);
+        let lines = util::log::complaints(|| {
+            remote.send(b"x");
+            world.run_until(|world| !world.map.contains(token));
+        });
+        assert_eq!(seen.count("handle_close"), 1);
+        let told = lines.into_iter().chain(seen.errors());
+        assert_eq!(told.filter(|line| line.contains("the producer's own drop")).count(), 1);
+    });
+}
+
+#[test]
+fn a_panic_in_a_timer_or_a_trigger_is_one_line_and_the_loop_goes_on() {
+    on_every_network(|world| {
+        let lines = util::log::complaints(|| {
+            world.map.call_later(Duration::ZERO, |_| panic!("in the timer"));
+            world.map.call_later(Duration::ZERO, |_| Err(Error::msg("out of the timer")));
+            let trigger = world.map.trigger().unwrap();
+            trigger.pull_trigger(|_| panic!("in the trigger")).unwrap();
+            world.run_until(|world| world.map.stats().errors == 3);
+        });
+        assert_eq!(lines.len(), 3, "{lines:#?}");
+        for what in ["in the timer", "out of the timer", "in the trigger"] {
+            assert_eq!(lines.iter().filter(|line| line.contains(what)).count(), 1, "{lines:#?}");
+        }
+    });
+}

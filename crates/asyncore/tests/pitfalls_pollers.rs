@@ -1,0 +1,194 @@
+//! What a poller takes ill: files that never block, sockets that are not connected yet, and waits
+//! that end a little too early.
+
+mod util;
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use asyncore::{Channel, Domain, FileWrapper, Result, Type};
+use util::{PASS, Recorder, Seen, assert_rests, on_every_network, on_every_poller, run_until};
+
+/// A file that is gone after the test.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str, content: &[u8]) -> Self {
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::write(&path, content).unwrap();
+        Scratch(path)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn a_regular_file_is_read_to_its_end() {
+    on_every_poller(|builder| {
+        let content: Vec<u8> = (0..100_000_u32).map(|index| (index % 251) as u8).collect();
+        let scratch = Scratch::new("read_to_its_end", &content);
+        let mut map = builder.build().unwrap();
+        let seen = Seen::default();
+        let file = FileWrapper::new(File::open(&scratch.0).unwrap()).unwrap();
+        map.add_file(Recorder::new(&seen), file);
+        run_until(&mut map, |map| map.is_empty());
+        assert_eq!(seen.received(), content);
+        assert_eq!(seen.order(), "handle_read handle_eof handle_close");
+    });
+}
+
+#[test]
+fn a_regular_file_that_nobody_wants_to_read_does_not_spin() {
+    on_every_poller(|builder| {
+        let scratch = Scratch::new("nobody_wants_to_read", b"content");
+        let mut map = builder.build().unwrap();
+        let (closed, idle) = (Seen::default(), Seen::default());
+        let open = || FileWrapper::new(File::open(&scratch.0).unwrap()).unwrap();
+        let unwanted = map.add_file(Recorder::new(&closed).readable(|_| false), open());
+        let does_nothing = |_: &mut Channel<'_>| Result::Ok(());
+        let handler = Recorder::new(&idle).writable(|_| true).on("handle_read", does_nothing);
+        map.add_file(handler, open());
+        for _ in 0..20 {
+            let _ = map.poll(Some(Duration::ZERO)).unwrap();
+        }
+        assert_rests(&mut map);
+        let passes = 20;
+        assert_eq!(closed.calls(), [""; 0]);
+        assert!(idle.calls().len() < passes, "{} callbacks in vain", idle.calls().len());
+        // A file beside it does not keep a socket from being heard.
+        let heard = Seen::default();
+        let (ours, mut theirs) = util::tcp_pair();
+        map.add(Recorder::new(&heard), ours);
+        theirs.write_all(b"x").unwrap();
+        run_until(&mut map, |_| heard.received() == b"x");
+        map.channel(unwanted).unwrap().close();
+    });
+}
+
+#[test]
+fn all_that_is_pushed_to_a_regular_file_is_written_before_it_is_closed() {
+    on_every_poller(|builder| {
+        let scratch = Scratch::new("all_that_is_pushed", b"");
+        let mut map = builder.build().unwrap();
+        let seen = Seen::default();
+        // Open for writing only, so that reading it would be an error.
+        let file = FileWrapper::new(File::create(&scratch.0).unwrap()).unwrap();
+        let token = map.add_file(Recorder::new(&seen).readable(|_| false), file);
+        let mut channel = map.channel(token).unwrap();
+        for piece in 0..100_u8 {
+            channel.push(vec![piece; 50_000]);
+        }
+        channel.close_when_done();
+        run_until(&mut map, |map| map.is_empty());
+        let written = fs::read(&scratch.0).unwrap();
+        assert_eq!(written.len(), 5_000_000);
+        assert!(
+            written.chunks(50_000).enumerate().all(|(at, it)| it.iter().all(|&b| b == at as u8))
+        );
+        assert_eq!((seen.errors().len(), seen.cause()), (0, None));
+    });
+}
+
+#[test]
+fn a_pipe_to_a_slow_reader_is_written_to_the_end_before_it_is_closed() {
+    on_every_poller(|builder| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut map = builder.build().unwrap();
+        let seen = Seen::default();
+        let file = FileWrapper::new(writer).unwrap();
+        let token = map.add_file(Recorder::new(&seen).readable(|_| false), file);
+        let mut channel = map.channel(token).unwrap();
+        channel.push(vec![9; 1_000_000]);
+        channel.close_when_done();
+        let sink = FileWrapper::new(reader).unwrap();
+        let (mut read, mut buf) = (0, [0; 10_000]);
+        run_until(&mut map, |map| {
+            if let Ok(n) = sink.read(&mut buf) {
+                read += n;
+            }
+            map.is_empty() && read == 1_000_000
+        });
+        assert_eq!((seen.errors().len(), seen.cause()), (0, None));
+    });
+}
+
+#[test]
+fn a_pipe_whose_reader_is_gone_ends_its_channel() {
+    on_every_poller(|builder| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let mut map = builder.build().unwrap();
+        let seen = Seen::default();
+        let handler = Recorder::new(&seen).readable(|_| false);
+        let token = map.add_file(handler, FileWrapper::new(writer).unwrap());
+        let _ = map.poll(PASS).unwrap();
+        drop(reader);
+        assert_rests(&mut map);
+        map.channel(token).unwrap().push(b"to nobody");
+        run_until(&mut map, |map| map.is_empty());
+        assert_eq!((seen.order(), seen.errors().len()), ("handle_close".to_owned(), 0));
+        assert!(seen.cause().is_some());
+    });
+}
+
+#[test]
+fn a_socket_that_is_not_connected_yet_is_not_watched() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (_, server) = world.listen(Recorder::default());
+        let added = world.map.add_with(|ch| {
+            ch.create_socket(Domain::IPV4, Type::STREAM)?;
+            ch.push(b"queued before there is a connection");
+            Ok(Recorder::new(&seen).writable(|_| true))
+        });
+        let token = added.unwrap();
+        world.settle();
+        assert_eq!((seen.calls().len(), world.map.stats().events), (0, 0));
+        // As soon as it is connected it is a channel like any other.
+        world.map.channel(token).unwrap().connect(server).unwrap();
+        world.run_until(|world| world.map.stats().bytes_in == 35);
+        assert_eq!(seen.count("handle_connect"), 1);
+        assert!(seen.errors().is_empty());
+    });
+}
+
+#[test]
+fn a_wait_for_a_timer_does_not_end_early() {
+    on_every_network(|world| {
+        // Delays that are no whole milliseconds: a wait that rounds down comes too early, and the
+        // loop goes round until the rest has passed.
+        for micros in [1, 300, 999, 1_001, 1_700, 2_500] {
+            let fired = Rc::new(Cell::new(false));
+            let flag = Rc::clone(&fired);
+            world.map.call_later(Duration::from_micros(micros), move |_| {
+                flag.set(true);
+                Ok(())
+            });
+            let pass = world.map.poll(None).unwrap();
+            assert!(fired.get(), "{micros} µs: the wait ended before its time");
+            assert_eq!(pass.events, 0);
+        }
+        assert_eq!(world.map.stats().passes, 6);
+    });
+}
+
+#[test]
+fn a_channels_silence_is_waited_for_in_one_pass() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (token, _remote) = world.connect(Recorder::new(&seen));
+        world.settle();
+        let before = world.map.stats().passes;
+        world.map.channel(token).unwrap().set_timeout(Duration::from_micros(1_500));
+        let _ = world.map.poll(None).unwrap();
+        assert_eq!(seen.count("handle_timeout"), 1);
+        assert_eq!(world.map.stats().passes, before + 1);
+    });
+}

@@ -1,0 +1,212 @@
+//! Datagrams over UDP, on every poller and on simulated networks that lose none.
+
+mod util;
+
+use std::io::ErrorKind;
+use std::net::SocketAddr;
+
+use asyncore::sim::{Faults, Network};
+use asyncore::{Address, Channel, Dispatcher, Domain, Error, Result, SocketMap, Token, Type};
+use util::{Seen, assert_rests, on_every_poller, run_until};
+
+fn on_every_network(test: impl Fn(&mut SocketMap)) {
+    on_every_poller(|builder| test(&mut builder.build().unwrap()));
+    for seed in 0..4 {
+        let net = Network::with_faults(seed, Faults { loss: 0.0, ..Faults::mild() });
+        test(&mut SocketMap::simulated(&net));
+    }
+}
+
+/// Notes each datagram with where it came from; sends it back if it is an echo.
+struct Receiver {
+    seen: Seen,
+    echoes: bool,
+}
+
+impl Dispatcher for Receiver {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        let mut buf = [0; 16];
+        let (n, from) = ch.recv_from(&mut buf)?;
+        self.seen.note(format!("{} from {from}", String::from_utf8_lossy(&buf[..n])));
+        if self.echoes {
+            ch.send_to(&buf[..n], from)?;
+        }
+        Ok(())
+    }
+
+    fn handle_connect(&mut self, _: &mut Channel<'_>) -> Result {
+        self.seen.note("handle_connect");
+        Ok(())
+    }
+
+    fn handle_eof(&mut self, _: &mut Channel<'_>) -> Result {
+        unreachable!("datagrams have no end");
+    }
+
+    fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
+        self.seen.note(format!("handle_error: {error}"));
+        ch.close();
+    }
+
+    fn handle_close(&mut self, _: &mut Channel<'_>) {
+        self.seen.note("handle_close");
+    }
+}
+
+/// Adds a bound socket and tells its address.
+fn bound(map: &mut SocketMap, seen: &Seen, echoes: bool) -> (Token<Receiver>, SocketAddr) {
+    let added = map.add_with(|ch| {
+        ch.create_socket(Domain::IPV4, Type::DGRAM)?;
+        ch.bind(([127, 0, 0, 1], 0))?;
+        Ok(Receiver { seen: seen.clone(), echoes })
+    });
+    let token = added.unwrap();
+    let addr = map.channel(token).unwrap().local_addr().unwrap();
+    (token, addr.inet().unwrap())
+}
+
+#[test]
+fn a_datagram_is_received_with_its_origin_and_answered() {
+    on_every_network(|map| {
+        let (server, client) = (Seen::default(), Seen::default());
+        let (_, server_addr) = bound(map, &server, true);
+        let (token, client_addr) = bound(map, &client, false);
+        assert_eq!(map.channel(token).unwrap().send_to(b"hello", server_addr).unwrap(), 5);
+        run_until(map, |_| !client.calls().is_empty());
+        assert_eq!(server.calls(), [format!("hello from {client_addr}")]);
+        assert_eq!(client.calls(), [format!("hello from {server_addr}")]);
+    });
+}
+
+#[test]
+fn a_connected_socket_pushes_datagrams_that_stay_apart() {
+    on_every_network(|map| {
+        let (server, client) = (Seen::default(), Seen::default());
+        let (_, server_addr) = bound(map, &server, true);
+        let (token, _) = bound(map, &client, false);
+        let mut channel = map.channel(token).unwrap();
+        channel.connect(server_addr).unwrap();
+        assert!(channel.connected() && channel.addr() == Some(&Address::Inet(server_addr)));
+        for datagram in ["one", "two", "three"] {
+            channel.push(datagram.as_bytes());
+        }
+        assert_eq!(channel.output_len(), 11);
+        run_until(map, |_| client.calls().len() == 4);
+        let mut calls = client.calls();
+        assert_eq!(calls.remove(0), "handle_connect");
+        // A network may let one overtake another.
+        calls.sort();
+        let expected = ["one", "three", "two"].map(|it| format!("{it} from {server_addr}"));
+        assert_eq!(calls, expected);
+    });
+}
+
+#[test]
+fn an_empty_datagram_is_no_end() {
+    on_every_network(|map| {
+        let seen = Seen::default();
+        let (_, server_addr) = bound(map, &seen, false);
+        let (token, client_addr) = bound(map, &Seen::default(), false);
+        let mut channel = map.channel(token).unwrap();
+        channel.send_to(b"", server_addr).unwrap();
+        channel.connect(server_addr).unwrap();
+        channel.push(b"");
+        run_until(map, |_| seen.calls().len() == 2);
+        assert_eq!(seen.calls(), [format!(" from {client_addr}"), format!(" from {client_addr}")]);
+        assert_rests(map);
+    });
+}
+
+#[test]
+fn what_does_not_fit_into_the_buffer_is_cut_off() {
+    on_every_network(|map| {
+        let seen = Seen::default();
+        let (_, server_addr) = bound(map, &seen, false);
+        let (token, client_addr) = bound(map, &Seen::default(), false);
+        map.channel(token).unwrap().send_to(&[b'x'; 20], server_addr).unwrap();
+        run_until(map, |_| !seen.calls().is_empty());
+        assert_eq!(seen.calls(), [format!("{} from {client_addr}", "x".repeat(16))]);
+    });
+}
+
+#[test]
+fn close_when_done_sends_what_is_queued_and_waits_for_nobody() {
+    on_every_network(|map| {
+        let (server, client) = (Seen::default(), Seen::default());
+        let (_, server_addr) = bound(map, &server, false);
+        let (token, client_addr) = bound(map, &client, false);
+        let mut channel = map.channel(token).unwrap();
+        channel.connect(server_addr).unwrap();
+        channel.push(b"bye");
+        channel.close_when_done();
+        run_until(map, |map| !map.contains(token) && !server.calls().is_empty());
+        assert_eq!(server.calls(), [format!("bye from {client_addr}")]);
+    });
+}
+
+#[test]
+fn a_datagram_that_is_too_long_is_an_error_and_not_tried_for_ever() {
+    on_every_network(|map| {
+        let seen = Seen::default();
+        let (_, server_addr) = bound(map, &Seen::default(), false);
+        let (token, _) = bound(map, &seen, false);
+        let mut channel = map.channel(token).unwrap();
+        let refused = channel.send_to(&[0; 70_000], server_addr).unwrap_err();
+        assert!(refused.raw_os_error().is_some(), "{refused}");
+        channel.connect(server_addr).unwrap();
+        channel.push(vec![0; 70_000]);
+        run_until(map, |map| !map.contains(token));
+        let calls = seen.calls();
+        assert!(calls[1].starts_with("handle_error: cannot send: "), "{calls:?}");
+        assert_eq!(calls[2..], ["handle_close"]);
+    });
+}
+
+#[test]
+fn a_port_that_nobody_listens_on_is_an_error_for_a_connected_socket_alone() {
+    on_every_network(|map| {
+        let seen = Seen::default();
+        let (gone, gone_addr) = bound(map, &Seen::default(), false);
+        map.channel(gone).unwrap().close();
+        let (token, _) = bound(map, &seen, false);
+        map.channel(token).unwrap().send_to(b"to nobody", gone_addr).unwrap();
+        assert_rests(map);
+        assert_eq!(seen.calls(), [""; 0]);
+
+        map.channel(token).unwrap().connect(gone_addr).unwrap();
+        map.channel(token).unwrap().push(b"to nobody");
+        run_until(map, |map| !map.contains(token));
+        let calls = seen.calls();
+        assert!(calls[1].to_lowercase().contains("connection refused"), "{calls:?}");
+        assert_eq!(calls[2..], ["handle_close"]);
+    });
+}
+
+#[test]
+fn a_socket_whose_destination_is_not_known_cannot_push() {
+    on_every_network(|map| {
+        let seen = Seen::default();
+        let (token, _) = bound(map, &seen, false);
+        map.channel(token).unwrap().push(b"to whom?");
+        run_until(map, |map| !map.contains(token));
+        let calls = seen.calls();
+        assert!(calls[0].starts_with("handle_error: cannot send: "), "{calls:?}");
+    });
+}
+
+#[test]
+fn a_burst_is_received_datagram_by_datagram() {
+    on_every_network(|map| {
+        let seen = Seen::default();
+        let (_, server_addr) = bound(map, &seen, false);
+        let (token, _) = bound(map, &Seen::default(), false);
+        for number in 0..50 {
+            let sent = map.channel(token).unwrap().send_to(&[number], server_addr);
+            assert_eq!(sent.unwrap(), 1);
+        }
+        run_until(map, |_| seen.calls().len() == 50);
+        assert_eq!(map.stats().bytes_in, 50);
+        let error = map.channel(token).unwrap().recv_from(&mut [0; 1]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    });
+}

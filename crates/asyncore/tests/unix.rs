@@ -1,0 +1,254 @@
+//! Unix domain sockets, stream and datagram, on every poller.
+
+mod util;
+
+use std::fs;
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use asyncore::sim::Network;
+use asyncore::{Address, Channel, Dispatcher, Domain, Error, Result, Socket, SocketMap, Type};
+use util::{Recorder, Seen, on_every_poller, run_until};
+
+/// A path for a socket, which is removed when the test ends.
+struct SocketPath(PathBuf);
+
+impl SocketPath {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("asyncore-{}-{count}.sock", std::process::id());
+        SocketPath(std::env::temp_dir().join(name))
+    }
+
+    fn address(&self) -> Address {
+        Address::from(self.0.as_path())
+    }
+}
+
+impl Drop for SocketPath {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Greets each connection with what it was told of its peer.
+struct Greeter;
+
+impl Dispatcher for Greeter {
+    fn handle_accepted(
+        &mut self,
+        ch: &mut Channel<'_>,
+        sock: Socket,
+        peer: Option<SocketAddr>,
+    ) -> Result {
+        let greeting = format!("{peer:?} {:?}", sock.peer_addr());
+        let visitor = ch.add(Recorder::new(&Seen::default()), sock);
+        let mut visitor = ch.channel(visitor).ok_or_else(|| Error::msg("gone"))?;
+        visitor.push(greeting.into_bytes());
+        visitor.close_when_done();
+        Ok(())
+    }
+}
+
+fn greeter(map: &mut SocketMap, path: &SocketPath) -> asyncore::Token<Greeter> {
+    let added = map.add_with(|ch| {
+        ch.create_socket(Domain::UNIX, Type::STREAM)?;
+        ch.bind(path.0.as_path())?;
+        ch.listen(16)?;
+        Ok(Greeter)
+    });
+    added.unwrap()
+}
+
+#[test]
+fn a_stream_server_and_its_client_talk_over_a_path() {
+    on_every_poller(|builder| {
+        let (path, seen) = (SocketPath::new(), Seen::default());
+        let mut map = builder.build().unwrap();
+        let server = greeter(&mut map, &path);
+        let channel = map.channel(server).unwrap();
+        assert_eq!(channel.local_addr().unwrap(), path.address());
+        let told = format!("<unix::Greeter listening unix:{} {server:?}>", path.0.display());
+        assert_eq!(format!("{channel:?}"), told);
+
+        let client = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::STREAM)?;
+            ch.connect(path.0.as_path())?;
+            Ok(Recorder::new(&seen))
+        });
+        let client = client.unwrap();
+        assert_eq!(map.channel(client).unwrap().addr(), Some(&path.address()));
+        run_until(&mut map, |_| seen.is_closed());
+        // A client has no address, unless it binds one.
+        assert_eq!(seen.received(), b"None Some(Unnamed)");
+        assert_eq!(seen.order(), "handle_connect handle_read handle_eof handle_close");
+    });
+}
+
+#[test]
+fn a_client_that_binds_is_known_by_its_path() {
+    on_every_poller(|builder| {
+        let (path, own, seen) = (SocketPath::new(), SocketPath::new(), Seen::default());
+        let mut map = builder.build().unwrap();
+        greeter(&mut map, &path);
+        let client = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::STREAM)?;
+            ch.bind(own.0.clone())?;
+            ch.connect(path.address())?;
+            Ok(Recorder::new(&seen))
+        });
+        client.unwrap();
+        run_until(&mut map, |_| seen.is_closed());
+        let told = format!("None Some(Unix({:?}))", own.0);
+        assert_eq!(String::from_utf8(seen.received()).unwrap(), told);
+    });
+}
+
+#[test]
+fn a_path_that_is_in_use_or_leads_nowhere_is_an_error_that_names_it() {
+    let (path, seen) = (SocketPath::new(), Seen::default());
+    let mut map = SocketMap::new().unwrap();
+    greeter(&mut map, &path);
+    let mut failing = |act: fn(&mut Channel<'_>, &Path) -> std::io::Result<()>, path: &Path| {
+        let added = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::STREAM)?;
+            act(ch, path)?;
+            Ok(Recorder::new(&seen))
+        });
+        added.unwrap_err()
+    };
+    let error = failing(|ch, path| ch.bind(path), &path.0);
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    assert!(error.to_string().starts_with(&format!("cannot bind to unix:{}: ", path.0.display())));
+
+    let nowhere = SocketPath::new();
+    let error = failing(|ch, path| ch.connect(path), &nowhere.0);
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().starts_with("cannot connect to unix:"), "{error}");
+
+    let long = PathBuf::from("x".repeat(200));
+    assert_eq!(failing(|ch, path| ch.bind(path), &long).kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_listener_without_room_is_an_error_and_not_a_would_block_that_nobody_hears_of() {
+    on_every_poller(|builder| {
+        let (path, seen) = (SocketPath::new(), Seen::default());
+        let mut map = builder.build().unwrap();
+        let full = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::STREAM)?;
+            ch.bind(path.address())?;
+            ch.listen(0)?;
+            Ok(Recorder::new(&seen).readable(|_| false))
+        });
+        full.unwrap();
+        let refused = (0..10).find_map(|_| {
+            let added = map.add_with(|ch| {
+                ch.create_socket(Domain::UNIX, Type::STREAM)?;
+                ch.connect(path.address())?;
+                Ok(Recorder::new(&seen))
+            });
+            added.err()
+        });
+        let error = refused.expect("a backlog of 0 has an end");
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert!(error.to_string().ends_with(": it has no room for another connection"), "{error}");
+    });
+}
+
+#[test]
+fn datagrams_go_by_path_and_stay_apart() {
+    on_every_poller(|builder| {
+        let (path, own) = (SocketPath::new(), SocketPath::new());
+        let received = Seen::default();
+        let mut map = builder.build().unwrap();
+        let note = received.clone();
+        let server = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::DGRAM)?;
+            ch.bind(path.address())?;
+            Ok(Recorder::new(&Seen::default()).on("handle_read", move |ch| {
+                let mut buf = [0; 64];
+                let (n, from) = ch.recv_from(&mut buf)?;
+                note.note(format!("{} {from}", String::from_utf8_lossy(&buf[..n])));
+                Ok(())
+            }))
+        });
+        server.unwrap();
+        let client = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::DGRAM)?;
+            ch.bind(own.address())?;
+            assert_eq!(ch.send_to(b"named", path.address())?, 5);
+            ch.connect(path.address())?;
+            ch.push(b"pushed");
+            ch.push(b"again");
+            Ok(Recorder::new(&Seen::default()))
+        });
+        client.unwrap();
+        let unnamed = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::DGRAM)?;
+            assert_eq!(ch.send_to(b"unnamed", path.address())?, 7);
+            Ok(Recorder::new(&Seen::default()))
+        });
+        unnamed.unwrap();
+        run_until(&mut map, |_| received.calls().len() == 4);
+        let from = own.address();
+        let mut calls = received.calls();
+        calls.sort();
+        let told = [
+            format!("again {from}"),
+            format!("named {from}"),
+            format!("pushed {from}"),
+            "unnamed unix:".to_owned(),
+        ];
+        assert_eq!(calls, told);
+    });
+}
+
+#[test]
+fn pairs_of_the_standard_library_become_channels() {
+    on_every_poller(|builder| {
+        let (stream, datagram) = (Seen::default(), Seen::default());
+        let mut map = builder.build().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let token = map.add(Recorder::new(&stream), ours.try_into().unwrap());
+        assert!(map.channel(token).unwrap().connected());
+        map.channel(token).unwrap().push(b"out");
+        theirs.write_all(b"in").unwrap();
+        run_until(&mut map, |_| stream.received() == b"in");
+        let mut buf = [0; 3];
+        theirs.read_exact(&mut buf).unwrap();
+        assert_eq!(&buf, b"out");
+
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        let token = map.add(Recorder::new(&datagram), ours.try_into().unwrap());
+        map.channel(token).unwrap().push(b"one");
+        map.channel(token).unwrap().push(b"two");
+        theirs.send(b"in").unwrap();
+        run_until(&mut map, |_| datagram.received() == b"in");
+        let mut buf = [0; 8];
+        assert_eq!(theirs.recv(&mut buf).unwrap(), 3);
+        assert_eq!(theirs.recv(&mut buf).unwrap(), 3);
+    });
+}
+
+#[test]
+fn a_descriptor_that_is_no_socket_is_an_error() {
+    let file = fs::File::open("/dev/null").unwrap();
+    assert!(Socket::try_from(std::os::fd::OwnedFd::from(file)).is_err());
+}
+
+#[test]
+fn a_simulated_network_has_no_unix_sockets_and_says_so() {
+    let mut map = SocketMap::simulated(&Network::new(1));
+    let added = map.add_with(|ch| {
+        ch.create_socket(Domain::UNIX, Type::STREAM)?;
+        Ok(Recorder::new(&Seen::default()))
+    });
+    let error = added.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert!(error.to_string().contains("IPv4 and IPv6 sockets only"), "{error}");
+}
