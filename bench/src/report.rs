@@ -13,17 +13,17 @@ use crate::targets::{self, Target};
 const READING: &str = "\
 ## How to read this
 
-Every server is the same single-threaded program, an echo with a buffer of 8 KiB, written as its library's
-users would; the sources are in `src/bin` and `peers`. In every round every server is started afresh for
-every load, and the order in which they take their turns moves on by one from round to round, so that what
-disturbs the machine for a while disturbs all of them. Under the first three loads the client sends a message on
-every busy connection, waits until all are answered, and begins again. Figures are medians over the rounds, with the least
-and the greatest beside them.
+Every server is the same single-threaded program, an echo with a buffer of 8 KiB, written as its
+library's users would; the sources are in `src/bin` and `peers`. In every round every server is
+started afresh for every load, and the order in which they take their turns moves on by one from
+round to round, so that what disturbs the machine for a while disturbs all of them. Under the first
+three loads the client sends a message on every busy connection, waits until all are answered, and
+begins again. Figures are medians over the rounds, with the least and the greatest beside them.
 
 - **CPU µs** is the time the scheduler charged to the server process, user and system, divided by the messages
   answered (or connections served). It holds the kernel's work for both directions of TCP, which is most
   of it and the same for all; what the libraries add is the difference to raw epoll.
-- **raw epoll** and asyncore make their system calls without the C library. All others go through it, and
+- **raw epoll** and asyncore receive and send without the C library. All others go through it, and
   **raw epoll in C**, which is the same program, tells what that costs.
 - **CPU ÷ raw epoll** is the median of the ratios within each round, not the ratio of the medians. A
   difference smaller than its min–max is noise.

@@ -11,10 +11,11 @@ struct EchoHandler;
 
 impl Dispatcher for EchoHandler {
     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
-        let mut buffer = [0; BUFFER];
-        let received = ch.recv(&mut buffer)?;
-        ch.push(&buffer[..received]);
-        Ok(())
+        ch.with_buffer(BUFFER, |ch, buffer| {
+            let received = ch.recv(buffer)?;
+            ch.push(&buffer[..received]);
+            Ok(())
+        })
     }
 }
 

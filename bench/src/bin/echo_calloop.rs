@@ -32,20 +32,20 @@ impl Server {
             };
             socket.set_nonblocking(true)?;
             self.connections
-                .insert_source(Echo::new(socket), |(), session, server| {
-                    session.serve(&mut server.buffer)
+                .insert_source(Echo::new(socket), |(), connection, server| {
+                    connection.serve(&mut server.buffer)
                 })
                 .map_err(|rejected| io::Error::other(rejected.error))?;
         }
     }
 }
 
-struct Session {
+struct Connection {
     socket: Generic<TcpStream>,
     unsent: Vec<u8>,
 }
 
-impl Session {
+impl Connection {
     fn serve(&mut self, buffer: &mut [u8]) -> PostAction {
         let served = if self.unsent.is_empty() { self.echo(buffer) } else { self.flush() };
         match served {
@@ -85,13 +85,13 @@ impl Session {
 }
 
 struct Echo {
-    session: Session,
+    connection: Connection,
 }
 
 impl Echo {
     fn new(socket: TcpStream) -> Self {
         Echo {
-            session: Session {
+            connection: Connection {
                 socket: Generic::new(socket, Interest::READ, Mode::Level),
                 unsent: Vec::new(),
             },
@@ -101,7 +101,7 @@ impl Echo {
 
 impl EventSource for Echo {
     type Event = ();
-    type Metadata = Session;
+    type Metadata = Connection;
     type Ret = PostAction;
     type Error = io::Error;
 
@@ -112,21 +112,21 @@ impl EventSource for Echo {
         mut callback: F,
     ) -> io::Result<PostAction>
     where
-        F: FnMut((), &mut Session) -> PostAction,
+        F: FnMut((), &mut Connection) -> PostAction,
     {
-        Ok(callback((), &mut self.session))
+        Ok(callback((), &mut self.connection))
     }
 
     fn register(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
-        self.session.socket.register(poll, tokens)
+        self.connection.socket.register(poll, tokens)
     }
 
     fn reregister(&mut self, poll: &mut Poll, tokens: &mut TokenFactory) -> calloop::Result<()> {
-        self.session.socket.reregister(poll, tokens)
+        self.connection.socket.reregister(poll, tokens)
     }
 
     fn unregister(&mut self, poll: &mut Poll) -> calloop::Result<()> {
-        self.session.socket.unregister(poll)
+        self.connection.socket.unregister(poll)
     }
 }
 

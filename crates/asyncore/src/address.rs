@@ -1,7 +1,7 @@
 //! Where a socket is bound or connected to.
 
 use std::ffi::OsStr;
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::io;
 use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::unix::ffi::OsStrExt;
@@ -74,7 +74,14 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Address::Inet(addr) => addr.fmt(f),
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+            Address::Unix(path) => {
+                f.write_str("unix:")?;
+                // A peer chooses its path, and must not be able to forge lines of a log with it.
+                path.to_string_lossy().chars().try_for_each(|char| match char.is_control() {
+                    true => write!(f, "{}", char.escape_default()),
+                    false => f.write_char(char),
+                })
+            }
             Address::Unnamed => f.write_str("unix:"),
         }
     }

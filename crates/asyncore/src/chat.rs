@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::framing::Step;
 use crate::log::{self, LogType};
 use crate::panic;
+use crate::poller::Interest;
 use crate::slot::Slot;
 use crate::socket::Socket;
 
@@ -77,7 +78,8 @@ pub trait AsyncChat: Sized + 'static {
     /// As for `collect_incoming_data`.
     fn found_terminator(&mut self, ch: &mut Channel<'_>) -> Result;
 
-    /// The most bytes that one event reads, 64 KiB.
+    /// The most bytes that one event reads, 64 KiB; taken as 1 byte at the least and 16 MiB at
+    /// the most.
     fn ac_in_buffer_size(&self) -> usize {
         Slot::BUFFER_SIZE
     }
@@ -89,12 +91,12 @@ pub trait AsyncChat: Sized + 'static {
 
     /// See [`Dispatcher::readable`].
     fn readable(&self, ch: &Channel<'_>) -> bool {
-        ch.output_len() < ch.high_water()
+        ch.default_predicate(Interest::READ)
     }
 
     /// See [`Dispatcher::writable`].
     fn writable(&self, ch: &Channel<'_>) -> bool {
-        ch.has_output()
+        ch.default_predicate(Interest::WRITE)
     }
 
     /// See [`Dispatcher::handle_write`].

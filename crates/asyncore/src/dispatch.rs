@@ -27,7 +27,6 @@ impl SocketMap {
             Phase::Created | Phase::Connected => self.transfer_ready(key, ready),
             Phase::Closed => {}
         }
-        self.deliver_due();
     }
 
     fn accept_ready(&mut self, key: Key) {
@@ -156,6 +155,13 @@ impl SocketMap {
 
     /// Delivers what is due on one channel, in the order in which it came about.
     pub(crate) fn deliver(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        // Most often there is an answer to send and nothing else.
+        if slot.notices.take_alone(Notices::SEND) {
+            return self.flush(key);
+        }
         if self.has_notice(key, Notices::CONNECT) {
             self.touch(key);
             self.callback(key, |handler, ch| handler.handle_connect(ch));

@@ -7,6 +7,7 @@ use crate::channel::Channel;
 use crate::defaults;
 use crate::error::{Error, Result};
 use crate::log::{self, LogType};
+use crate::poller::Interest;
 use crate::slot::Slot;
 use crate::socket::Socket;
 
@@ -53,9 +54,9 @@ pub trait Dispatcher: Any {
     /// again when one of those was touched. An answer that depends on anything else has to be
     /// announced with [`touch`](Channel::touch);
     /// [`check_predicates`](crate::MapBuilder::check_predicates) finds where that was forgotten.
-    /// A predicate that panics closes its channel.
+    /// A predicate that panics closes its channel; one that is not overridden is not even called.
     fn readable(&self, ch: &Channel<'_>) -> bool {
-        ch.output_len() < ch.high_water()
+        ch.default_predicate(Interest::READ)
     }
 
     /// Whether [`handle_write`](Dispatcher::handle_write) is wanted.
@@ -63,12 +64,12 @@ pub trait Dispatcher: Any {
     /// By default: while output is queued, which is sent whatever this answers. A connection that
     /// is being made is watched without asking.
     fn writable(&self, ch: &Channel<'_>) -> bool {
-        ch.has_output()
+        ch.default_predicate(Interest::WRITE)
     }
 
     /// Something can be read, or the stream has ended or failed: call [`recv`](Channel::recv).
     ///
-    /// By default logs a warning. A callback that reads nothing is not called again until its
+    /// By default logs a [`Warning`](LogType::Warning). A callback that reads nothing is not called again until its
     /// channel is touched; Python called it for ever.
     ///
     /// # Errors
@@ -92,7 +93,7 @@ pub trait Dispatcher: Any {
     /// Out-of-band data has arrived, on a channel that
     /// [asked for it](Channel::set_priority): call [`recv_oob`](Channel::recv_oob).
     ///
-    /// By default logs a warning.
+    /// By default logs a [`Warning`](LogType::Warning).
     ///
     /// # Errors
     /// Go to `handle_error`.
@@ -131,7 +132,7 @@ pub trait Dispatcher: Any {
 
     /// A connection was accepted; `peer` is its address unless it came over a Unix socket.
     ///
-    /// By default closes it and logs a warning.
+    /// By default closes it and logs a [`Warning`](LogType::Warning).
     ///
     /// # Errors
     /// Go to the listener's `handle_error`, whose default logs them and keeps the listener open.

@@ -95,7 +95,8 @@ impl fmt::Debug for Error {
 /// Leaves the loop: return it from a callback as an error.
 ///
 /// [`SocketMap::run`](crate::SocketMap::run) then returns `Ok(())` with all channels still in the
-/// map, as Python's `ExitNow` left `asyncore.loop()`; it never reaches `handle_error`.
+/// map, as Python's `ExitNow` left `asyncore.loop()`; it never reaches `handle_error`. What the
+/// callback has brought about, such as output to be sent, is seen to before the loop is left.
 ///
 /// ```
 /// use asyncore::{ExitNow, SocketMap};
@@ -120,6 +121,22 @@ impl fmt::Display for ExitNow {
 impl StdError for ExitNow {}
 
 /// A panic in a callback, as an error with its place.
+///
+/// ```
+/// use asyncore::{Channel, Dispatcher, Error, Panicked};
+///
+/// struct Strict;
+///
+/// impl Dispatcher for Strict {
+///     fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
+///         if error.is::<Panicked>() {
+///             // "panicked at src/main.rs:12:5: index out of bounds"
+///             eprintln!("a bug, please report it: {error}");
+///         }
+///         ch.close();
+///     }
+/// }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Panicked {
     pub(crate) message: String,

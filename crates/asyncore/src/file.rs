@@ -10,7 +10,9 @@ use rustix::fs::OFlags;
 /// Like Python's `file_wrapper` it holds a duplicate of the descriptor it was made from, so that
 /// closing the one leaves the other open. Both share their status flags: making a wrapper sets
 /// them to non-blocking, and dropping it sets back what it changed, because a shell's terminal
-/// left non-blocking breaks the next program (Python left it so).
+/// left non-blocking breaks the next program (Python left it so). Of two wrappers of one open
+/// file, as standard input and output often are, the one that was made first should be dropped
+/// last.
 ///
 /// ```
 /// use asyncore::FileWrapper;

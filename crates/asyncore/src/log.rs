@@ -7,6 +7,18 @@ use tracing::subscriber::NoSubscriber;
 /// The type of a message given to [`Dispatcher::log_info`](crate::Dispatcher::log_info).
 ///
 /// Python passed these as strings.
+///
+/// ```
+/// use asyncore::{Dispatcher, LogType};
+///
+/// struct Thorough;
+///
+/// impl Dispatcher for Thorough {
+///     fn ignore_log_types(&self) -> &[LogType] {
+///         &[] // warnings too
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LogType {
     /// Something happened.

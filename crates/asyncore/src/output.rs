@@ -9,15 +9,17 @@ use crate::net::Pipe;
 
 /// The output queue of one channel.
 ///
-/// Small pieces are joined, so that a dialogue's answer leaves in one system call however many
-/// `push`es it took; a large piece that is given away is queued as it is, without a copy. What
-/// was sent is skipped, never moved, so that a long queue costs what it holds.
+/// Small pieces are joined at its head, so that a dialogue's answer leaves in one system call
+/// however many `push`es it took; a large piece that is given away is queued as it is, without a
+/// copy. What was sent is skipped, never moved, so that a long queue costs what it holds.
 pub(crate) struct OutputQueue {
+    /// Bytes that come before all items. The buffer stays when they are sent.
+    head: Vec<u8>,
+    head_sent: usize,
     items: Fifo<Item>,
     /// How many bytes are queued; producers count from when they have produced.
     len: usize,
-    /// The last buffer that was sent empty, to be filled again.
-    spare: Vec<u8>,
+    producers: usize,
     /// Keeps pieces apart, since each is one datagram.
     datagrams: bool,
     /// Pipes that were sent empty, for the map to take back.
@@ -50,9 +52,11 @@ const TAKEN_WHOLE: usize = 4 * 1024;
 impl OutputQueue {
     pub(crate) fn new() -> Self {
         OutputQueue {
+            head: Vec::new(),
+            head_sent: 0,
             items: Fifo::new(),
             len: 0,
-            spare: Vec::new(),
+            producers: 0,
             datagrams: false,
             #[cfg(target_os = "linux")]
             spent: Vec::new(),
@@ -64,31 +68,34 @@ impl OutputQueue {
     }
 
     pub(crate) fn push(&mut self, piece: Cow<'_, [u8]>) {
-        if piece.is_empty() && !self.datagrams {
-            return;
+        if self.datagrams {
+            self.len += piece.len();
+            return self.items.push(Item::Bytes { data: piece.into_owned(), sent: 0 });
         }
-        self.len += piece.len();
-        let whole = matches!(&piece, Cow::Owned(data) if data.len() >= TAKEN_WHOLE);
-        if !whole && !self.datagrams {
-            if let Some(Item::Bytes { data, .. }) = self.items.last_mut() {
-                if data.len() + piece.len() <= JOINED {
-                    data.extend_from_slice(&piece);
-                    return;
-                }
-            }
-        }
-        let data = match piece {
-            Cow::Owned(data) if whole || self.datagrams => data,
-            piece => {
-                let mut data = std::mem::take(&mut self.spare);
-                data.extend_from_slice(&piece);
-                data
-            }
+        let size = piece.len();
+        self.len += size;
+        let whole = match piece {
+            Cow::Owned(data) if size >= TAKEN_WHOLE => data,
+            piece => match self.joinable(size) {
+                Some(last) => return append(last, &piece),
+                None => piece.into_owned(),
+            },
         };
-        self.items.push(Item::Bytes { data, sent: 0 });
+        self.items.push(Item::Bytes { data: whole, sent: 0 });
+    }
+
+    /// The buffer at the end of the queue, if there is one with room for `size` more.
+    fn joinable(&mut self, size: usize) -> Option<&mut Vec<u8>> {
+        let last = match self.items.last_mut() {
+            None => &mut self.head,
+            Some(Item::Bytes { data, .. }) => data,
+            Some(_) => return None,
+        };
+        (last.len() + size <= JOINED).then_some(last)
     }
 
     pub(crate) fn push_producer(&mut self, producer: Box<dyn Producer>) {
+        self.producers += 1;
         self.items.push(Item::Producer(producer));
     }
 
@@ -99,8 +106,8 @@ impl OutputQueue {
     }
 
     #[cfg(target_os = "linux")]
-    pub(crate) fn take_spent(&mut self) -> impl Iterator<Item = Pipe> {
-        self.spent.drain(..)
+    pub(crate) fn take_spent(&mut self) -> Option<Pipe> {
+        self.spent.pop()
     }
 
     /// What is to be sent next; producers are asked until one has some bytes.
@@ -111,8 +118,11 @@ impl OutputQueue {
     /// What a producer failed with; [`WouldBlock`](io::ErrorKind::WouldBlock) says that it has
     /// nothing yet. A producer that failed otherwise, or panicked, is dropped.
     pub(crate) fn front(&mut self) -> io::Result<Option<Front<'_>>> {
-        while let Some(Item::Producer(_)) = self.items.first() {
+        while self.head.is_empty() && matches!(self.items.first(), Some(Item::Producer(_))) {
             self.ask_producer()?;
+        }
+        if !self.head.is_empty() {
+            return Ok(Some(Front::Bytes(&self.head[self.head_sent..])));
         }
         Ok(match self.items.first() {
             Some(Item::Bytes { data, sent }) => Some(Front::Bytes(&data[*sent..])),
@@ -122,28 +132,38 @@ impl OutputQueue {
         })
     }
 
-    /// Puts what the first producer has before it, or takes it out when it has no more.
+    /// Lets the first producer fill the head, and takes it out when it has no more.
     fn ask_producer(&mut self) -> io::Result<()> {
         let Some(Item::Producer(mut producer)) = self.items.pop() else {
             return Ok(());
         };
-        let mut data = std::mem::take(&mut self.spare);
-        let outcome = producer.more(&mut data);
+        self.producers -= 1;
+        let mut data = std::mem::take(&mut self.head);
+        let mut outcome = producer.more(&mut data);
         let waits = matches!(&outcome, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        if waits && !data.is_empty() {
+            outcome = Ok(());
+        }
         if waits || (outcome.is_ok() && !data.is_empty()) {
+            self.producers += 1;
             self.items.push_front(Item::Producer(producer));
         }
-        if data.is_empty() {
-            self.spare = data;
-        } else {
-            self.len += data.len();
-            self.items.push_front(Item::Bytes { data, sent: 0 });
-        }
+        self.len += data.len();
+        self.head = data;
         outcome
     }
 
     /// Takes `n` sent bytes off the front piece.
     pub(crate) fn advance(&mut self, n: usize) {
+        if !self.head.is_empty() {
+            let n = n.min(self.head.len() - self.head_sent);
+            self.head_sent += n;
+            self.len -= n;
+            if self.head_sent == self.head.len() {
+                self.clear_head();
+            }
+            return;
+        }
         let is_sent = match self.items.first_mut() {
             Some(Item::Bytes { data, sent }) => {
                 // The rest of a datagram that was cut off cannot be sent any more.
@@ -165,28 +185,46 @@ impl OutputQueue {
             return;
         }
         match self.items.pop() {
-            Some(Item::Bytes { mut data, .. }) => {
-                if data.capacity() > self.spare.capacity() && data.capacity() <= JOINED {
-                    data.clear();
-                    self.spare = data;
-                }
-            }
             #[cfg(target_os = "linux")]
             Some(Item::Pipe(pipe)) => self.spent.push(pipe),
-            Some(Item::Producer(_)) | None => {}
+            _ => {}
         }
     }
 
     pub(crate) fn clear(&mut self) {
         while self.items.pop().is_some() {}
-        self.len = 0;
+        self.clear_head();
+        (self.len, self.producers) = (0, 0);
+    }
+
+    fn clear_head(&mut self) {
+        self.head_sent = 0;
+        self.head.clear();
+        if self.head.capacity() > JOINED {
+            self.head = Vec::new();
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.items.is_empty()
+    /// How many producers are queued.
+    pub(crate) fn producers(&self) -> usize {
+        self.producers
     }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.head.is_empty() && self.items.is_empty()
+    }
+}
+
+/// Appends without growing beyond what is joined, as doubling would.
+fn append(data: &mut Vec<u8>, piece: &[u8]) {
+    let needed = data.len() + piece.len();
+    if needed > data.capacity() {
+        let capacity = (2 * data.capacity()).clamp(needed, JOINED.max(needed));
+        data.reserve_exact(capacity - data.len());
+    }
+    data.extend_from_slice(piece);
 }

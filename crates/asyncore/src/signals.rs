@@ -9,10 +9,12 @@ use signal_hook::SigId;
 use crate::error::Result;
 use crate::map::SocketMap;
 
+type Call = Box<dyn FnMut(&mut SocketMap) -> Result>;
+
 /// A signal that the loop watches for, until the map is dropped.
 pub(crate) struct Watch {
     came: Arc<AtomicBool>,
-    call: Option<Box<dyn FnMut(&mut SocketMap) -> Result>>,
+    call: Option<Call>,
     ids: [SigId; 2],
 }
 

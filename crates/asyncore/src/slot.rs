@@ -1,5 +1,6 @@
 //! What the map keeps of one channel.
 
+use std::cell::Cell;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,8 @@ pub(crate) struct Slot {
 
     /// The predicates have to be asked again.
     pub(crate) touched: bool,
+    /// Which predicates turned out to be the default ones, that need not be called to be known.
+    pub(crate) default_predicates: Cell<Interest>,
     /// What the predicates answered.
     pub(crate) wanted: Interest,
     /// What the poller watches for.
@@ -141,6 +144,15 @@ impl Notices {
         found
     }
 
+    /// Takes `other` out if nothing else is in, and tells whether it did.
+    pub(crate) fn take_alone(&mut self, other: Notices) -> bool {
+        let alone = self.0 == other.0;
+        if alone {
+            self.0 = 0;
+        }
+        alone
+    }
+
     pub(crate) fn is_empty(self) -> bool {
         self.0 == 0
     }
@@ -164,6 +176,7 @@ impl Slot {
             failure: None,
             cause: None,
             touched: false,
+            default_predicates: Cell::new(Interest::NONE),
             wanted: Interest::NONE,
             registered: Interest::NONE,
             rested: Interest::NONE,
@@ -203,6 +216,14 @@ impl Slot {
         self.output.as_ref().is_some_and(|output| !output.is_empty())
     }
 
+    /// What the default predicates answer.
+    pub(crate) fn default_answers(&self) -> Interest {
+        let reads = self.output_len() < self.high_water;
+        let read = if reads { Interest::READ } else { Interest::NONE };
+        let write = if self.has_output() { Interest::WRITE } else { Interest::NONE };
+        read | write
+    }
+
     /// Whether bytes can go in and out: a connection, or a socket that needs none.
     pub(crate) fn can_transfer(&self) -> bool {
         match self.phase {
@@ -215,6 +236,10 @@ impl Slot {
     /// Whether there is a peer at the other end that sends and receives a stream.
     pub(crate) fn is_stream(&self) -> bool {
         self.transport.as_ref().is_some_and(Transport::is_stream)
+    }
+
+    pub(crate) fn is_datagram(&self) -> bool {
+        self.transport.as_ref().is_some_and(Transport::is_datagram)
     }
 
     /// The transport, if bytes can go in and out of it.

@@ -6,10 +6,13 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use socket2::{SockRef, Type};
 
 use crate::address::Address;
 use crate::file::FileWrapper;
+use crate::slot::Phase;
 use crate::transport::Transport;
 
 /// An open socket that no channel owns.
@@ -35,7 +38,8 @@ pub struct Socket {
     pub(crate) transport: Transport,
     /// Where it came from, as `accept` told, so that nobody need ask the system again.
     pub(crate) peer: Option<Address>,
-    pub(crate) listening: bool,
+    /// Created, connected or listening.
+    pub(crate) phase: Phase,
 }
 
 impl Socket {
@@ -51,7 +55,7 @@ impl Socket {
     }
 
     pub(crate) fn accepted(transport: Transport, peer: Address) -> Self {
-        Socket { transport, peer: Some(peer), listening: false }
+        Socket { transport, peer: Some(peer), phase: Phase::Connected }
     }
 
     fn from_fd(fd: OwnedFd) -> io::Result<Self> {
@@ -61,8 +65,24 @@ impl Socket {
         let listening = !datagram && is_listening(&socket);
         let transport = if datagram { Transport::Datagram(fd) } else { Transport::Stream(fd) };
         let peer = transport.peer_addr().ok();
-        Ok(Socket { transport, peer, listening })
+        let phase = match peer {
+            _ if listening => Phase::Listening,
+            Some(_) => Phase::Connected,
+            None if !datagram && was_connected(&transport) => Phase::Connected,
+            None => Phase::Created,
+        };
+        Ok(Socket { transport, peer, phase })
     }
+}
+
+/// Whether a stream without a peer had one, or is about to: a connection that was reset already
+/// must not be taken for a socket that nobody has connected yet.
+fn was_connected(transport: &Transport) -> bool {
+    let Some(fd) = transport.fd() else {
+        return false;
+    };
+    let peeked = rustix::net::recv(fd, &mut [0; 1], RecvFlags::PEEK);
+    !matches!(peeked, Err(Errno::NOTCONN | Errno::INVAL))
 }
 
 #[cfg(not(target_vendor = "apple"))]
@@ -86,13 +106,13 @@ impl fmt::Debug for Socket {
 
 impl From<FileWrapper> for Socket {
     fn from(file: FileWrapper) -> Self {
-        Socket { transport: Transport::File(file), peer: None, listening: false }
+        Socket { transport: Transport::File(file), peer: None, phase: Phase::Connected }
     }
 }
 
 macro_rules! from_descriptor {
     ($($kind:ty),*) => {$(
-        /// Fails only if the system refuses to make it non-blocking.
+        /// Fails if it is no socket, or if the system refuses to make it non-blocking.
         impl TryFrom<$kind> for Socket {
             type Error = io::Error;
 

@@ -13,6 +13,20 @@ slotmap::new_key_type! {
 
 /// Names a call that was put off with [`call_later`](crate::SocketMap::call_later) or
 /// [`call_every`](crate::SocketMap::call_every), to cancel or reset it.
+///
+/// ```
+/// use asyncore::SocketMap;
+/// use std::time::Duration;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut map = SocketMap::new()?;
+/// let timer = map.call_later(Duration::from_secs(60), |_| Ok(()));
+/// assert!(map.reset(timer, Duration::from_secs(90)));
+/// assert!(map.cancel(timer));
+/// assert!(!map.cancel(timer));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timer(pub(crate) TimerKey);
 

@@ -20,6 +20,32 @@ slotmap::new_key_type! {
 /// system gives out again cannot be mistaken for its predecessor. `Token` without a parameter
 /// names a channel whatever its handler's type; [`untyped`](Token::untyped) makes one.
 ///
+/// A token means nothing to another map, where it may even find a channel that is not meant.
+///
+/// ```
+/// use asyncore::{Dispatcher, FileWrapper, SocketMap, Token};
+///
+/// struct Log {
+///     lines: usize,
+/// }
+///
+/// impl Dispatcher for Log {}
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut map = SocketMap::new()?;
+/// let token: Token<Log> = map.add_file(Log { lines: 0 }, FileWrapper::new(std::io::stderr())?);
+/// if let Some(log) = map.get_mut(token) {
+///     log.lines += 1;
+/// }
+/// if let Some(mut channel) = map.channel(token) {
+///     channel.close();
+/// }
+/// map.run()?;
+/// assert!(map.get(token).is_none());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Python named channels by their descriptor in `socket_map`.
 pub struct Token<T: ?Sized = dyn Dispatcher> {
     pub(crate) key: Key,

@@ -50,6 +50,18 @@ pub struct Trigger {
 }
 
 /// Why a trigger could not be pulled; the closure is dropped.
+///
+/// ```
+/// use asyncore::{SocketMap, TriggerError};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut map = SocketMap::new()?;
+/// let trigger = map.trigger()?;
+/// drop(map);
+/// assert_eq!(trigger.pull_trigger(|_| Ok(())), Err(TriggerError::Closed));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TriggerError {
@@ -87,7 +99,8 @@ impl Drop for Bell {
 }
 
 impl Trigger {
-    /// Runs `thunk` on the loop's thread, soon, between two callbacks.
+    /// Runs `thunk` on the loop's thread, soon, between two callbacks. On a simulated network,
+    /// whose clock nothing real can wake, that is in the next pass.
     ///
     /// An error of `thunk` is logged; [`ExitNow`](crate::ExitNow) leaves the loop.
     ///

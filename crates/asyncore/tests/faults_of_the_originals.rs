@@ -9,7 +9,7 @@ mod util;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use asyncore::LoopOptions;
+use asyncore::{LoopOptions, SimpleProducer};
 use util::{PASS, Recorder, Seen, World, on_every_network};
 
 #[test]
@@ -220,5 +220,23 @@ fn a_peer_that_sends_and_never_reads_cannot_fill_the_memory() {
             echoed == 2 * world.flood
         });
         assert!(seen.errors().is_empty());
+    });
+}
+
+#[test]
+fn pushing_producers_without_bounds_is_one_error_too() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (token, remote) = world.connect(Recorder::new(&seen));
+        remote.pause_reading();
+        let mut channel = world.map.channel(token).unwrap();
+        for _ in 0..10_000 {
+            channel.push_with_producer(SimpleProducer::new(&b"piece"[..]));
+        }
+        assert!(!channel.has_output());
+        world.run_until(|_| seen.is_closed());
+        let errors = seen.errors();
+        assert_eq!(errors.len(), 1, "{errors:#?}");
+        assert!(errors[0].contains("more than 1024 producers"), "{errors:#?}");
     });
 }

@@ -120,7 +120,7 @@ fn what_is_pushed_onto_a_pipe_is_written_as_its_reader_takes_it() {
         channel.close_when_done();
         let mut read = Vec::new();
         run_until(&mut map, |map| {
-            let _ = (&mut ours).read_to_end(&mut read);
+            let _ = ours.read_to_end(&mut read);
             map.is_empty()
         });
         let _ = ours.read_to_end(&mut read);
@@ -221,7 +221,7 @@ fn copying_a_file_through_a_slow_pipe_holds_little_of_it() {
         map.add_file(Copy(to), FileWrapper::new(File::open(&file.0).unwrap()).unwrap());
         let mut read = Vec::new();
         run_until(&mut map, |_| {
-            let _ = (&mut ours).read_to_end(&mut read);
+            let _ = ours.read_to_end(&mut read);
             read.len() >= contents.len()
         });
         assert!(read == contents);

@@ -11,10 +11,12 @@ use socket2::SockRef;
 use util::log::complaints;
 use util::{Recorder, Seen, on_every_network, on_every_poller, run_until, tcp_pair};
 
+type Bytes = Rc<RefCell<Vec<u8>>>;
+
 /// Keeps urgent bytes and the stream apart.
 struct Urgent {
-    urgent: Rc<RefCell<Vec<u8>>>,
-    stream: Rc<RefCell<Vec<u8>>>,
+    urgent: Bytes,
+    stream: Bytes,
 }
 
 impl Dispatcher for Urgent {
@@ -37,7 +39,7 @@ impl Dispatcher for Urgent {
 fn an_urgent_byte_is_told_apart_from_the_stream_on_every_poller() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
-        let (urgent, stream): (Rc<RefCell<Vec<u8>>>, Rc<RefCell<Vec<u8>>>) = Default::default();
+        let (urgent, stream) = (Bytes::default(), Bytes::default());
         let (socket, remote) = tcp_pair();
         let handler = Urgent { urgent: Rc::clone(&urgent), stream: Rc::clone(&stream) };
         let token = map.add(handler, socket);
@@ -59,7 +61,7 @@ fn an_urgent_byte_is_told_apart_from_the_stream_on_every_poller() {
 #[test]
 fn an_urgent_byte_goes_from_channel_to_channel() {
     on_every_network(|world| {
-        let (urgent, stream): (Rc<RefCell<Vec<u8>>>, Rc<RefCell<Vec<u8>>>) = Default::default();
+        let (urgent, stream) = (Bytes::default(), Bytes::default());
         struct Accepting(Option<Urgent>);
         impl Dispatcher for Accepting {
             fn handle_accepted(

@@ -232,3 +232,20 @@ fn a_listener_at_max_channels_pauses_without_a_spin_and_resumes() {
         },
     );
 }
+
+#[test]
+fn a_listener_that_closes_itself_on_the_first_connection_is_told_nothing_more() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let handler = Recorder::new(&seen).on("handle_accepted", |ch| {
+            ch.close();
+            Ok(())
+        });
+        let (_, addr) = world.listen(handler);
+        let _remotes = visitors(world, addr, 3);
+        world.run_until(|_| seen.is_closed());
+        world.settle();
+        assert_eq!(seen.calls(), ["handle_accepted", "handle_close"]);
+        assert!(world.map.is_empty());
+    });
+}

@@ -138,6 +138,29 @@ fn a_running_handler_cannot_be_reached_a_second_time() {
 }
 
 #[test]
+fn a_handler_that_is_closed_by_the_one_it_acts_as_finishes_its_callback_first() {
+    on_every_network(|world| {
+        let (seen, tokens, remotes) = two(world, |seen, other| {
+            let words = seen.clone();
+            Recorder::new(seen).on("handle_read", move |ch| {
+                ch.recv(&mut [0; 16])?;
+                let me = ch.token::<Recorder>();
+                ch.with(other.get().unwrap(), |_, other| {
+                    other.channel(me).expect("still open").close();
+                });
+                assert!(ch.closing() && ch.contains(me));
+                words.note("finishes");
+                Ok(())
+            })
+        });
+        remotes[0].send(b"x");
+        world.run_until(|_| seen[0].is_closed());
+        assert!(seen[0].order().ends_with("handle_read finishes handle_close"));
+        assert!(!world.map.contains(tokens[0]) && world.map.contains(tokens[1]));
+    });
+}
+
+#[test]
 fn a_panic_while_acting_as_another_channel_leaves_its_handler_in_place() {
     on_every_network(|world| {
         let (seen, tokens, remotes) = two(world, |seen, other| {

@@ -4,9 +4,12 @@ mod util;
 
 use std::cell::Cell;
 use std::rc::Rc;
+use std::time::Duration;
 
 use asyncore::{Channel, Dispatcher, SocketMap};
-use util::{Recorder, Remote, Seen, World, on_every_network, on_every_poller};
+use util::{
+    Recorder, Remote, Seen, World, on_every_network, on_every_network_with, on_every_poller,
+};
 
 /// A channel whose peer has reset the connection, with `tail` still to be read.
 ///
@@ -15,7 +18,7 @@ use util::{Recorder, Remote, Seen, World, on_every_network, on_every_poller};
 fn reset_with_a_tail(map: &mut SocketMap, handler: impl Dispatcher, tail: &[u8]) {
     let (ours, theirs) = util::tcp_pair();
     std::io::Write::write_all(&mut &theirs, tail).unwrap();
-    socket2::SockRef::from(&theirs).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    socket2::SockRef::from(&theirs).set_linger(Some(Duration::ZERO)).unwrap();
     drop(theirs);
     map.add(handler, ours);
 }
@@ -360,7 +363,7 @@ fn handle_timeout_can_change_what_the_predicates_answer() {
         let handler = Recorder::new(&seen)
             .readable(move |_| gate.get())
             .on("handle_connect", |ch| {
-                ch.set_timeout(std::time::Duration::from_millis(1));
+                ch.set_timeout(Duration::from_millis(1));
                 Ok(())
             })
             .on("handle_timeout", move |_| {
@@ -372,4 +375,81 @@ fn handle_timeout_can_change_what_the_predicates_answer() {
         world.run_until(|_| seen.received() == b"late");
         assert!(seen.count("handle_timeout") > 0);
     });
+}
+
+#[test]
+fn what_arrived_before_a_peer_closed_a_unix_socket_is_read_to_the_end() {
+    // Its hang-up needs no second half: it comes with the data.
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        std::io::Write::write_all(&mut theirs, &[7; 50_000]).unwrap();
+        drop(theirs);
+        let seen = Seen::default();
+        map.add(Recorder::new(&seen), asyncore::Socket::try_from(ours).unwrap());
+        util::run_until(&mut map, |map| map.is_empty());
+        assert_eq!((seen.received_len(), seen.cause()), (50_000, None));
+        assert_eq!(seen.order(), "handle_read handle_eof handle_close");
+    });
+}
+
+#[test]
+fn a_connection_that_was_reset_before_it_was_added_ends() {
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ours, _) = listener.accept().unwrap();
+        socket2::SockRef::from(&theirs).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(theirs);
+        let seen = Seen::default();
+        map.add(Recorder::new(&seen), asyncore::Socket::try_from(ours).unwrap());
+        util::run_until(&mut map, |map| map.is_empty());
+        assert_eq!(seen.count("handle_close"), 1);
+    });
+}
+
+#[test]
+fn a_peer_that_takes_nothing_more_is_given_up_in_the_end() {
+    on_every_network_with(
+        |builder| builder.send_timeout(Duration::from_millis(20)),
+        |world| {
+            let (seen, flood) = (Seen::default(), world.flood);
+            let (token, remote) = world.connect(Recorder::new(&seen));
+            remote.pause_reading();
+            let mut channel = world.map.channel(token).unwrap();
+            channel.push(vec![9; flood]);
+            channel.close_when_done();
+            world.run_until(|_| seen.is_closed());
+            let cause = seen.cause().unwrap();
+            assert!(cause.starts_with("the peer took none of the last "), "{cause}");
+            assert!(cause.ends_with(" bytes in 20ms"), "{cause}");
+            assert!(world.map.is_empty());
+        },
+    );
+}
+
+#[test]
+fn a_peer_that_never_closes_its_half_is_waited_for_no_longer_than_the_linger_time() {
+    on_every_network_with(
+        |builder| builder.linger(Duration::from_millis(20)),
+        |world| {
+            let seen = Seen::default();
+            let (token, remote) = world.connect(Recorder::new(&seen));
+            let mut channel = world.map.channel(token).unwrap();
+            channel.push(b"goodbye");
+            channel.close_when_done();
+            let mut passes = 0;
+            world.run_until(|_| {
+                // It goes on talking, which is no reason to stay.
+                passes += 1;
+                if passes % 8 == 0 {
+                    remote.send(b"wait, ");
+                }
+                seen.is_closed()
+            });
+            assert_eq!(seen.cause(), None);
+            assert!(world.map.is_empty());
+        },
+    );
 }

@@ -240,6 +240,22 @@ fn reading_into_no_room_does_not_spin() {
 }
 
 #[test]
+fn recv_from_at_the_end_of_a_stream_does_not_spin() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let handler = Recorder::new(&seen).on("handle_read", |ch| {
+            ch.recv_from(&mut [0; 16])?;
+            Ok(())
+        });
+        let (_, remote) = world.connect(handler);
+        remote.send(b"x");
+        remote.shutdown();
+        world.run_until(|_| seen.count("handle_read") > 0);
+        world.settle();
+    });
+}
+
+#[test]
 fn a_listener_whose_handle_accept_accepts_nothing_does_not_spin() {
     on_every_network(|world| {
         let accepting = Rc::new(Cell::new(0));

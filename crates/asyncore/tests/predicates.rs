@@ -6,7 +6,8 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use asyncore::{Dispatcher, Token};
+use asyncore::sim::{self, Faults, Network, Rng};
+use asyncore::{Channel, Dispatcher, Domain, Result, SimpleProducer, SocketMap, Token, Type};
 use util::{Recorder, Seen, World, on_every_network, on_every_network_with};
 
 /// A value that predicates of a test depend on, and a count of how often they asked for it.
@@ -102,6 +103,18 @@ fn what_is_queued_is_sent_whatever_writable_answers() {
     });
 }
 
+/// Sends back what it gets, with the predicates that every handler has.
+struct Echo;
+
+impl Dispatcher for Echo {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        let mut buf = [0; 500];
+        let n = ch.recv(&mut buf)?;
+        ch.push(&buf[..n]);
+        Ok(())
+    }
+}
+
 /// A field that the predicates of another channel look at.
 struct Gate {
     open: bool,
@@ -114,7 +127,7 @@ fn a_predicate_that_looks_into_another_handler_is_asked_again_when_that_changes(
     on_every_network(|world| {
         let seen = Seen::default();
         let (gate, _gate_remote) = world.connect(Gate { open: false });
-        let looks = move |ch: &asyncore::Channel<'_>| ch.get(gate).is_some_and(|it| it.open);
+        let looks = move |ch: &Channel<'_>| ch.get(gate).is_some_and(|it| it.open);
         let (_, remote) = world.connect(Recorder::new(&seen).readable(looks));
         for round in 1..=3 {
             remote.send(b"x");
@@ -132,7 +145,7 @@ fn a_predicate_that_looks_at_another_queue_is_asked_again_when_that_is_sent() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (slow, slow_remote) = world.connect(Recorder::new(&Seen::default()));
-        let looks = move |ch: &asyncore::Channel<'_>| ch.output_len_of(slow) == 0;
+        let looks = move |ch: &Channel<'_>| ch.output_len_of(slow) == 0;
         let (_, remote) = world.connect(Recorder::new(&seen).readable(looks));
         slow_remote.pause_reading();
         fill(world, slow);
@@ -149,7 +162,7 @@ fn a_predicate_that_asks_whether_another_is_there_is_asked_again_when_that_is_go
     on_every_network(|world| {
         let seen = Seen::default();
         let (other, other_remote) = world.connect(Recorder::new(&Seen::default()));
-        let looks = move |ch: &asyncore::Channel<'_>| !ch.contains(other);
+        let looks = move |ch: &Channel<'_>| !ch.contains(other);
         let (_, remote) = world.connect(Recorder::new(&seen).readable(looks));
         remote.send(b"x");
         world.settle();
@@ -212,7 +225,7 @@ fn checked_predicates_that_follow_what_the_map_sees_do_not_panic() {
         |world| {
             let (seen, gate_seen) = (Seen::default(), Seen::default());
             let (gate, gate_remote) = world.connect(Recorder::new(&gate_seen));
-            let looks = move |ch: &asyncore::Channel<'_>| ch.output_len_of(gate) == 0;
+            let looks = move |ch: &Channel<'_>| ch.output_len_of(gate) == 0;
             let (_, remote) = world.connect(Recorder::new(&seen).readable(looks));
             gate_remote.pause_reading();
             fill(world, gate);
@@ -223,4 +236,50 @@ fn checked_predicates_that_follow_what_the_map_sees_do_not_panic() {
             world.run_until(|_| seen.received_len() == 500);
         },
     );
+}
+
+#[test]
+fn the_default_predicates_are_asked_whenever_their_answers_change() {
+    sim::check(0..60, |net| {
+        let net = Network::with_faults(net.seed(), Faults::harsh());
+        let mut map = SocketMap::builder().check_predicates(true).build_simulated(&net);
+        let listener = net.listen("127.0.0.1:7".parse().unwrap()).unwrap();
+        let mut rng = Rng::new(net.seed());
+        let tokens: Vec<Token<Echo>> = (0..3)
+            .map(|_| {
+                let added = map.add_with(|ch| {
+                    ch.create_socket(Domain::IPV4, Type::STREAM)?;
+                    ch.connect(listener.local_addr())?;
+                    Ok(Echo)
+                });
+                added.unwrap()
+            })
+            .collect();
+        let mut peers = Vec::new();
+        for _ in 0..300 {
+            peers.extend(listener.accept());
+            if let Some(mut channel) = map.channel(tokens[rng.below(3) as usize]) {
+                match rng.below(40) {
+                    0 => channel.push(vec![7; rng.below(3000) as usize]),
+                    1 => channel.push_with_producer(SimpleProducer::new(vec![7; 700])),
+                    2 => channel.set_high_water(rng.below(2000) as usize),
+                    3 => channel.discard_buffers(),
+                    4 if rng.chance(0.1) => channel.shutdown_write(),
+                    5 if rng.chance(0.1) => channel.close_when_done(),
+                    _ => {}
+                }
+            }
+            if let Some(peer) = peers.get(rng.below(3) as usize) {
+                match rng.below(20) {
+                    0 => peer.send(&vec![7; rng.below(2000) as usize]),
+                    1 => peer.pause_reading(),
+                    2 => peer.resume_reading(),
+                    3 if rng.chance(0.1) => peer.shutdown(),
+                    _ => {}
+                }
+            }
+            // Panics where an answer has changed and nobody asked.
+            let _ = map.poll(util::PASS).unwrap();
+        }
+    });
 }

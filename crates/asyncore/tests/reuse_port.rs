@@ -2,7 +2,7 @@
 
 mod util;
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -107,7 +107,7 @@ fn loops_on_threads_of_their_own_share_a_port_and_all_serve() {
 }
 
 #[test]
-fn without_it_the_port_is_taken() {
+fn a_socket_that_does_not_share_finds_the_port_taken() {
     let mut map = SocketMap::new().unwrap();
     let first = listen(&mut map, 0, "127.0.0.1:0".parse().unwrap());
     let addr = map.channel(first).unwrap().local_addr().unwrap();
@@ -122,7 +122,7 @@ fn without_it_the_port_is_taken() {
 #[test]
 fn a_socket_goes_to_another_loop_through_its_trigger() {
     on_every_poller(|builder| {
-        let (trigger, addr, thread) = start(builder, 7, "127.0.0.1:0".parse().unwrap());
+        let (trigger, _, thread) = start(builder, 7, "127.0.0.1:0".parse().unwrap());
         let (socket, mut remote) = util::tcp_pair();
         trigger
             .pull_trigger(move |map| {
@@ -135,9 +135,7 @@ fn a_socket_goes_to_another_loop_through_its_trigger() {
         let mut answer = String::new();
         remote.read_to_string(&mut answer).unwrap();
         assert_eq!(answer, "from the other loop");
-        remote.write_all(b"and that is all").unwrap();
         drop(remote);
-        let _served = TcpStream::connect(addr).unwrap();
         trigger
             .pull_trigger(|map| {
                 map.close_all();

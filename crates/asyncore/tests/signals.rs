@@ -70,8 +70,18 @@ fn several_maps_hear_the_same_signal() {
     in_turn(|| {
         let ((first, count_first), (second, count_second)) = (counter(), counter());
         let mut maps = [SocketMap::new().unwrap(), SocketMap::new().unwrap()];
-        maps[0].on_signal(USR1, move |_| Ok(count_first.set(1))).unwrap();
-        maps[1].on_signal(USR1, move |_| Ok(count_second.set(1))).unwrap();
+        maps[0]
+            .on_signal(USR1, move |_| {
+                count_first.set(1);
+                Ok(())
+            })
+            .unwrap();
+        maps[1]
+            .on_signal(USR1, move |_| {
+                count_second.set(1);
+                Ok(())
+            })
+            .unwrap();
         raise(Signal::USR1);
         run_until(&mut maps[0], |_| first.get() == 1);
         run_until(&mut maps[1], |_| second.get() == 1);
@@ -166,7 +176,11 @@ fn on_a_simulated_network_a_pass_hears_of_signals_too() {
         let net = Network::new(1);
         let mut map = SocketMap::simulated(&net);
         let (calls, count) = counter();
-        map.on_signal(USR1, move |_| Ok(count.set(1))).unwrap();
+        map.on_signal(USR1, move |_| {
+            count.set(1);
+            Ok(())
+        })
+        .unwrap();
         raise(Signal::USR1);
         run_until(&mut map, |_| calls.get() == 1);
     });

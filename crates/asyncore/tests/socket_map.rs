@@ -6,9 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::time::Duration;
 
 use asyncore::sim::Network;
-use asyncore::{
-    Channel, Dispatcher, Domain, ExitNow, LoopOptions, PollerKind, Result, SocketMap, Token, Type,
-};
+use asyncore::{Channel, Dispatcher, Domain, ExitNow, LoopOptions, Result, SocketMap, Token, Type};
 use util::{Recorder, Remote, Seen, World, on_every_network, on_every_poller, tcp_pair};
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -270,14 +268,4 @@ fn dropping_a_map_closes_its_sockets_and_calls_nobody() {
         world.run_until(|_| remote.saw_eof());
         assert_eq!(seen.calls(), calls);
     });
-}
-
-#[test]
-fn every_poller_goes_by_its_name() {
-    for kind in PollerKind::ALL {
-        assert_eq!(kind.to_string().parse::<PollerKind>(), Ok(*kind));
-    }
-    assert_eq!(PollerKind::ALL[0], PollerKind::default());
-    let unknown = "kqueue9".parse::<PollerKind>().unwrap_err().to_string();
-    assert!(unknown.ends_with("choose one of: epoll, poll, select, portable"), "{unknown}");
 }

@@ -59,7 +59,12 @@ fn what_was_pulled_just_before_the_drop_still_runs() {
         let mut map = map_on(*kind);
         let trigger = map.trigger().unwrap();
         let (note, noted) = channel();
-        trigger.pull_trigger(move |_| Ok(note.send("ran").unwrap())).unwrap();
+        trigger
+            .pull_trigger(move |_| {
+                note.send("ran").unwrap();
+                Ok(())
+            })
+            .unwrap();
         drop(trigger);
         map.run().unwrap();
         assert_eq!(noted.try_recv(), Ok("ran"), "{kind}");
@@ -136,7 +141,12 @@ fn a_closure_that_fails_or_panics_is_logged_and_the_next_one_runs() {
     let (note, noted) = channel();
     trigger.pull_trigger(|_| Err(io::Error::other("no").into())).unwrap();
     trigger.pull_trigger(|_| panic!("never mind")).unwrap();
-    trigger.pull_trigger(move |_| Ok(note.send(()).unwrap())).unwrap();
+    trigger
+        .pull_trigger(move |_| {
+            note.send(()).unwrap();
+            Ok(())
+        })
+        .unwrap();
     drop(trigger);
     map.run().unwrap();
     assert_eq!(noted.try_recv(), Ok(()));
@@ -161,7 +171,10 @@ fn a_closure_gets_the_map_and_can_change_it() {
     let (note, noted) = channel();
     trigger
         .pull_trigger(move |map| {
-            map.call_later(Duration::ZERO, move |_| Ok(note.send("later").unwrap()));
+            map.call_later(Duration::ZERO, move |_| {
+                note.send("later").unwrap();
+                Ok(())
+            });
             Ok(())
         })
         .unwrap();
@@ -176,10 +189,15 @@ fn on_a_simulated_network_every_pass_looks_for_pulled_triggers() {
     let mut map = SocketMap::simulated(&net);
     let trigger = map.trigger().unwrap();
     let (note, noted) = channel();
-    thread::spawn(move || trigger.pull_trigger(move |_| Ok(note.send(()).unwrap())))
-        .join()
-        .unwrap()
-        .unwrap();
+    thread::spawn(move || {
+        trigger.pull_trigger(move |_| {
+            note.send(()).unwrap();
+            Ok(())
+        })
+    })
+    .join()
+    .unwrap()
+    .unwrap();
     map.run().unwrap();
     assert_eq!(noted.try_recv(), Ok(()));
 }

@@ -55,11 +55,16 @@ impl Life {
         self.closed = true;
     }
 
-    /// Errors close, unless all bytes are to arrive.
-    pub fn error(&self, ch: &mut Channel<'_>, act: &Act) {
-        if !self.stage.gentle && !ch.accepting() && !matches!(act.deed, Deed::LeaveAlone) {
+    /// Tells whether the script may go on. When all bytes are to arrive the channel stays open,
+    /// which an error in `handle_error` itself would end.
+    pub fn error(&self, ch: &mut Channel<'_>, act: &Act) -> bool {
+        if self.stage.gentle {
+            return false;
+        }
+        if !ch.accepting() && !matches!(act.deed, Deed::LeaveAlone) {
             ch.close();
         }
+        true
     }
 
     pub fn timeout(&mut self, ch: &mut Channel<'_>) {

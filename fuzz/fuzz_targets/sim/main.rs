@@ -12,30 +12,14 @@ mod run;
 mod script;
 mod stage;
 
-use std::panic::set_hook;
-
-use asyncore::SocketMap;
-use asyncore::sim::Network;
+use asyncore_fuzz::prepare;
 use libfuzzer_sys::fuzz_target;
 
 use crate::run::run;
 use crate::script::Scenario;
 use crate::stage::Scripted;
 
-/// Lets every panic end the process, also one that the library would catch, but for those of the
-/// script.
-fn abort_on_panic() {
-    // The library sets a hook of its own with its first map.
-    drop(SocketMap::simulated(&Network::new(0)));
-    set_hook(Box::new(|info| {
-        if !info.payload().is::<Scripted>() {
-            eprintln!("{info}\n{}", std::backtrace::Backtrace::force_capture());
-            std::process::abort();
-        }
-    }));
-}
-
-fuzz_target!(init: abort_on_panic(), |scenario: Scenario| {
+fuzz_target!(init: prepare(|payload| payload.is::<Scripted>()), |scenario: Scenario| {
     let first = run(&scenario);
     let second = run(&scenario);
     assert_eq!(first, second, "the same script gave another run");

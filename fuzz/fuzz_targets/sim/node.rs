@@ -72,8 +72,9 @@ macro_rules! shared_callbacks {
 
         fn handle_error(&mut self, ch: &mut Channel<'_>, _: Error) {
             let (_running, act) = self.life.enter(ch);
-            self.life.error(ch, &act);
-            let _ = self.perform(ch, &act);
+            if self.life.error(ch, &act) {
+                let _ = self.perform(ch, &act);
+            }
         }
 
         fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {

@@ -31,8 +31,6 @@ pub(crate) struct Connection {
     /// What is still to be said, in order: a client may send requests ahead (pipelining), and
     /// each waits here until the answer before it is sent.
     turns: VecDeque<Turn>,
-    /// The client has ended its half: nothing comes after what is in `turns`.
-    ended: bool,
 }
 
 /// What the input is at the moment.
@@ -60,7 +58,6 @@ impl Connection {
             reading: Reading::Headers,
             began: None,
             turns: VecDeque::new(),
-            ended: false,
         };
         let token = ch.add(connection, sock);
         if let Some(mut channel) = ch.channel(token) {
@@ -139,8 +136,7 @@ impl Connection {
             Some(Turn::Answer(request)) => (self.site.respond(ch, &request), Some(request)),
         };
         self.log_answer(ch, request.as_ref(), &response);
-        let last = self.ended && self.turns.is_empty();
-        let stays = request.as_ref().is_some_and(|request| request.keep_alive) && !last;
+        let stays = request.as_ref().is_some_and(|request| request.keep_alive);
         response.send(ch, request.as_ref(), stays);
         if !stays {
             ch.close_when_done();
@@ -159,7 +155,8 @@ impl Connection {
 }
 
 impl AsyncChat for Connection {
-    /// Requests that were sent ahead wait for their turn, and more need not be read meanwhile.
+    /// While requests that were sent ahead wait for their turn, neither more of them is read nor
+    /// the end, which would close the connection before they are answered.
     fn readable(&self, _ch: &Channel<'_>) -> bool {
         self.turns.is_empty()
     }
@@ -193,15 +190,6 @@ impl AsyncChat for Connection {
             Reading::Headers => self.found_headers(ch),
             Reading::Body(request) => self.found_body(ch, request),
             Reading::Nothing => self.reading = Reading::Nothing,
-        }
-        Ok(())
-    }
-
-    /// A client that has no more to ask can still read: answer what it has asked.
-    fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
-        self.ended = true;
-        if self.turns.is_empty() {
-            ch.close_when_done();
         }
         Ok(())
     }

@@ -45,7 +45,8 @@ impl Channel<'_> {
     ///
     /// The name is looked up by the system's resolver on a thread, and its addresses are tried as
     /// RFC 8305 has it: families by turns, the next one beside the last after 250 ms. The channel
-    /// needs no `create_socket` before. Python's `connect` blocked while it looked the name up.
+    /// needs no `create_socket` before. While an address is tried it is a channel of its own, which
+    /// counts in [`SocketMap::len`]. Python's `connect` blocked while it looked the name up.
     ///
     /// # Errors
     /// When a thread cannot be started, or 1,024 look-ups wait already. That the name does not

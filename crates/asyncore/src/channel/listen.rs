@@ -35,7 +35,7 @@ impl Channel<'_> {
             Some(network) => Transport::Simulated(network.socket(domain, kind)?),
             None => Transport::open(domain, kind)?,
         };
-        self.set_socket(Socket { transport, peer: None, listening: false });
+        self.set_socket(Socket { transport, peer: None, phase: Phase::Created });
         Ok(())
     }
 
@@ -44,16 +44,11 @@ impl Channel<'_> {
         self.map.deregister(self.key);
         self.map.abandon_host(self.key);
         let Some(slot) = self.slot_mut() else { return };
-        let Socket { transport, peer, listening } = sock;
-        let file = matches!(transport, Transport::File(_));
-        slot.phase = match peer {
-            _ if listening => Phase::Listening,
-            Some(_) => Phase::Connected,
-            None if file => Phase::Connected,
-            None => Phase::Created,
-        };
-        slot.addr = if listening { transport.local_addr().ok() } else { peer };
-        if listening {
+        let Socket { transport, peer, phase } = sock;
+        slot.phase = phase;
+        slot.addr = peer;
+        if phase == Phase::Listening {
+            slot.addr = transport.local_addr().ok();
             slot.listener = Some(Box::default());
         }
         slot.transport = Some(transport);
@@ -68,11 +63,14 @@ impl Channel<'_> {
     ///
     /// What is queued is not sent.
     pub fn take_socket(&mut self) -> Option<Socket> {
-        let listening = self.accepting();
-        let peer = self.addr().filter(|_| self.connected()).cloned();
+        let phase = match self.phase() {
+            Phase::Lingering => Phase::Connected,
+            phase => phase,
+        };
+        let peer = self.addr().filter(|_| phase == Phase::Connected).cloned();
         let transport = self.map.release_transport(self.key)?;
         self.close();
-        Some(Socket { transport, peer, listening })
+        Some(Socket { transport, peer, phase })
     }
 
     /// Lets the address be bound again while connections of an earlier listener linger.
@@ -145,7 +143,8 @@ impl Channel<'_> {
         Ok(())
     }
 
-    /// Accepts one connection; `None` when none waits, or when there is no room for one.
+    /// Accepts one connection; `None` when none waits, when there is no room for one, or when the
+    /// listener was closed.
     ///
     /// A connection that its peer gave up while it waited is skipped. At the map's
     /// [`max_channels`](crate::MapBuilder::max_channels) the listener pauses until a channel has
@@ -156,9 +155,10 @@ impl Channel<'_> {
     /// # Errors
     /// `NotConnected` without a socket.
     pub fn accept(&mut self) -> io::Result<Option<(Socket, Option<SocketAddr>)>> {
-        if let Some(slot) = self.slot_mut() {
-            slot.attempted = slot.attempted | Interest::READ;
-        }
+        let Some(slot) = self.slot_mut().filter(|slot| !slot.is_ending()) else {
+            return Ok(None);
+        };
+        slot.attempted = slot.attempted | Interest::READ;
         if self.map.slots.len() > self.map.settings.max_channels {
             self.map.pause_listener(self.key);
             return Ok(None);

@@ -30,6 +30,27 @@ use crate::trigger::Trigger;
 /// `connect`, `accept`, `recv`, `send`, `close`), the output queue (`push` and its kin), the
 /// dialogue (`set_terminator`), time (`set_timeout`, `call_later`), and the other channels.
 ///
+/// ```
+/// use asyncore::{Channel, Dispatcher, Result, Token};
+///
+/// /// Hands what it receives to another channel, for as long as that is there.
+/// struct Copy {
+///     to: Token,
+/// }
+///
+/// impl Dispatcher for Copy {
+///     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+///         let mut buf = [0; 8192];
+///         let n = ch.recv(&mut buf)?;
+///         match ch.channel(self.to) {
+///             Some(mut to) => to.push(&buf[..n]),
+///             None => ch.close(),
+///         }
+///         Ok(())
+///     }
+/// }
+/// ```
+///
 /// [`Debug`](fmt::Debug) tells the handler's type, the state and the address, as `repr` did:
 /// `<echo_server::EchoHandler connected 127.0.0.1:41234 #3v1>`.
 pub struct Channel<'a> {
@@ -218,7 +239,7 @@ impl Channel<'_> {
         self.map.slots.get_mut(self.key)
     }
 
-    fn phase(&self) -> Phase {
+    pub(crate) fn phase(&self) -> Phase {
         self.slot().map_or(Phase::Closed, |slot| slot.phase)
     }
 }

@@ -4,13 +4,15 @@ use std::borrow::Cow;
 
 use crate::channel::Channel;
 use crate::framing::Producer;
+use crate::poller::Interest;
 use crate::token::Token;
 
 impl Channel<'_> {
     /// Queues `data` to be sent, in order, after all that was queued before.
     ///
     /// It is sent when the running callback has returned, together with what else was pushed, or
-    /// as the socket takes it. A `Vec` that is given away is queued without a copy.
+    /// as the socket takes it. A `Vec` that is given away is queued without a copy; of a borrowed
+    /// piece of 16 KiB or more, what the socket takes at once is sent without one.
     ///
     /// The queue has two bounds. Over its [high-water mark](Channel::set_high_water) the default
     /// [`readable`](crate::Dispatcher::readable) stops reading, so that a peer which asks without
@@ -24,10 +26,10 @@ impl Channel<'_> {
 
     /// Queues what `producer` will produce, in order, after all that was queued before.
     ///
-    /// It is asked for more as the socket takes it, so that any amount costs no memory. One that
-    /// fails is told to `handle_error`; one that answers
-    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) is asked again when the channel is
-    /// [touched](Channel::touch).
+    /// It is asked for more as the socket takes it, so that any amount costs no memory. A queue
+    /// holds 1,024 of them; one more is an error, as a push over the limit is. One that fails is
+    /// told to `handle_error`; one that answers [`WouldBlock`](std::io::ErrorKind::WouldBlock) is
+    /// asked again when the channel is [touched](Channel::touch).
     pub fn push_with_producer(&mut self, producer: impl Producer + 'static) {
         self.map.push_producer(self.key, Box::new(producer));
     }
@@ -78,6 +80,14 @@ impl Channel<'_> {
     /// Whether anything is queued, producers included.
     pub fn has_output(&self) -> bool {
         self.slot().is_some_and(|slot| slot.has_output())
+    }
+
+    /// The default predicate `what`, which is known without asking the handler from now on.
+    pub(crate) fn default_predicate(&self, what: Interest) -> bool {
+        self.slot().is_some_and(|slot| {
+            slot.default_predicates.set(slot.default_predicates.get() | what);
+            slot.default_answers().contains(what)
+        })
     }
 
     /// The mark that [`set_high_water`](Channel::set_high_water) sets.

@@ -55,7 +55,7 @@ impl Channel<'_> {
     }
 
     /// Sends as much of `data` as the socket takes now, past the output queue, and tells how much
-    /// that was: 0 when it takes nothing now, or when the connection is gone.
+    /// that was: 0 when it takes nothing now, is still connecting, or when the connection is gone.
     ///
     /// With output queued this sends nothing, since it would overtake that; most programs
     /// [`push`](Channel::push) instead and need not care.
@@ -127,6 +127,11 @@ impl Channel<'_> {
         let Some(transport) = &slot.transport else {
             return Err(no_socket());
         };
+        if !transport.is_datagram() {
+            // It would miss the end of the stream.
+            let what = "recv_from receives datagrams; use recv on this channel";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        }
         let (n, from) = transport.recv_from(buf)?;
         slot.bytes_in += n as u64;
         slot.last_activity = now;
@@ -182,7 +187,8 @@ impl Channel<'_> {
     /// Receives out-of-band data.
     ///
     /// # Errors
-    /// The system's, and `NotConnected` without a socket.
+    /// The system's, which are [`InvalidInput`](io::ErrorKind::InvalidInput) when there is none,
+    /// and `NotConnected` without a socket.
     pub fn recv_oob(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if let Some(slot) = self.slot_mut() {
             slot.attempted = slot.attempted | Interest::PRIORITY;

@@ -95,6 +95,24 @@ impl Default for Accumulator {
 }
 
 /// A message was longer than its [`Accumulator`] accepts.
+///
+/// # Examples
+///
+/// ```
+/// use asyncore::{Accumulator, Channel, Dispatcher, Error, TooLong};
+///
+/// let error = Accumulator::with_limit(4).collect(b"hello").unwrap_err();
+/// assert_eq!((error.limit(), error.size()), (4, 5));
+///
+/// /// A `handle_error` that tells the peer before it closes.
+/// fn handle_error(ch: &mut Channel<'_>, error: Error) {
+///     if error.is::<TooLong>() {
+///         ch.push(b"500 line too long\r\n");
+///     }
+///     ch.close_when_done();
+/// }
+/// # let _ = handle_error;
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong {
     limit: usize,

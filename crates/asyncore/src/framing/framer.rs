@@ -49,6 +49,19 @@ pub struct Framer {
 }
 
 /// What [`Framer::step`] came upon.
+///
+/// # Examples
+///
+/// ```
+/// use asyncore::{Framer, Step, Terminator};
+///
+/// let mut framer = Framer::new();
+/// framer.set_terminator(Terminator::from(b"\n"));
+/// let mut input = &b"line\n"[..];
+/// assert_eq!(framer.step(&mut input), Some(Step::Collect(b"line".into())));
+/// assert_eq!(framer.step(&mut input), Some(Step::Found));
+/// assert_eq!(framer.step(&mut input), None);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<'d> {
     /// The next piece of the message, never empty.

@@ -11,6 +11,8 @@ pub(crate) struct Agenda {
     /// Channels with notices, in the order in which they got the first.
     pub(crate) due: VecDeque<Key>,
     pub(crate) touched: Vec<Key>,
+    /// Whether any predicate has ever consulted another channel.
+    pub(crate) has_links: bool,
     /// Whose predicates run now, so that what they consult is recorded.
     asking: Cell<Option<Key>>,
     consulted: RefCell<Vec<Key>>,
@@ -21,10 +23,14 @@ impl Agenda {
         self.asking.set(Some(key));
     }
 
-    /// Ends the recording, and hands over the list of what was consulted, to be drained and
-    /// given back.
-    pub(crate) fn end_asking(&mut self) -> Vec<Key> {
+    /// Ends the recording, and tells whether anything was consulted.
+    pub(crate) fn end_asking(&mut self) -> bool {
         self.asking.set(None);
+        !self.consulted.get_mut().is_empty()
+    }
+
+    /// The list of what was consulted, to be drained and given back.
+    pub(crate) fn take_consulted(&mut self) -> Vec<Key> {
         std::mem::take(self.consulted.get_mut())
     }
 

@@ -8,6 +8,7 @@ use crate::output::OutputQueue;
 /// Buffers that the channels of one map share.
 pub(crate) struct Buffers {
     scratch: Vec<u8>,
+    #[allow(clippy::vec_box, reason = "the boxes themselves are used again")]
     queues: Vec<Box<OutputQueue>>,
     #[cfg(target_os = "linux")]
     pub(crate) pipes: PipePool,

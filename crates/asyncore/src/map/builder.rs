@@ -56,10 +56,10 @@ impl MapBuilder {
         self
     }
 
-    /// How many channels the map holds before its listeners stop accepting; no limit by default
-    /// but the system's on descriptors, at which listeners pause as well.
+    /// How many channels besides itself a listener finds in the map before it stops accepting; no
+    /// limit by default but the system's on descriptors, at which listeners pause as well.
     ///
-    /// Channels that are added by other means than accepting are not refused.
+    /// Channels that are added by other means than accepting count, but are not refused.
     pub fn max_channels(mut self, limit: usize) -> Self {
         self.settings.max_channels = limit;
         self

@@ -126,16 +126,18 @@ impl SocketMap {
 
     /// Ends the channel: its socket is closed now, and `handle_close` is due.
     pub(crate) fn close_now(&mut self, key: Key, cause: Option<io::Error>) {
-        let Some(slot) = self.slots.get(key) else {
+        let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
         if slot.phase == Phase::Closed {
             return;
         }
+        slot.cause = slot.cause.take().or(cause);
+        let channel = self.channel_mut(key);
         tracing::debug!(
             target: "asyncore",
-            channel = ?self.channel_mut(key),
-            cause = cause.as_ref().map(tracing::field::display),
+            channel = ?channel,
+            cause = channel.close_cause().map(tracing::field::display),
             "channel closed"
         );
         self.deregister(key);
@@ -143,7 +145,6 @@ impl SocketMap {
         self.abandon_host(key);
         let slot = &mut self.slots[key];
         slot.phase = Phase::Closed;
-        slot.cause = slot.cause.take().or(cause);
         slot.transport = None;
         slot.framer = None;
         self.discard_output(key);

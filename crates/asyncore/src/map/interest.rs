@@ -16,13 +16,8 @@ impl SocketMap {
                 return;
             }
             self.touch_dependents();
-            let mut touched = std::mem::take(&mut self.agenda.touched);
-            for key in touched.drain(..) {
+            while let Some(key) = self.agenda.touched.pop() {
                 self.update_interest(key);
-            }
-            // Asking touches nothing unless a predicate failed; keep the buffer otherwise.
-            if self.agenda.touched.is_empty() {
-                self.agenda.touched = touched;
             }
         }
     }
@@ -31,6 +26,9 @@ impl SocketMap {
     ///
     /// One step is enough: asking a predicate changes no channel.
     fn touch_dependents(&mut self) {
+        if !self.agenda.has_links {
+            return;
+        }
         for index in 0..self.agenda.touched.len() {
             self.touch_dependents_of(self.agenda.touched[index]);
         }
@@ -98,7 +96,13 @@ impl SocketMap {
     }
 
     /// Asks the channel's predicates, and records which other channels they consult.
+    ///
+    /// A handler whose predicates are the default ones is not called: their answers are known.
     fn ask(&mut self, key: Key) -> Interest {
+        let slot = &self.slots[key];
+        if slot.default_predicates.get() == Interest::READ | Interest::WRITE {
+            return slot.default_answers();
+        }
         self.agenda.begin_asking(key);
         let answers = self.lend(key, |handler, ch| {
             let ch: &Channel<'_> = ch;
@@ -125,7 +129,11 @@ impl SocketMap {
     }
 
     fn record_consulted(&mut self, key: Key) {
-        let mut consulted = self.agenda.end_asking();
+        if !self.agenda.end_asking() {
+            return;
+        }
+        self.agenda.has_links = true;
+        let mut consulted = self.agenda.take_consulted();
         for other in consulted.drain(..) {
             let Some(slot) = self.slots.get_mut(key) else {
                 break;

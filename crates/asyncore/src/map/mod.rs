@@ -47,7 +47,8 @@ use crate::trigger::Wake;
 /// callback. A map and everything in it stay on one thread; for several cores, run one map on
 /// each thread and share the port with
 /// [`set_reuse_port`](Channel::set_reuse_port). Other threads reach the loop through a
-/// [`Trigger`](crate::Trigger).
+/// [`Trigger`](crate::Trigger). Dropping a map closes its sockets and drops its handlers without
+/// calling them; [`close_all`](SocketMap::close_all) and [`drain`](SocketMap::drain) call them.
 ///
 /// ```
 /// use asyncore::{Channel, Dispatcher, Domain, Result, Socket, SocketMap, Type};
@@ -275,6 +276,7 @@ impl SocketMap {
             bytes_out: slot.bytes_out,
             events: slot.events,
             output_len: slot.output_len(),
+            idle: self.now.saturating_duration_since(slot.last_activity),
         })
     }
 
@@ -346,10 +348,14 @@ impl SocketMap {
     /// Says that the channel's predicates may answer differently from now on, and offers again
     /// what a callback left alone.
     pub(crate) fn touch(&mut self, key: Key) {
-        if let Some(slot) = self.slots.get_mut(key) {
-            slot.rested = Interest::NONE;
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.rested = Interest::NONE;
+        if !slot.touched {
+            slot.touched = true;
+            self.agenda.touched.push(key);
         }
-        self.reconsider(key);
     }
 
     /// Has the channel's predicates asked again, and leaves at rest what a callback left alone.

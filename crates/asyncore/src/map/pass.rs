@@ -9,6 +9,17 @@ use crate::slot::Notices;
 use crate::trigger::WAKE;
 
 /// How long [`SocketMap::run_with`] runs.
+///
+/// ```
+/// use asyncore::{LoopOptions, SocketMap};
+/// use std::time::Duration;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut map = SocketMap::new()?;
+/// let once = LoopOptions { timeout: Some(Duration::ZERO), count: Some(1) };
+/// map.run_with(once)
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoopOptions {
     /// The longest that one pass waits, for ever by default; timers and triggers end a wait
@@ -19,6 +30,22 @@ pub struct LoopOptions {
 }
 
 /// What one pass came to.
+///
+/// ```
+/// use asyncore::SocketMap;
+/// use std::time::Duration;
+///
+/// # fn main() -> std::io::Result<()> {
+/// let mut map = SocketMap::new()?;
+/// while !map.is_empty() {
+///     if map.poll(Some(Duration::from_secs(1)))?.exit {
+///         break;
+///     }
+///     // Whatever the program does besides.
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a pass can ask to leave the loop"]
 pub struct Pass {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::io;
+use std::time::Instant;
 
 use crate::dispatch::is_disconnected;
 use crate::error::{Error, context};
@@ -12,7 +13,6 @@ use crate::panic;
 use crate::poller::Interest;
 use crate::slot::{Notices, OwnHalf, Phase, Slot};
 use crate::token::Key;
-use crate::transport::Transport;
 
 /// How many system calls one channel gets to send in one go, so that a fast reader of a long
 /// queue cannot starve the other channels.
@@ -20,6 +20,9 @@ const SENDS_IN_A_ROW: usize = 16;
 
 /// A piece of at least this size that nothing is queued before is sent without a copy.
 const SENT_AT_ONCE: usize = 16 * 1024;
+
+/// How many producers one queue holds, since what each of them will produce is not known.
+const PRODUCERS_QUEUED: usize = 1024;
 
 /// Why sending stopped.
 enum Stop {
@@ -42,18 +45,17 @@ impl SocketMap {
         if !accepts_output(slot) {
             return self.refuse_output(key);
         }
-        if piece.is_empty() && !slot.transport.as_ref().is_some_and(Transport::is_datagram) {
+        if piece.is_empty() && !slot.is_datagram() {
             return;
         }
         slot.attempted = slot.attempted | Interest::WRITE;
         if piece.len() >= SENT_AT_ONCE && !slot.has_output() && slot.phase == Phase::Connected {
             if let Cow::Borrowed(bytes) = piece {
-                piece = Cow::Borrowed(&bytes[self.send_at_once(key, bytes)..]);
+                let sent = send_at_once(slot, bytes, self.now);
+                self.stats.bytes_out += sent as u64;
+                piece = Cow::Borrowed(&bytes[sent..]);
             }
         }
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
         let needed = slot.output_len().saturating_add(piece.len());
         if needed > slot.output_limit {
             let limit = slot.output_limit;
@@ -61,9 +63,7 @@ impl SocketMap {
                 "the output queue would hold {needed} bytes, over its limit of {limit}; push less \
                  while output_len() is over the high-water mark, or raise set_output_limit()"
             );
-            slot.overflowed = true;
-            self.discard_output(key);
-            return self.fail(key, Error::msg(what));
+            return self.overflow(key, what);
         }
         self.queue_of(key).push(piece);
         self.note(key, Notices::SEND);
@@ -77,8 +77,23 @@ impl SocketMap {
             return self.refuse_output(key);
         }
         slot.attempted = slot.attempted | Interest::WRITE;
-        self.queue_of(key).push_producer(producer);
+        let queue = self.queue_of(key);
+        if queue.producers() >= PRODUCERS_QUEUED {
+            let what = format!(
+                "the output queue would hold more than {PRODUCERS_QUEUED} producers; push less \
+                 while it has output"
+            );
+            return self.overflow(key, what);
+        }
+        queue.push_producer(producer);
         self.note(key, Notices::SEND);
+    }
+
+    /// Drops the queue: what is pushed is more than it may hold.
+    fn overflow(&mut self, key: Key, what: String) {
+        self.discard_output(key);
+        self.slots[key].overflowed = true;
+        self.fail(key, Error::msg(what));
     }
 
     /// Sends what is queued, as far as the socket takes it now.
@@ -93,15 +108,19 @@ impl SocketMap {
             return self.all_sent(key);
         };
         let before = slot.bytes_out;
-        let outcome = panic::catch(|| send_queued(slot, &mut output));
+        // Only a producer is somebody else's code.
+        let outcome = match output.producers() {
+            0 => Ok(send_queued(slot, &mut output)),
+            _ => panic::catch(|| send_queued(slot, &mut output)),
+        };
         let sent = slot.bytes_out - before;
-        self.stats.bytes_out += sent;
-        #[cfg(target_os = "linux")]
-        for pipe in output.take_spent() {
-            self.buffers.pipes.give(pipe);
-        }
         if sent > 0 {
             slot.last_activity = self.now;
+            self.stats.bytes_out += sent;
+        }
+        #[cfg(target_os = "linux")]
+        while let Some(pipe) = output.take_spent() {
+            self.buffers.pipes.give(pipe);
         }
         if output.is_empty() {
             self.buffers.give_queue(output);
@@ -112,7 +131,7 @@ impl SocketMap {
             self.touch(key);
         }
         match outcome {
-            Ok(Stop::Done) => self.all_sent(key),
+            Ok(Stop::Done) => return self.all_sent(key),
             Ok(Stop::Later) => {}
             // Whoever feeds the producer touches the channel when there is more.
             Ok(Stop::NothingYet) => {
@@ -156,23 +175,8 @@ impl SocketMap {
 
     pub(crate) fn queue_of(&mut self, key: Key) -> &mut OutputQueue {
         let slot = &mut self.slots[key];
-        let datagrams = slot.transport.as_ref().is_some_and(Transport::is_datagram);
+        let datagrams = slot.is_datagram();
         slot.output.get_or_insert_with(|| self.buffers.take_queue(datagrams))
-    }
-
-    /// Sends as much of `bytes` as one call takes, and tells how much that was.
-    fn send_at_once(&mut self, key: Key, bytes: &[u8]) -> usize {
-        let slot = &mut self.slots[key];
-        let Some(transport) = &slot.transport else {
-            return 0;
-        };
-        let size = bytes.len().min(slot.out_buffer_size);
-        // A failure shows again, and is handled, when the rest is sent.
-        let sent = transport.send(&bytes[..size]).unwrap_or(0);
-        slot.bytes_out += sent as u64;
-        slot.last_activity = self.now;
-        self.stats.bytes_out += sent as u64;
-        sent
     }
 
     /// What is pushed when it can no longer be sent is dropped; saying so once is enough.
@@ -190,14 +194,24 @@ impl SocketMap {
 /// After `close_when_done`, after `shutdown` and once the peer is gone, nothing more is sent; and
 /// nothing after a gap until `handle_error` was told of it.
 pub(crate) fn accepts_output(slot: &Slot) -> bool {
-    !slot.is_ending()
-        && slot.own_half == OwnHalf::Open
-        && !slot.write_dead
-        && !slot.overflowed
+    !slot.is_ending() && slot.own_half == OwnHalf::Open && !slot.write_dead && !slot.overflowed
 }
 
 fn needs_no_watch(slot: &Slot) -> bool {
     slot.registered.contains(Interest::WRITE) || slot.rested.contains(Interest::WRITE)
+}
+
+/// Sends as much of `bytes` as one call takes, and tells how much that was.
+fn send_at_once(slot: &mut Slot, bytes: &[u8], now: Instant) -> usize {
+    let Some(transport) = &slot.transport else {
+        return 0;
+    };
+    let size = bytes.len().min(slot.out_buffer_size);
+    // A failure shows again, and is handled, when the rest is sent.
+    let sent = transport.send(&bytes[..size]).unwrap_or(0);
+    slot.bytes_out += sent as u64;
+    slot.last_activity = now;
+    sent
 }
 
 fn send_queued(slot: &mut Slot, output: &mut OutputQueue) -> Stop {
@@ -226,6 +240,9 @@ fn send_queued(slot: &mut Slot, output: &mut OutputQueue) -> Stop {
             Ok(sent) => {
                 slot.bytes_out += sent as u64;
                 output.advance(sent);
+                if output.is_empty() {
+                    return Stop::Done;
+                }
                 if sent < size {
                     return Stop::Later;
                 }
@@ -239,6 +256,5 @@ fn send_queued(slot: &mut Slot, output: &mut OutputQueue) -> Stop {
             }
         }
     }
-    // The last turn may have sent the last piece.
-    if output.is_empty() { Stop::Done } else { Stop::Later }
+    Stop::Later
 }

@@ -1,6 +1,18 @@
 //! What a map and its channels have done so far.
 
+use std::time::Duration;
+
 /// Counters of a [`SocketMap`](crate::SocketMap), from its creation on.
+///
+/// ```
+/// # fn main() -> std::io::Result<()> {
+/// let map = asyncore::SocketMap::new()?;
+/// let stats = map.stats();
+/// println!("{} bytes in, {} out", stats.bytes_in, stats.bytes_out);
+/// assert_eq!(stats.opened - stats.closed, map.len() as u64);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
@@ -25,6 +37,16 @@ pub struct Stats {
 }
 
 /// Counters of one channel, from its creation on, and the state of its queue.
+///
+/// ```
+/// use asyncore::SocketMap;
+///
+/// /// The channel that has sent the most.
+/// fn busiest(map: &SocketMap) -> Option<asyncore::Token> {
+///     map.tokens().max_by_key(|token| map.channel_stats(*token).map(|stats| stats.bytes_out))
+/// }
+/// # let _ = busiest;
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChannelStats {
@@ -36,4 +58,6 @@ pub struct ChannelStats {
     pub events: u64,
     /// Bytes queued to be sent.
     pub output_len: usize,
+    /// For how long no byte has come or gone, by the time of the last wait.
+    pub idle: Duration,
 }

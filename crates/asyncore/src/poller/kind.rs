@@ -119,6 +119,13 @@ impl FromStr for PollerKind {
 }
 
 /// A name that no poller of this build has; its text lists those there are.
+///
+/// ```
+/// use asyncore::PollerKind;
+///
+/// let error = "pol".parse::<PollerKind>().unwrap_err();
+/// assert!(error.to_string().contains("choose one of: "));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParsePollerKindError {
     name: String,

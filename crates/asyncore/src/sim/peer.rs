@@ -171,6 +171,19 @@ impl Drop for Peer {
 
 /// The test's own listening end, for channels that connect. Dropping it closes it and resets what
 /// it has not accepted.
+///
+/// ```
+/// use asyncore::sim::Network;
+///
+/// let net = Network::new(1);
+/// let listener = net.listen("127.0.0.1:0".parse().unwrap())?;
+/// let client = net.connect(listener.local_addr());
+/// assert!(listener.accept().is_none());
+/// while net.step() {}
+/// assert!(listener.accept().is_some());
+/// # let _ = client;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct PeerListener {
     network: Network,

@@ -1,0 +1,19 @@
+//! The classic programs, run as real processes against real peers: plain sockets, curl, and
+//! Python's own asyncore and asynchat where there is a Python that still has them.
+
+#![allow(unreachable_pub, reason = "what the modules share is public among them")]
+
+mod arguments;
+mod chat_echo;
+mod chats;
+mod echo;
+mod http;
+mod http_client;
+mod http_server;
+mod http_server_limits;
+mod http_server_peers;
+mod http_server_simulated;
+mod peers;
+mod port_forward;
+mod process;
+mod timeouts;

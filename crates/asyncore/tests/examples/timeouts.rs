@@ -1,0 +1,72 @@
+//! The alarm clock: silence, calls put off, and calls that repeat.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
+
+use crate::process::Server;
+
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    #[track_caller]
+    fn new(server: &Server) -> Self {
+        let mut client = Client(BufReader::new(server.connect()));
+        let commands = client.hear();
+        assert!(commands.starts_with("commands: "), "{commands}");
+        client
+    }
+
+    #[track_caller]
+    fn ask(&mut self, line: &str) -> String {
+        self.0.get_mut().write_all(format!("{line}\n").as_bytes()).unwrap();
+        self.hear()
+    }
+
+    #[track_caller]
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).unwrap();
+        line.trim_end().to_owned()
+    }
+}
+
+#[test]
+fn timeouts_warns_who_is_silent_and_then_puts_them_out() {
+    let server = Server::start("timeouts", &["127.0.0.1:0", "0.05"]);
+    let mut client = Client::new(&server);
+    assert_eq!(client.hear(), "still there?");
+    assert_eq!(client.hear(), "good bye");
+    assert_eq!(client.hear(), "");
+}
+
+#[test]
+fn timeouts_says_a_text_later_unless_it_is_put_off_or_cancelled() {
+    let server = Server::start("timeouts", &["127.0.0.1:0", "3600"]);
+    let mut client = Client::new(&server);
+    assert_eq!(client.ask("in 0.01 wake up"), "ok");
+    assert_eq!(client.hear(), "wake up");
+    assert_eq!(client.ask("cancel"), "there is none");
+    assert_eq!(client.ask("in 3600 much later"), "ok");
+    assert_eq!(client.ask("again 0"), "ok");
+    assert_eq!(client.hear(), "much later");
+    assert_eq!(client.ask("again 0"), "there is none");
+    assert_eq!(client.ask("in 0.2 never"), "ok");
+    assert_eq!(client.ask("cancel"), "ok");
+    assert_eq!(client.ask("in 0.3"), "ok");
+    assert_eq!(client.hear(), "the time has come");
+    for nonsense in ["in -1 x", "in nan x", "in 1e300 x", "again", "", "\u{fffd}"] {
+        assert!(client.ask(nonsense).starts_with("commands: "), "{nonsense}");
+    }
+}
+
+#[test]
+fn timeouts_ticks_until_it_is_stopped_and_is_not_idle_meanwhile() {
+    let server = Server::start("timeouts", &["127.0.0.1:0", "1.5"]);
+    let mut client = Client::new(&server);
+    assert_eq!(client.ask("tick"), "ok");
+    assert_eq!(client.hear(), "tick 1");
+    assert_eq!(client.hear(), "tick 2");
+    assert_eq!(client.ask("stop"), "ok");
+    assert_eq!(client.hear(), "still there?");
+    assert_eq!(client.ask("stop"), "there is none");
+}

@@ -1,0 +1,189 @@
+//! The life of a channel as `tracing` events, at level debug and under the target `asyncore`.
+
+mod util;
+
+use std::fmt::Debug;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use asyncore::{Error, SocketMap};
+use socket2::SockRef;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+use util::{Recorder, Seen, on_every_network, on_every_poller};
+
+/// One event: its level and message, and its fields.
+#[derive(Clone, Debug, Default)]
+struct Told {
+    message: String,
+    channel: String,
+    cause: Option<String>,
+}
+
+impl Visit for Told {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        let told = format!("{value:?}");
+        match field.name() {
+            "message" => self.message.push_str(&told),
+            "channel" => self.channel = told,
+            "cause" => self.cause = Some(told),
+            name => panic!("a field {name:?} that is not documented"),
+        }
+    }
+}
+
+#[derive(Clone, Default)]
+struct Listener(Arc<Mutex<Vec<Told>>>);
+
+impl Listener {
+    fn take(&self) -> Vec<Told> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+
+    /// The messages so far, and forgets them.
+    fn messages(&self) -> Vec<String> {
+        self.take().into_iter().map(|told| told.message).collect()
+    }
+}
+
+impl Subscriber for Listener {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "asyncore"
+    }
+
+    fn event(&self, event: &Event<'_>) {
+        let level = *event.metadata().level();
+        let mut told = Told { message: format!("{level} "), ..Told::default() };
+        event.record(&mut told);
+        assert!(level <= Level::DEBUG);
+        self.0.lock().unwrap().push(told);
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+/// Runs `test` with a listener to the events of this thread.
+fn listening(test: impl FnOnce(&Listener)) {
+    let listener = Listener::default();
+    tracing::subscriber::with_default(listener.clone(), || test(&listener));
+}
+
+#[test]
+fn a_channel_opens_connects_comes_to_the_end_of_the_stream_and_closes() {
+    on_every_network(|world| {
+        listening(|events| {
+            let (token, remote) = world.connect(Recorder::new(&Seen::default()));
+            let told = events.take();
+            let messages: Vec<_> = told.iter().map(|told| told.message.as_str()).collect();
+            assert_eq!(messages, ["DEBUG channel opened", "DEBUG connected"]);
+            let connected = format!("{:?}", world.map.channel(token).unwrap());
+            assert!(told[0].channel.contains("Recorder connecting "), "{told:?}");
+            assert_eq!(told[1].channel, connected);
+
+            remote.shutdown();
+            world.run_until(|world| world.map.is_empty());
+            let told = events.take();
+            let messages: Vec<_> = told.iter().map(|told| told.message.as_str()).collect();
+            assert_eq!(messages, ["DEBUG end of stream", "DEBUG channel closed"]);
+            assert_eq!(told[0].channel, connected);
+            assert_eq!(told[1].cause, None);
+        });
+    });
+}
+
+#[test]
+fn a_listener_and_what_it_accepts_are_told() {
+    on_every_network(|world| {
+        listening(|events| {
+            let (_, addr) = world.listen(Recorder::new(&Seen::default()));
+            assert_eq!(events.messages(), ["INFO listening", "DEBUG channel opened"]);
+            let _visitor = world.visit(addr);
+            world.run_until(|world| world.map.stats().accepted == 1);
+            let told = events.take();
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert_eq!(told[0].message, "DEBUG channel opened");
+            assert!(told[0].channel.contains("Recorder connected "), "{told:?}");
+            world.map.close_all();
+            assert_eq!(events.messages(), ["DEBUG channel closed"; 2]);
+        });
+    });
+}
+
+#[test]
+fn a_reset_is_told_with_its_cause() {
+    on_every_network(|world| {
+        listening(|events| {
+            let (_, remote) = world.connect(Recorder::new(&Seen::default()));
+            events.take();
+            remote.reset();
+            world.run_until(|world| world.map.is_empty());
+            let told = events.take();
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert_eq!(told[0].message, "DEBUG channel closed");
+            let cause = told[0].cause.as_ref().unwrap().to_lowercase();
+            assert!(cause.contains("connection reset"), "{cause}");
+        });
+    });
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_failed_send_is_the_cause_of_a_close_that_comes_after_the_last_read() {
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let (socket, remote) = util::tcp_pair();
+        (&remote).write_all(b"still to be read").unwrap();
+        SockRef::from(&remote).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(remote);
+        let seen = Seen::default();
+        let token = map.add(Recorder::new(&seen), socket);
+        listening(|events| {
+            map.channel(token).unwrap().push(b"to nobody");
+            map.run().unwrap();
+            let told = events.take();
+            assert_eq!(told.last().unwrap().message, "DEBUG channel closed");
+            assert!(told.last().unwrap().cause.is_some(), "{told:?}");
+        });
+        assert_eq!(seen.received(), b"still to be read");
+    });
+}
+
+#[test]
+fn an_error_that_nobody_handled_is_an_event_of_level_error() {
+    let mut map = SocketMap::new().unwrap();
+    listening(|events| {
+        map.call_later(Duration::ZERO, |_| Err(Error::msg("no")));
+        map.run().unwrap();
+        assert_eq!(events.messages(), ["ERROR uncaptured error in a timer (no)"]);
+    });
+}
+
+#[test]
+fn a_name_being_looked_up_is_told_once_it_is_connected() {
+    let net = asyncore::sim::Network::new(1);
+    let mut map = SocketMap::simulated(&net);
+    let _listener = net.listen("127.0.0.1:80".parse().unwrap()).unwrap();
+    listening(|events| {
+        let seen = Seen::default();
+        let added = map.add_with(|ch| {
+            ch.connect_host("localhost", 80)?;
+            Ok(Recorder::new(&seen))
+        });
+        let token = added.unwrap();
+        util::run_until(&mut map, |_| seen.count("handle_connect") == 1);
+        let own = format!("{token:?}>");
+        let told = events.take();
+        let own = told.iter().filter(|told| told.channel.ends_with(&own));
+        let messages: Vec<_> = own.map(|told| told.message.as_str()).collect();
+        assert_eq!(messages, ["DEBUG channel opened", "DEBUG connected"]);
+    });
+}

@@ -1,0 +1,123 @@
+//! A client sends arbitrary bytes in arbitrary segments to the example `http_server` on a
+//! simulated network. The server never panics and no callback of it fails, every answer is a whole
+//! HTTP response, the connection ends, and no file outside the directory is served.
+#![no_main]
+
+mod answers;
+mod request;
+
+/// The example's own files.
+#[path = "../../../crates/asyncore/examples/http_server"]
+#[allow(dead_code, unreachable_pub)]
+mod http_server {
+    pub(crate) mod connection;
+    pub(crate) mod site;
+
+    mod builtin;
+    mod files;
+    mod form;
+    mod request;
+    mod response;
+}
+
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use asyncore::sim::{Faults, Network};
+use asyncore::{Channel, Dispatcher, Domain, LoopOptions, Result, Socket, SocketMap, Type};
+use asyncore_fuzz::prepare;
+use libfuzzer_sys::fuzz_target;
+
+use crate::http_server::connection::Connection;
+use crate::http_server::site::Site;
+use crate::request::{Part, Visit};
+
+/// What only files outside of the directory contain; no URL can contain it.
+pub const SECRET: &[u8] = b"not to be served, whatever the path";
+
+/// More passes than any visit takes.
+const MANY: u64 = 1_000_000;
+
+static ROOT: OnceLock<PathBuf> = OnceLock::new();
+
+struct Server(Rc<Site>);
+
+impl Dispatcher for Server {
+    fn handle_accepted(
+        &mut self,
+        ch: &mut Channel<'_>,
+        sock: Socket,
+        _: Option<SocketAddr>,
+    ) -> Result {
+        Connection::start(ch, sock, Rc::clone(&self.0));
+        Ok(())
+    }
+}
+
+/// Makes a directory to be served, with secrets around it.
+fn make_site() -> std::io::Result<()> {
+    let around = std::env::temp_dir().join(format!("asyncore-fuzz-{}", std::process::id()));
+    let root = around.join("site");
+    fs::create_dir_all(root.join("sub"))?;
+    fs::create_dir_all(around.join("site-too"))?;
+    fs::write(root.join("index.html"), "<p>home")?;
+    fs::write(root.join("sub/index.html"), "")?;
+    fs::write(root.join("big.bin"), vec![b'x'; 100_000])?;
+    for outside in ["secret", "site-too/secret", "index.html"] {
+        fs::write(around.join(outside), SECRET)?;
+    }
+    symlink(around.join("secret"), root.join("link"))?;
+    symlink("../site-too", root.join("sub/up"))?;
+    symlink("index.html", root.join("home"))?;
+    symlink("loop", root.join("loop"))?;
+    ROOT.set(root).expect("it is made once");
+    Ok(())
+}
+
+fn begin() {
+    prepare(|_| false);
+    make_site().expect("a directory for temporary files");
+}
+
+fuzz_target!(init: begin(), |visit: Visit<'_>| {
+    let faults = Faults { segment: visit.segment.into(), window: 300, ..Faults::mild() };
+    let net = Network::with_faults(visit.seed, faults);
+    let mut map = SocketMap::builder().check_predicates(true).build_simulated(&net);
+    let addr = SocketAddr::from(([127, 0, 0, 1], 80));
+    let site = match (visit.built_in, ROOT.get()) {
+        (false, Some(root)) => Site::directory(root.clone()).expect("the directory is there"),
+        _ => Site::built_in(),
+    };
+    map.add_with(|ch| {
+        ch.create_socket(Domain::IPV4, Type::STREAM)?;
+        ch.bind(addr)?;
+        ch.listen(5)?;
+        Ok(Server(Rc::new(site)))
+    })
+    .expect("a simulated network has the address");
+
+    let client = net.connect(addr);
+    for part in &visit.parts {
+        match part {
+            Part::Pass(count) => {
+                let count = Some(u64::from(*count));
+                let _ = map.run_with(LoopOptions { timeout: None, count });
+            }
+            Part::Wait(seconds) => net.advance(Duration::from_secs(u64::from(*seconds))),
+            part => client.send(part.bytes()),
+        }
+    }
+    if visit.shuts_down {
+        client.shutdown();
+    }
+    let _ = map.run_with(LoopOptions { timeout: None, count: Some(MANY) });
+    assert!(map.stats().passes < MANY, "the loop spins");
+    assert!(client.saw_eof() || client.was_reset(), "the connection did not end");
+    assert_eq!((map.len(), map.stats().errors), (1, 0), "{map:?}");
+    answers::check(&client.received());
+});

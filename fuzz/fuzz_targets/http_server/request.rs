@@ -1,0 +1,79 @@
+//! What a client does: bytes as they come, and words of HTTP that would be rare among them.
+
+use arbitrary::Arbitrary;
+
+#[derive(Arbitrary, Debug)]
+pub struct Visit<'a> {
+    pub seed: u64,
+    pub segment: u8,
+    pub built_in: bool,
+    pub shuts_down: bool,
+    pub parts: Vec<Part<'a>>,
+}
+
+#[derive(Arbitrary, Debug)]
+pub enum Part<'a> {
+    Raw(&'a [u8]),
+    Word(u8),
+    /// Lets the server have so many passes.
+    Pass(u8),
+    /// Lets so many seconds go by at once.
+    Wait(u8),
+}
+
+const WORDS: &[&str] = &[
+    "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET /index.html HTTP/1.0\r\n\r\n",
+    "HEAD /big.bin HTTP/1.1\r\nHost: x\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\na=b&a=%",
+    "GET ",
+    "HEAD ",
+    "POST ",
+    "PUT ",
+    "http://x",
+    "/",
+    "..",
+    ".",
+    "%2e%2E",
+    "%2f",
+    "%00",
+    "?",
+    "index.html",
+    "big.bin",
+    "sub",
+    "up",
+    "link",
+    "home",
+    "loop",
+    "secret",
+    "site-too",
+    "stats.json",
+    " HTTP/1.1\r\nHost: x\r\n",
+    " HTTP/1.0\r\n",
+    " HTTP/2.0\r\n",
+    "Host: x\r\n",
+    "Content-Length: ",
+    "Content-Length: 10\r\n",
+    "Content-Length: 1048577\r\n",
+    "Connection: close\r\n",
+    "Connection: keep-alive\r\n",
+    "Expect: 100-continue\r\n",
+    "Transfer-Encoding: chunked\r\n",
+    "Content-Type: application/x-www-form-urlencoded\r\n",
+    "\r\n",
+    "\n",
+    "\r",
+    "\r\n\r\n",
+    "a=b&a=c&",
+    "0123456789",
+];
+
+impl Part<'_> {
+    pub fn bytes(&self) -> &[u8] {
+        match self {
+            Part::Raw(bytes) => bytes,
+            Part::Word(which) => WORDS[usize::from(*which) % WORDS.len()].as_bytes(),
+            Part::Pass(_) | Part::Wait(_) => &[],
+        }
+    }
+}
