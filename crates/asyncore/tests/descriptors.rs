@@ -228,34 +228,29 @@ fn close_during_read_does_not_touch_the_new_owner_of_the_descriptor() {
 /// Everything that a channel can come to, once.
 fn a_busy_day(map: &mut SocketMap) {
     let seen = Seen::default();
-    let quiet = |seen: &Seen| {
-        Recorder::new(seen).on("handle_error", |ch| {
-            ch.close();
-            Ok(())
-        })
-    };
     let add = |map: &mut SocketMap, handler: Recorder| {
         let (ours, theirs) = util::tcp_pair();
         (map.add(handler, ours), theirs)
     };
-    let (_, ended) = add(map, quiet(&seen));
+    let (_, ended) = add(map, Recorder::new(&seen));
     drop(ended);
-    let (_, reset) = add(map, quiet(&seen));
+    let (_, reset) = add(map, Recorder::new(&seen));
     socket2::SockRef::from(&reset).set_linger(Some(std::time::Duration::ZERO)).unwrap();
     drop(reset);
-    let (_, mut panics) = add(map, quiet(&seen).on("handle_read", |_| panic!("on purpose")));
+    let (_, mut panics) =
+        add(map, Recorder::new(&seen).on("handle_read", |_| panic!("on purpose")));
     panics.write_all(b"x").unwrap();
-    let (closed, _remote) = add(map, quiet(&seen));
+    let (closed, _remote) = add(map, Recorder::new(&seen));
     map.channel(closed).unwrap().close();
-    let (taken, _other_remote) = add(map, quiet(&seen));
+    let (taken, _other_remote) = add(map, Recorder::new(&seen));
     drop(map.channel(taken).unwrap().take_socket());
-    let (finishing, mut reader) = add(map, quiet(&seen));
+    let (finishing, mut reader) = add(map, Recorder::new(&seen));
     let mut channel = map.channel(finishing).unwrap();
     channel.push(b"goodbye");
     channel.close_when_done();
     let hopeless = map.add_with(|ch| {
         ch.connect_host(&"x".repeat(64), 1)?;
-        Ok(quiet(&seen))
+        Ok(Recorder::new(&seen))
     });
     hopeless.unwrap();
     let refused = map.add_with(|ch| {
@@ -264,7 +259,7 @@ fn a_busy_day(map: &mut SocketMap) {
         let own = ch.local_addr()?;
         ch.create_socket(Domain::IPV4, Type::STREAM)?;
         ch.connect(own)?;
-        Ok(quiet(&seen))
+        Ok(Recorder::new(&seen))
     });
     refused.unwrap();
     assert!(

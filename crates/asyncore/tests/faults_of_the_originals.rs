@@ -1,7 +1,7 @@
 //! asyncore's and asynchat's own faults, which must not exist here.
 //!
 //! The limit of 1,024 descriptors is in `descriptors.rs`, one accept per pass in
-//! `pitfalls_accept.rs`, the idle channel that spins in `pitfalls_readiness.rs`, quadratic slicing
+//! `pitfalls_accept.rs`, the idle channel that spins in `pitfalls_idle.rs`, quadratic slicing
 //! in `linear_work.rs`.
 
 mod util;

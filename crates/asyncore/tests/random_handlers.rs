@@ -117,11 +117,9 @@ impl Actor {
             28..31 => {
                 let other = stage.some_actor();
                 if let Some(mut other) = other.and_then(|token| ch.channel(token)) {
-                    match stage.below(4) {
-                        0 => other.close(),
-                        1 => other.close_when_done(),
-                        2 => other.shutdown_write(),
-                        _ => other.push(&b"from another"[..]),
+                    other.push(&b"from another"[..]);
+                    if stage.below(4) == 0 {
+                        other.close();
                     }
                 }
             }
@@ -256,13 +254,9 @@ fn play(map: &mut SocketMap, stage: &Rc<Stage>, passes: usize, rests: bool) {
             util::assert_rests(map);
         }
         map.drain(Duration::from_millis(5));
+        // Those who are made in the end, by others that are ending, are told to go too.
         for _ in 0..20_000 {
-            if map.is_empty() {
-                break;
-            }
-            let _ = map.poll(pass).unwrap();
-            // Those who were made in the end, by others that were ending, are told to go too.
-            if !map.is_empty() && stage.below(50) == 0 {
+            if !map.is_empty() && !map.poll(pass).unwrap().exit && stage.below(50) == 0 {
                 map.close_all();
             }
         }

@@ -102,7 +102,7 @@ impl Channel<'_> {
     /// ([`max_pipes`](crate::MapBuilder::max_pipes)), and are lent to a channel only while
     /// something is in them. Linux only.
     ///
-    /// `Ok(0)` is the end of the stream, as from [`recv`](Channel::recv).
+    /// `Ok(0)` is the end of the stream, as from [`recv`](Channel::recv), unless `limit` is 0.
     ///
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there.

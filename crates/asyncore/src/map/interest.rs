@@ -84,7 +84,7 @@ impl SocketMap {
             if slot.has_output() {
                 interest = interest | Interest::WRITE;
             }
-            if slot.wants_priority {
+            if slot.wants_priority && !slot.closing {
                 interest = interest | Interest::PRIORITY;
             }
         }

@@ -45,11 +45,13 @@ impl SocketMap {
         if !accepts_output(slot) {
             return self.refuse_output(key);
         }
-        if piece.is_empty() && !slot.is_datagram() {
+        let is_datagram = slot.is_datagram();
+        if piece.is_empty() && !is_datagram {
             return;
         }
         slot.attempted = slot.attempted | Interest::WRITE;
-        if piece.len() >= SENT_AT_ONCE && !slot.has_output() && slot.phase == Phase::Connected {
+        let is_free = slot.phase == Phase::Connected && !is_datagram && !slot.has_output();
+        if piece.len() >= SENT_AT_ONCE && is_free {
             if let Cow::Borrowed(bytes) = piece {
                 let sent = send_at_once(slot, bytes, self.now);
                 self.stats.bytes_out += sent as u64;

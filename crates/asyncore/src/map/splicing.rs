@@ -10,6 +10,10 @@ use crate::token::Key;
 impl SocketMap {
     /// Moves up to `limit` received bytes of `from` to the end of `to`'s output.
     pub(crate) fn splice(&mut self, from: Key, to: Key, limit: usize) -> io::Result<usize> {
+        if limit == 0 {
+            // The system would tell the same as at the end of the stream.
+            return Ok(0);
+        }
         let now = self.now;
         if !self.slots.get(to).is_some_and(crate::map::sending::accepts_output) {
             return Err(unsupported("the receiving channel takes no more output"));

@@ -169,16 +169,17 @@ impl SocketMap {
             return;
         }
         let (name, tried) = (&host.name, host.tried);
-        let what = match (tried, host.last_error.take()) {
-            (1, Some(error)) => format!("cannot connect to {name}: {error}"),
-            (_, Some(error)) => {
-                format!(
-                    "cannot connect to {name}: none of its {tried} addresses answered, the last: {error}"
-                )
-            }
-            (_, None) => format!("cannot connect to {name}"),
+        let (kind, told) = match host.last_error.take() {
+            Some(error) => (error.kind(), error.to_string()),
+            None => (io::ErrorKind::NotConnected, "no address was tried".to_owned()),
         };
-        self.connect_failed(key, io::Error::other(what));
+        let what = match tried {
+            0 | 1 => format!("cannot connect to {name}: {told}"),
+            _ => format!(
+                "cannot connect to {name}: none of its {tried} addresses answered, the last: {told}"
+            ),
+        };
+        self.connect_failed(key, io::Error::new(kind, what));
     }
 
     /// Ends what is under way to connect the channel to a host.

@@ -57,7 +57,7 @@ pub fn run_until(map: &mut SocketMap, mut done: impl FnMut(&mut SocketMap) -> bo
 #[track_caller]
 pub fn assert_rests(map: &mut SocketMap) {
     let mut quiet = 0;
-    for _ in 0..400 {
+    for _ in 0..MAX_PASSES {
         let pass = map.poll(Some(Duration::ZERO)).expect("a pass");
         quiet = if pass.events == 0 { quiet + 1 } else { 0 };
         if quiet == 20 {

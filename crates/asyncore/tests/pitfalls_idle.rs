@@ -1,117 +1,19 @@
-//! What readiness means and does not mean: end, hang-up, urgent bytes, and callbacks that do
-//! nothing about it.
+//! Readiness that nobody uses: channels that are told of something and do nothing about it must not
+//! spin, and readiness that is none must do no harm.
 
 mod util;
 
 use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::Faults;
 use asyncore::{Channel, Domain, LoopOptions, Result, SocketMap, Type};
-use util::{Recorder, Remote, Seen, World, on_every_network, on_every_poller};
+use util::{Recorder, Seen, on_every_network};
 
 fn does_nothing(_: &mut Channel<'_>) -> Result {
     Ok(())
-}
-
-/// A channel whose half is shut and whose peer has sent `data` and closed: a hang-up.
-fn hung_up(world: &mut World, handler: Recorder, data: &[u8]) {
-    let (token, remote) = world.connect(handler);
-    world.map.channel(token).unwrap().shutdown_write();
-    world.run_until(|_| remote.saw_eof());
-    remote.send(data);
-    // Let it arrive before the channel looks again, so that data and end are there together.
-    if let Some(net) = &world.net {
-        while net.step() {}
-    }
-    remote.close();
-    if let Some(net) = &world.net {
-        while net.step() {}
-    }
-}
-
-#[test]
-fn what_arrived_before_a_hang_up_is_read_to_the_end() {
-    on_every_network(|world| {
-        let seen = Seen::default();
-        hung_up(world, Recorder::new(&seen), &[7; 900]);
-        world.run_until(|_| seen.is_closed());
-        assert_eq!(seen.received(), [7; 900]);
-        assert!(seen.order().ends_with("handle_read handle_eof handle_close"), "{}", seen.order());
-        assert_eq!((seen.count("handle_eof"), seen.count("handle_close")), (1, 1));
-        assert_eq!(seen.cause(), None);
-    });
-}
-
-/// The simulated network drops what was not read, as some systems do; Linux keeps it.
-#[test]
-#[cfg(target_os = "linux")]
-fn what_arrived_before_a_reset_is_read_to_the_end() {
-    on_every_poller(|builder| {
-        let mut map = builder.build().unwrap();
-        let seen = Seen::default();
-        let (ours, theirs) = util::tcp_pair();
-        std::io::Write::write_all(&mut &theirs, &[7; 50_000]).unwrap();
-        socket2::SockRef::from(&theirs).set_linger(Some(Duration::ZERO)).unwrap();
-        drop(theirs);
-        map.add(Recorder::new(&seen), ours);
-        util::run_until(&mut map, |_| seen.is_closed());
-        assert_eq!(seen.received_len(), 50_000);
-        assert_eq!((seen.count("handle_eof"), seen.count("handle_close")), (0, 1));
-        assert!(seen.cause().unwrap().contains("reset"), "{:?}", seen.cause());
-    });
-}
-
-#[test]
-fn a_hang_up_that_nobody_waits_for_does_not_spin_and_loses_nothing() {
-    on_every_network(|world| {
-        let seen = Seen::default();
-        let open = Rc::new(Cell::new(false));
-        let gate = Rc::clone(&open);
-        hung_up(world, Recorder::new(&seen).readable(move |_| gate.get()), b"last words");
-        world.settle();
-        assert_eq!(seen.count("handle_read"), 0);
-
-        open.set(true);
-        let token = world.map.tokens().next().unwrap();
-        world.map.channel(token).unwrap().touch();
-        world.run_until(|_| seen.is_closed());
-        assert_eq!(seen.received(), b"last words");
-    });
-}
-
-#[test]
-fn a_hang_up_on_a_channel_that_waits_for_urgent_data_only_does_not_spin() {
-    on_every_network(|world| {
-        let seen = Seen::default();
-        let handler = Recorder::new(&seen).readable(|_| false).on("handle_connect", |ch| {
-            ch.set_priority(true);
-            Ok(())
-        });
-        hung_up(world, handler, b"x");
-        world.settle();
-    });
-}
-
-#[test]
-fn a_reset_after_the_end_of_the_stream_does_not_spin() {
-    on_every_network(|world| {
-        let seen = Seen::default();
-        let handler = Recorder::new(&seen).on("handle_eof", does_nothing);
-        let handler = handler.on("handle_connect", |ch| {
-            ch.set_priority(true);
-            Ok(())
-        });
-        let (_, remote) = world.connect(handler);
-        remote.shutdown();
-        world.run_until(|_| seen.count("handle_eof") == 1);
-        world.settle();
-        let reads = seen.count("handle_read");
-        remote.reset();
-        world.settle();
-        assert_eq!(seen.count("handle_read"), reads, "there is nothing left to read");
-    });
 }
 
 #[test]
@@ -150,10 +52,8 @@ fn spurious_readiness_is_no_error_and_closes_nothing() {
 fn would_block_out_of_a_callback_is_no_error() {
     on_every_network(|world| {
         let seen = Seen::default();
-        let would_block = |_: &mut Channel<'_>| Err(std::io::ErrorKind::WouldBlock.into());
-        let would_block = move |ch: &mut Channel<'_>| {
-            would_block(ch).map_err(|kind: std::io::ErrorKind| std::io::Error::from(kind).into())
-        };
+        let would_block =
+            |_: &mut Channel<'_>| Err(io::Error::from(io::ErrorKind::WouldBlock).into());
         let handler = Recorder::new(&seen)
             .on("handle_connect", would_block)
             .on("handle_write", would_block)
@@ -277,57 +177,25 @@ impl asyncore::Dispatcher for Idler {
     }
 }
 
-fn urgent(world: &mut World, handler: Recorder) -> Remote {
-    let (_, remote) = world.connect(handler);
-    remote.send_urgent(b'!');
-    remote.send(b"text");
-    remote
-}
-
 #[test]
-fn an_urgent_byte_that_nobody_asked_for_does_not_spin() {
+fn handle_timeout_can_change_what_the_predicates_answer() {
     on_every_network(|world| {
         let seen = Seen::default();
-        let _remote = urgent(world, Recorder::new(&seen));
-        world.run_until(|_| seen.received() == b"text");
-        world.settle();
-        assert_eq!(seen.count("handle_expt"), 0);
-    });
-}
-
-#[test]
-fn an_urgent_byte_that_handle_expt_leaves_alone_does_not_spin() {
-    on_every_network(|world| {
-        let seen = Seen::default();
-        let handler = Recorder::new(&seen).on("handle_connect", |ch| {
-            ch.set_priority(true);
-            Ok(())
-        });
-        let _remote = urgent(world, handler);
-        world.run_until(|_| seen.received() == b"text" && seen.count("handle_expt") > 0);
-        world.settle();
-    });
-}
-
-#[test]
-fn an_urgent_byte_is_received_where_it_was_asked_for() {
-    on_every_network(|world| {
-        let seen = Seen::default();
-        let urgent_byte = Rc::new(Cell::new(0));
-        let found = Rc::clone(&urgent_byte);
-        let handler = Recorder::new(&seen).on("handle_connect", |ch| {
-            ch.set_priority(true);
-            Ok(())
-        });
-        let handler = handler.on("handle_expt", move |ch| {
-            let mut byte = [0];
-            ch.recv_oob(&mut byte)?;
-            found.set(byte[0]);
-            Ok(())
-        });
-        let _remote = urgent(world, handler);
-        world.run_until(|_| seen.received() == b"text" && urgent_byte.get() == b'!');
-        world.settle();
-        assert_eq!(seen.count("handle_expt"), 1);
+        let open = Rc::new(Cell::new(false));
+        let (gate, key) = (Rc::clone(&open), Rc::clone(&open));
+        let handler = Recorder::new(&seen)
+            .readable(move |_| gate.get())
+            .on("handle_connect", |ch| {
+                ch.set_timeout(Duration::from_millis(1));
+                Ok(())
+            })
+            .on("handle_timeout", move |_| {
+                key.set(true);
+                Ok(())
+            });
+        let (_, remote) = world.connect(handler);
+        remote.send(b"late");
+        world.run_until(|_| seen.received() == b"late");
+        assert!(seen.count("handle_timeout") > 0);
     });
 }

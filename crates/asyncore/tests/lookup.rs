@@ -1,0 +1,127 @@
+//! Looking names up without connecting, and connecting to addresses that are known.
+
+mod util;
+
+use std::cell::RefCell;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::time::Duration;
+
+use asyncore::sim::{Faults, Network};
+use asyncore::{Channel, Dispatcher, Error, SocketMap};
+use util::{Recorder, Seen, on_every_poller, run_until};
+
+/// Notes the error that it fails with, and its kind.
+struct Failing(Seen);
+
+impl Dispatcher for Failing {
+    fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
+        self.0.note(error.to_string());
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        self.0.note(format!("{kind:?}"));
+        ch.close();
+    }
+}
+
+/// What a look-up came to, as text.
+fn looked_up(map: &mut SocketMap, host: &str, port: u16) -> Result<Vec<String>, String> {
+    let answer = Rc::new(RefCell::new(None));
+    let answered = Rc::clone(&answer);
+    let begun = map.lookup_host(host, port, move |_, outcome| {
+        let outcome = outcome.map(|addrs| addrs.iter().map(ToString::to_string).collect());
+        let again = answered.borrow_mut().replace(outcome.map_err(|error| error.to_string()));
+        assert!(again.is_none(), "answered twice");
+    });
+    begun.unwrap();
+    assert!(answer.borrow().is_none(), "answered before the loop ran");
+    map.run().unwrap();
+    answer.take().unwrap()
+}
+
+#[test]
+fn a_name_is_looked_up_while_the_loop_runs_and_keeps_it_running() {
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let addrs = looked_up(&mut map, "localhost", 80).unwrap();
+        assert!(addrs.contains(&"127.0.0.1:80".to_owned()), "{addrs:?}");
+        assert_eq!(looked_up(&mut map, "192.0.2.1", 7).unwrap(), ["192.0.2.1:7"]);
+        let name = "x".repeat(70);
+        let error = looked_up(&mut map, &name, 80).unwrap_err();
+        assert!(error.starts_with(&format!("cannot resolve host {name:?}: ")), "{error}");
+    });
+}
+
+#[test]
+fn simulated_names_are_those_of_the_network_families_by_turns() {
+    let net = Network::new(1);
+    let addrs = ["2001:db8::1", "2001:db8::2", "192.0.2.1"].map(|addr| addr.parse().unwrap());
+    net.add_host("many.example", addrs);
+    let mut map = SocketMap::simulated(&net);
+    let answer = looked_up(&mut map, "Many.Example", 80).unwrap();
+    assert_eq!(answer, ["[2001:db8::1]:80", "192.0.2.1:80", "[2001:db8::2]:80"]);
+    let error = looked_up(&mut map, "nowhere.example", 80).unwrap_err();
+    assert!(error.starts_with("cannot resolve host \"nowhere.example\": "), "{error}");
+}
+
+#[test]
+fn a_call_that_panics_on_its_answer_is_logged_and_the_loop_goes_on() {
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        map.lookup_host("localhost", 80, |_, _| panic!("no use for it")).unwrap();
+        map.run().unwrap();
+        assert_eq!(map.stats().errors, 1);
+        assert!(looked_up(&mut map, "localhost", 80).is_ok());
+    });
+}
+
+#[test]
+fn of_several_addresses_the_first_that_answers_is_connected_to() {
+    let net = Network::with_faults(1, Faults::none());
+    let mut map = SocketMap::simulated(&net);
+    let addrs: Vec<SocketAddr> =
+        ["192.0.2.1:80", "192.0.2.2:81", "192.0.2.3:82"].map(|it| it.parse().unwrap()).into();
+    net.blackhole(addrs[0]);
+    let _listeners = [net.listen(addrs[1]).unwrap(), net.listen(addrs[2]).unwrap()];
+    let seen = Seen::default();
+    let added = map.add_with(|ch| {
+        ch.connect_any("backend", addrs.clone())?;
+        Ok(Recorder::new(&seen))
+    });
+    let token = added.unwrap();
+    run_until(&mut map, |_| seen.count("handle_connect") == 1);
+    assert_eq!(map.channel(token).unwrap().addr().unwrap().inet(), Some(addrs[1]));
+    assert!(net.elapsed() >= Duration::from_millis(250));
+    assert_eq!(map.len(), 1);
+}
+
+#[test]
+fn when_none_of_several_addresses_answers_the_error_calls_the_peer_by_its_name() {
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let seen = Seen::default();
+        let added = map.add_with(|ch| {
+            ch.connect_any("backend", vec![free(), free()])?;
+            Ok(Failing(seen.clone()))
+        });
+        added.unwrap();
+        map.run().unwrap();
+        let calls = seen.calls();
+        let told = "cannot connect to backend: none of its 2 addresses answered, the last: ";
+        assert!(calls.len() == 2 && calls[0].starts_with(told), "{calls:?}");
+        assert_eq!(calls[1], "Some(ConnectionRefused)", "the kind is that of the last");
+    });
+}
+
+#[test]
+fn no_address_is_an_error_at_once() {
+    let mut map = SocketMap::new().unwrap();
+    let added = map.add_with(|ch| {
+        ch.connect_any("backend", Vec::new())?;
+        Ok(Recorder::new(&Seen::default()))
+    });
+    let error = added.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(error.to_string(), "cannot connect to backend: it has no address");
+}

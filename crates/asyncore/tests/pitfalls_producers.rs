@@ -1,0 +1,76 @@
+//! Producers that fail: told once, and nothing else of the channel is lost.
+
+mod util;
+
+use asyncore::Producer;
+use util::{Recorder, Seen, on_every_network};
+
+struct FailingProducer {
+    how: &'static str,
+}
+
+impl Producer for FailingProducer {
+    fn more(&mut self, _: &mut Vec<u8>) -> std::io::Result<()> {
+        match self.how {
+            "fail" => Err(std::io::Error::other("the producer's own error")),
+            "panic" => panic!("the producer's own panic"),
+            _ => Err(std::io::ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Drop for FailingProducer {
+    fn drop(&mut self) {
+        if self.how == "panic in drop" && !std::thread::panicking() {
+            panic!("the producer's own drop")
+        }
+    }
+}
+
+#[test]
+fn a_producer_that_fails_is_told_once_and_what_comes_after_it_is_sent() {
+    on_every_network(|world| {
+        for (how, told) in [
+            ("fail", "a producer failed: the producer's own error"),
+            ("panic", "the producer's own panic"),
+        ] {
+            let seen = Seen::default();
+            let handler = Recorder::new(&seen).on("handle_error", |_| Ok(()));
+            let (token, remote) = world.connect(handler);
+            let mut channel = world.map.channel(token).unwrap();
+            channel.push(b"before ");
+            channel.push_with_producer(FailingProducer { how });
+            let mut heard = Vec::new();
+            world.run_until(|_| seen.count("handle_error") > 0);
+            world.map.channel(token).unwrap().push(b"after");
+            world.run_until(|_| {
+                heard.extend(remote.received());
+                heard == b"before after"
+            });
+            world.settle();
+            let errors = seen.errors();
+            assert_eq!(errors.len(), 1, "{errors:#?}");
+            assert!(errors[0].contains(told), "{errors:#?}");
+        }
+    });
+}
+
+#[test]
+fn a_panic_in_the_drop_of_a_producer_leaks_no_channel() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let handler = Recorder::new(&seen).on("handle_read", |ch| {
+            ch.push_with_producer(FailingProducer { how: "panic in drop" });
+            ch.close();
+            Ok(())
+        });
+        let (token, remote) = world.connect(handler);
+        let lines = util::log::complaints(|| {
+            remote.send(b"x");
+            world.run_until(|world| !world.map.contains(token));
+        });
+        assert_eq!(seen.count("handle_close"), 1);
+        let told = lines.into_iter().chain(seen.errors());
+        assert_eq!(told.filter(|line| line.contains("the producer's own drop")).count(), 1);
+    });
+}

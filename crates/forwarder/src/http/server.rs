@@ -1,0 +1,72 @@
+//! Accepting clients.
+
+use std::io;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use asyncore::{Channel, Dispatcher, Socket, SocketMap, Token};
+use socket2::{Domain, Type};
+
+use super::{Connection, Service};
+
+/// How many clients are served at once; whoever comes then is closed on.
+const MAX_CONNECTIONS: usize = 128;
+/// More than browsers and monitors open at once.
+const BACKLOG: i32 = 128;
+
+/// A socket that listens on `addr`; port 0 lets the system choose one.
+///
+/// # Errors
+/// An address that is in use, or not this machine's.
+pub(crate) fn listen(addr: SocketAddr) -> io::Result<socket2::Socket> {
+    let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    // Answers leave whole, so there is nothing to gain by waiting for more to send.
+    socket.set_tcp_nodelay(true)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// Lets clients in and begins their dialogues.
+pub(crate) struct Server {
+    service: Rc<dyn Service>,
+    clients: Vec<Token<Connection>>,
+}
+
+impl Server {
+    /// Serves on a socket that [`listen`] made, until its channel is closed.
+    ///
+    /// # Errors
+    /// When the socket is none that listens.
+    pub(crate) fn start(
+        map: &mut SocketMap,
+        socket: socket2::Socket,
+        service: Rc<dyn Service>,
+    ) -> io::Result<Token<Self>> {
+        let socket = Socket::try_from(socket)?;
+        Ok(map.add(Server { service, clients: Vec::new() }, socket))
+    }
+}
+
+impl Dispatcher for Server {
+    fn handle_accepted(
+        &mut self,
+        ch: &mut Channel<'_>,
+        sock: Socket,
+        peer: Option<SocketAddr>,
+    ) -> asyncore::Result {
+        if self.clients.len() >= MAX_CONNECTIONS {
+            self.clients.retain(|client| ch.contains(*client));
+        }
+        if self.clients.len() >= MAX_CONNECTIONS {
+            tracing::debug!(?peer, "{MAX_CONNECTIONS} clients are served already");
+            return Ok(());
+        }
+        self.clients.push(Connection::start(ch, sock, Rc::clone(&self.service)));
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+use std::sync::Barrier;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn address(number: u8) -> IpAddr {
+    Ipv4Addr::new(192, 0, 2, number).into()
+}
+
+fn process(limit: usize) -> Arc<ProcessCounts> {
+    Arc::new(ProcessCounts::new(limit))
+}
+
+fn rule(process: &Arc<ProcessCounts>, limit: usize, per_client: Option<usize>) -> Arc<RuleCounts> {
+    Arc::new(RuleCounts::new(Arc::clone(process), limit, per_client))
+}
+
+fn enter(rule: &Arc<RuleCounts>, number: u8) -> Result<Permit, Refusal> {
+    rule.enter(Some(address(number)))
+}
+
+#[test]
+fn each_limit_refuses_by_its_name() {
+    let process = process(3);
+    let (one, other) = (rule(&process, 2, Some(1)), rule(&process, 9, None));
+    let _first = enter(&one, 1).unwrap();
+    assert_eq!(enter(&one, 1).unwrap_err(), Refusal::ClientLimit);
+    let _second = enter(&one, 2).unwrap();
+    assert_eq!(enter(&one, 3).unwrap_err(), Refusal::RuleLimit);
+    let _third = enter(&other, 1).unwrap();
+    assert_eq!(enter(&other, 1).unwrap_err(), Refusal::GlobalLimit);
+    assert_eq!((process.open(), one.open(), other.open()), (3, 2, 1));
+}
+
+#[test]
+fn a_refused_connection_holds_no_place() {
+    let process = process(9);
+    let rule = rule(&process, 2, Some(1));
+    let _open = enter(&rule, 1).unwrap();
+    for _ in 0..20 {
+        enter(&rule, 1).unwrap_err();
+    }
+    assert_eq!((process.open(), rule.open(), rule.clients().open(address(1))), (1, 1, 1));
+}
+
+#[test]
+fn a_dropped_permit_gives_back_all_three_places() {
+    let process = process(1);
+    let rule = rule(&process, 1, Some(1));
+    drop(enter(&rule, 1).unwrap());
+    assert_eq!((process.open(), rule.open(), rule.clients().len()), (0, 0, 0));
+    assert!(enter(&rule, 1).is_ok());
+}
+
+#[test]
+fn a_client_without_an_address_counts_for_process_and_rule() {
+    let process = process(2);
+    let rule = rule(&process, 9, Some(0));
+    let _open = (rule.enter(None).unwrap(), rule.enter(None).unwrap());
+    assert_eq!(rule.enter(None).unwrap_err(), Refusal::GlobalLimit);
+    assert!(rule.clients().is_empty());
+}
+
+#[test]
+fn a_permit_moves_to_the_client_that_is_named_later() {
+    let process = process(9);
+    let rule = rule(&process, 9, Some(1));
+    let mut permit = rule.enter(None).unwrap();
+    permit.identify(address(1)).unwrap();
+    assert_eq!(permit.client(), Some(address(1)));
+    permit.identify(address(2)).unwrap();
+    assert_eq!((rule.clients().open(address(1)), rule.clients().open(address(2))), (0, 1));
+    let _other = enter(&rule, 1).unwrap();
+    assert_eq!(permit.identify(address(1)), Err(Refusal::ClientLimit));
+    assert_eq!(permit.client(), Some(address(2)));
+    drop(permit);
+    assert_eq!((rule.open(), rule.clients().len()), (1, 1));
+}
+
+#[test]
+fn a_lowered_limit_lets_what_is_open_stay() {
+    let process = process(9);
+    let rule = rule(&process, 3, None);
+    let mut open: Vec<Permit> = (0..3).map(|n| enter(&rule, n).unwrap()).collect();
+    rule.set_limits(2, None);
+    open.pop();
+    assert_eq!(enter(&rule, 9).unwrap_err(), Refusal::RuleLimit);
+    open.pop();
+    open.push(enter(&rule, 9).unwrap());
+    process.set_max_connections(2);
+    assert_eq!(enter(&rule, 9).unwrap_err(), Refusal::GlobalLimit);
+    assert_eq!(process.max_connections(), 2);
+}
+
+#[test]
+fn a_limit_per_client_that_is_set_later_counts_what_was_open_before() {
+    let rule = rule(&process(9), 9, None);
+    let _open = (enter(&rule, 1).unwrap(), enter(&rule, 1).unwrap());
+    rule.set_limits(9, Some(2));
+    assert_eq!(enter(&rule, 1).unwrap_err(), Refusal::ClientLimit);
+}
+
+#[test]
+fn nothing_new_is_taken_while_draining() {
+    let process = process(9);
+    let (one, other) = (rule(&process, 9, None), rule(&process, 9, None));
+    let open = enter(&one, 1).unwrap();
+    one.drain();
+    assert_eq!(enter(&one, 1).unwrap_err(), Refusal::Draining);
+    assert!(enter(&other, 1).is_ok());
+    process.drain();
+    assert_eq!(enter(&other, 1).unwrap_err(), Refusal::Draining);
+    assert_eq!(process.open(), 1);
+    drop(open);
+    assert_eq!(process.open(), 0);
+}
+
+#[test]
+fn limits_hold_across_threads_and_nothing_is_left_behind() {
+    const THREADS: usize = 4;
+    let process = process(6);
+    let rules = [rule(&process, 4, Some(2)), rule(&process, 5, None)];
+    let barrier = Barrier::new(THREADS);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (process, rules, barrier) = (&process, &rules, &barrier);
+            scope.spawn(move || {
+                barrier.wait();
+                let mut open = std::collections::VecDeque::new();
+                for round in 0..20_000 {
+                    let number = ((round + thread) % 3) as u8;
+                    let rule = &rules[(round / 7) % 2];
+                    if let Ok(permit) = enter(rule, number) {
+                        assert!(process.open() <= 6 && rules[0].open() <= 4);
+                        assert!(rules[1].open() <= 5);
+                        assert!(rules[0].clients().open(address(number)) <= 2);
+                        open.push_back(permit);
+                    }
+                    if open.len() > round % 3 {
+                        open.pop_front();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(process.open(), 0);
+    for rule in &rules {
+        assert_eq!((rule.open(), rule.clients().len()), (0, 0));
+    }
+}
+
+#[test]
+fn of_threads_that_all_want_in_exactly_as_many_get_in_as_may() {
+    const THREADS: usize = 4;
+    for _ in 0..50 {
+        let process = process(100);
+        let rule = rule(&process, 7, None);
+        let barrier = Barrier::new(THREADS);
+        let permits: Vec<Permit> = std::thread::scope(|scope| {
+            let enter_all = || {
+                barrier.wait();
+                (0..5).filter_map(|n| enter(&rule, n).ok()).collect::<Vec<_>>()
+            };
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(enter_all)).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        assert_eq!((permits.len(), rule.open()), (7, 7));
+    }
+}
+
+#[test]
+fn a_limit_of_one_is_never_shared_by_two_threads() {
+    const THREADS: usize = 4;
+    let (count, inside, barrier) = (Count::new(1), AtomicUsize::new(0), Barrier::new(THREADS));
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                barrier.wait();
+                for _ in 0..1_000_000 {
+                    if count.enter() {
+                        assert_eq!(inside.fetch_add(1, Relaxed), 0);
+                        inside.fetch_sub(1, Relaxed);
+                        count.leave();
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(count.open.load(Relaxed), 0);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Enter { rule: usize, client: Option<u8> },
+    Identify { permit: prop::sample::Index, client: u8 },
+    Leave { permit: prop::sample::Index },
+    Limit { rule: usize, limit: usize, per_client: Option<usize> },
+    LimitAll { limit: usize },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let index = any::<prop::sample::Index>;
+    let per_client = prop::option::of(0usize..4);
+    prop_oneof![
+        6 => (0usize..2, prop::option::weighted(0.8, 0u8..4))
+            .prop_map(|(rule, client)| Step::Enter { rule, client }),
+        1 => (index(), 0u8..4).prop_map(|(permit, client)| Step::Identify { permit, client }),
+        4 => index().prop_map(|permit| Step::Leave { permit }),
+        1 => (0usize..2, 0usize..8, per_client)
+            .prop_map(|(rule, limit, per_client)| Step::Limit { rule, limit, per_client }),
+        1 => (0usize..12).prop_map(|limit| Step::LimitAll { limit }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn counts_are_those_of_a_list_of_what_is_open(steps in prop::collection::vec(step(), 0..80)) {
+        let process = process(10);
+        let rules = [rule(&process, 6, Some(2)), rule(&process, 6, None)];
+        let (mut limits, mut limit_all) = ([(6, Some(2)), (6, None)], 10);
+        let mut open: Vec<(usize, Option<u8>, Permit)> = Vec::new();
+        for step in steps {
+            let of_client = |rule: usize, client: u8| {
+                open.iter().filter(|(r, c, _)| *r == rule && *c == Some(client)).count()
+            };
+            let client_is_full = |rule: usize, client: u8| {
+                limits[rule].1.is_some_and(|limit| of_client(rule, client) >= limit)
+            };
+            match step {
+                Step::Enter { rule, client } => {
+                    let in_rule = open.iter().filter(|(r, ..)| *r == rule).count();
+                    let expected = if open.len() >= limit_all {
+                        Err(Refusal::GlobalLimit)
+                    } else if in_rule >= limits[rule].0 {
+                        Err(Refusal::RuleLimit)
+                    } else if client.is_some_and(|client| client_is_full(rule, client)) {
+                        Err(Refusal::ClientLimit)
+                    } else {
+                        Ok(())
+                    };
+                    let entered = rules[rule].enter(client.map(address));
+                    prop_assert_eq!(entered.as_ref().map(|_| ()).map_err(|refusal| *refusal), expected);
+                    open.extend(entered.ok().map(|permit| (rule, client, permit)));
+                }
+                Step::Identify { permit, client } if !open.is_empty() => {
+                    let index = permit.index(open.len());
+                    let full = client_is_full(open[index].0, client);
+                    let (_, counted, permit) = &mut open[index];
+                    prop_assert_eq!(permit.identify(address(client)).is_err(), full);
+                    *counted = if full { *counted } else { Some(client) };
+                }
+                Step::Leave { permit } if !open.is_empty() => {
+                    open.swap_remove(permit.index(open.len()));
+                }
+                Step::Identify { .. } | Step::Leave { .. } => {}
+                Step::Limit { rule, limit, per_client } => {
+                    limits[rule] = (limit, per_client);
+                    rules[rule].set_limits(limit, per_client);
+                }
+                Step::LimitAll { limit } => {
+                    limit_all = limit;
+                    process.set_max_connections(limit);
+                }
+            }
+            prop_assert_eq!(process.open(), open.len());
+            for (index, rule) in rules.iter().enumerate() {
+                let mut clients: HashMap<u8, usize> = HashMap::new();
+                for (_, client, _) in open.iter().filter(|(rule, ..)| *rule == index) {
+                    client.iter().for_each(|client| *clients.entry(*client).or_default() += 1);
+                }
+                prop_assert_eq!(rule.clients().len(), clients.len());
+                for (client, count) in clients {
+                    prop_assert_eq!(rule.clients().open(address(client)), count);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! The rules by which connections are let in, spread and slowed down.
+//!
+//! Nothing here has a socket or a clock: time is an argument, and what happened is told by the
+//! caller. What workers share is `Sync`: mostly single atomics, a lock where several numbers have
+//! to change together, held for some nanoseconds.
+//!
+//! The life of a connection:
+//!
+//! 1. [`RuleState::admit`] asks the [`AccessList`], takes a place from the [`RuleCounts`] and a
+//!    token from the rate, and gives a [`Permit`], or says why not with a [`Refusal`]. A client
+//!    that a PROXY header names later is held to the rules by [`RuleState::identify`].
+//! 2. [`RuleState::choose`] asks the [`Balancer`] for a target; [`TargetState::assign`] counts the
+//!    connection there. [`Assignment::failed`] tells the target's [`Health`], and the connection
+//!    chooses again without that one.
+//! 3. Where bytes are limited, the connection's [`Throttle`] says how many may go through, out of
+//!    a [`Bucket`] of its own and the [`SharedBucket`] of the rule.
+//! 4. At the end, dropping permit, assignment and throttle gives back what they took.
+
+mod access;
+mod balance;
+mod bucket;
+mod clients;
+mod counts;
+mod hash;
+mod health;
+mod nets;
+mod refusal;
+mod rule;
+mod target;
+mod throttle;
+
+pub use access::AccessList;
+pub use balance::Balancer;
+pub use bucket::{Bucket, Draw, LEAST_BYTE_BURST, LONGEST_WAIT, SharedBucket};
+pub use clients::Clients;
+pub use counts::{Permit, ProcessCounts, RuleCounts};
+pub use health::{FALL, FIRST_REST, Health, HealthState, LONGEST_REST};
+pub use nets::NetSet;
+pub use refusal::Refusal;
+pub use rule::RuleState;
+pub use target::{Assignment, TargetError, TargetState};
+pub use throttle::{GRANT_LIFE, Throttle};

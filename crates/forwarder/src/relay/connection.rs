@@ -1,0 +1,160 @@
+//! What both halves of a connection share.
+
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use asyncore::{ChannelStats, Timer};
+
+use crate::policy::{Assignment, Permit, Throttle};
+use crate::serving::Serving;
+
+/// The client's side of a connection, or the target's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Client,
+    Target,
+}
+
+impl fmt::Display for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Client => "client",
+            Side::Target => "target",
+        })
+    }
+}
+
+/// Why a connection ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// One side ended first, in good order.
+    Done(Side),
+    Reset(Side),
+    Failed(Side, String),
+    /// No target could be connected to; with what the last one failed with.
+    NoTarget(String),
+    Idle,
+    Lifetime,
+    /// Ended from the status page.
+    Ended,
+    /// The time to drain was over.
+    Drained,
+}
+
+impl Ending {
+    /// Whether both sides are to be cut off instead of sent what is queued.
+    fn cuts_off(&self) -> bool {
+        !matches!(self, Ending::Done(_))
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ending::Done(side) => write!(f, "done, the {side} first"),
+            Ending::Reset(side) => write!(f, "reset by the {side}"),
+            Ending::Failed(side, error) => write!(f, "the {side}'s side failed: {error}"),
+            Ending::NoTarget(error) => write!(f, "no target: {error}"),
+            Ending::Idle => f.write_str("idle for too long"),
+            Ending::Lifetime => f.write_str("open for too long"),
+            Ending::Ended => f.write_str("ended by the operator"),
+            Ending::Drained => f.write_str("still open at the end of the drain"),
+        }
+    }
+}
+
+/// A client's connection, from accept to its end.
+pub(crate) struct Connection {
+    pub(crate) serving: Rc<Serving>,
+    pub(crate) client: Option<SocketAddr>,
+    pub(crate) started: Instant,
+    pub(crate) throttle: Option<RefCell<Throttle>>,
+    pub(crate) lifetime: Cell<Option<Timer>>,
+    /// The targets that were tried, the last of them the one in use.
+    pub(crate) tried: RefCell<Vec<usize>>,
+    pub(crate) assignment: RefCell<Option<Assignment>>,
+    ending: RefCell<Option<Ending>>,
+    /// Bytes from the client, and from the target.
+    bytes: Cell<(u64, u64)>,
+    /// All bytes so far at the status page's last look, and bytes a second before that.
+    pub(crate) sampled: Cell<(u64, u64)>,
+    _permit: Permit,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        serving: Rc<Serving>,
+        client: Option<SocketAddr>,
+        permit: Permit,
+        now: Instant,
+    ) -> Rc<Self> {
+        let throttle = serving.state.throttle(now).map(RefCell::new);
+        serving.load.begin();
+        Rc::new(Connection {
+            serving,
+            client,
+            started: now,
+            throttle,
+            lifetime: Cell::new(None),
+            tried: RefCell::new(Vec::new()),
+            assignment: RefCell::new(None),
+            ending: RefCell::new(None),
+            bytes: Cell::new((0, 0)),
+            sampled: Cell::new((0, 0)),
+            _permit: permit,
+        })
+    }
+
+    /// Notes why the connection ends; the first reason is the one that counts.
+    pub(crate) fn note_ending(&self, ending: Ending) {
+        self.ending.borrow_mut().get_or_insert(ending);
+    }
+
+    /// Notes what a half has received by its end.
+    pub(crate) fn note_bytes(&self, side: Side, stats: ChannelStats) {
+        let (up, down) = self.bytes.get();
+        self.bytes.set(match side {
+            Side::Client => (stats.bytes_in, down),
+            Side::Target => (up, stats.bytes_in),
+        });
+    }
+
+    /// What halves that have ended received: from the client, and from the target.
+    pub(crate) fn bytes(&self) -> (u64, u64) {
+        self.bytes.get()
+    }
+
+    /// Whether the connection ends at once, without sending what is queued.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        self.ending.borrow().as_ref().is_some_and(Ending::cuts_off)
+    }
+
+    /// The target's name, if one was assigned.
+    pub(crate) fn target(&self) -> Option<String> {
+        self.assignment.borrow().as_ref().map(|it| it.target().endpoint().to_string())
+    }
+
+    /// The last act: counts the bytes and logs the connection, when both halves have ended.
+    pub(crate) fn finish(&self, now: Instant) {
+        let (up, down) = self.bytes.get();
+        let assignment = self.assignment.take();
+        if let Some(assignment) = &assignment {
+            assignment.add_bytes(up, down);
+        }
+        let ending = self.ending.borrow();
+        tracing::info!(
+            rule = %self.serving.rule.name,
+            client = self.client.as_ref().map(tracing::field::display),
+            target = assignment.map(|it| tracing::field::display(it.target().endpoint().to_string())),
+            bytes_up = up,
+            bytes_down = down,
+            seconds = now.saturating_duration_since(self.started).as_secs_f64(),
+            ending = ending.as_ref().map(tracing::field::display),
+            "connection"
+        );
+        self.serving.load.end();
+    }
+}

@@ -1,0 +1,247 @@
+//! The process: its workers, and what signals and reloads do to all of them.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use asyncore::{ExitNow, SocketMap, Token, Trigger};
+
+use crate::bind;
+use crate::config::{Config, Rule};
+use crate::policy::{ProcessCounts, RuleState};
+use crate::site::Site;
+use crate::worker::{Served, Worker};
+
+/// What all workers share.
+pub(crate) struct Shared {
+    pub(crate) process: Arc<ProcessCounts>,
+    pub(crate) rules: Mutex<Vec<(Arc<Rule>, Arc<RuleState>)>>,
+    pub(crate) started: Instant,
+    workers: OnceLock<Vec<Handle>>,
+    /// Workers that have not drained yet.
+    busy: AtomicUsize,
+    draining: AtomicBool,
+    /// A second signal, or the drain's deadline, cut connections off.
+    pub(crate) cut_off: AtomicBool,
+}
+
+/// How to reach a worker from another thread.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    pub(crate) trigger: Trigger,
+    pub(crate) token: Token<Worker>,
+}
+
+impl Handle {
+    /// Runs `act` on the worker's thread.
+    pub(crate) fn run(
+        &self,
+        act: impl FnOnce(&mut Worker, &mut asyncore::Channel<'_>) + Send + 'static,
+    ) {
+        let token = self.token;
+        let pulled = self.trigger.pull_trigger(move |map| {
+            map.with(token, act);
+            Ok(())
+        });
+        if let Err(error) = pulled {
+            tracing::error!("a worker cannot be reached: {error}");
+        }
+    }
+}
+
+impl Shared {
+    fn new(max_connections: usize, workers: usize) -> Arc<Self> {
+        Arc::new(Shared {
+            process: Arc::new(ProcessCounts::new(max_connections)),
+            rules: Mutex::new(Vec::new()),
+            started: Instant::now(),
+            workers: OnceLock::new(),
+            busy: AtomicUsize::new(workers),
+            draining: AtomicBool::new(false),
+            cut_off: AtomicBool::new(false),
+        })
+    }
+
+    pub(crate) fn workers(&self) -> &[Handle] {
+        self.workers.get().map_or(&[], Vec::as_slice)
+    }
+
+    pub(crate) fn rules(&self) -> MutexGuard<'_, Vec<(Arc<Rule>, Arc<RuleState>)>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Stops accepting everywhere; the loops return when all connections have ended.
+    pub(crate) fn drain(&self, deadline: Duration) {
+        if self.draining.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        self.process.drain();
+        for worker in self.workers() {
+            worker.run(move |worker, ch| worker.drain(ch, deadline));
+        }
+    }
+
+    /// A worker has nothing left to do; the last one ends all loops.
+    pub(crate) fn worker_drained(&self) {
+        if self.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.stop();
+        }
+    }
+
+    /// Ends all loops now.
+    pub(crate) fn stop(&self) {
+        for worker in self.workers() {
+            // A loop that has ended already needs no telling.
+            let _ = worker.trigger.pull_trigger(|_| Err(ExitNow.into()));
+        }
+    }
+}
+
+/// Where the configuration comes from, again at each reload.
+pub type Source = Box<dyn Fn() -> anyhow::Result<Config>>;
+
+/// How serving ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Every connection came to its end.
+    Drained,
+    /// Some were cut off, by the deadline or by a second signal.
+    CutOff,
+}
+
+/// Serves until a signal ends it; with a `site`, that too, for the rule that forwards to it.
+///
+/// Without a `source` there is nothing to reload.
+///
+/// # Errors
+/// When it cannot start: an address in use, no descriptors.
+pub fn serve(
+    config: &Config,
+    source: Option<Source>,
+    site: Option<Site>,
+) -> anyhow::Result<Outcome> {
+    let shared = Shared::new(config.max_connections, config.workers);
+    let mut sockets = bind::all(config, &[])?;
+
+    let mut map = SocketMap::new().context("cannot make a loop")?;
+    let mut handles = vec![start(&mut map, &shared)?];
+    let mut threads = Vec::new();
+    for index in 1..config.workers {
+        let (thread, handle) = spawn(index, &shared)?;
+        threads.push(thread);
+        handles.push(handle);
+    }
+    // Only this function sets it, and only here.
+    let _ = shared.workers.set(handles);
+
+    let now = Instant::now();
+    let states: Vec<_> = config
+        .rules
+        .iter()
+        .map(|rule| {
+            let state = RuleState::new(rule, Arc::clone(&shared.process), now);
+            (Arc::new(rule.clone()), Arc::new(state))
+        })
+        .collect();
+    hand_out(&shared, &states, &mut sockets);
+    *shared.rules() = states;
+    crate::signals::watch(&mut map, &shared, config.drain, source)?;
+    if let Some(status) = &config.status {
+        crate::status::start(&mut map, &shared, status)?;
+    }
+    if let Some(site) = site {
+        site.start(&mut map, &shared).context("the built-in site cannot be served")?;
+    }
+    for rule in &config.rules {
+        let targets: Vec<_> = rule.targets.iter().map(|it| it.endpoint.to_string()).collect();
+        tracing::info!(rule = %rule.name, listen = %rule.listen, targets = targets.join(","), "forwarding");
+    }
+    map.run().context("the loop failed")?;
+    drop(map);
+    for thread in threads {
+        let _ = thread.join();
+    }
+    let cut_off = shared.cut_off.load(Ordering::Relaxed);
+    Ok(if cut_off { Outcome::CutOff } else { Outcome::Drained })
+}
+
+fn start(map: &mut SocketMap, shared: &Arc<Shared>) -> anyhow::Result<Handle> {
+    let token = Worker::start(map, Arc::clone(shared)).context("cannot start a worker")?;
+    let trigger = map.trigger().context("cannot make a trigger")?;
+    Ok(Handle { trigger, token })
+}
+
+fn spawn(index: usize, shared: &Arc<Shared>) -> anyhow::Result<(thread::JoinHandle<()>, Handle)> {
+    let (tell, told) = std::sync::mpsc::channel();
+    let shared = Arc::clone(shared);
+    let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
+        let started = SocketMap::new()
+            .context("cannot make a loop")
+            .and_then(|mut map| start(&mut map, &shared).map(|handle| (map, handle)));
+        match started {
+            Ok((mut map, handle)) => {
+                let _ = tell.send(Ok(handle));
+                if let Err(error) = map.run() {
+                    tracing::error!("worker {index} has ended: {error}");
+                }
+            }
+            Err(error) => {
+                let _ = tell.send(Err(error));
+            }
+        }
+    })?;
+    let handle = told.recv().context("a worker did not start")??;
+    Ok((thread, handle))
+}
+
+/// Gives every worker the rules, and its own sockets for those that are new.
+fn hand_out(
+    shared: &Shared,
+    rules: &[(Arc<Rule>, Arc<RuleState>)],
+    sockets: &mut bind::Sockets,
+) {
+    for worker in shared.workers() {
+        let served: Vec<Served> = rules
+            .iter()
+            .map(|(rule, state)| Served {
+                rule: Arc::clone(rule),
+                state: Arc::clone(state),
+                socket: sockets.take(&rule.listen),
+            })
+            .collect();
+        worker.run(move |worker, ch| worker.apply(ch, served));
+    }
+}
+
+/// Serves what the new configuration says, without touching connections that run.
+///
+/// # Errors
+/// When the configuration is bad or an address cannot be bound; nothing has changed then.
+pub(crate) fn reload(shared: &Shared, config: &Config) -> anyhow::Result<()> {
+    let before = shared.rules().clone();
+    let bound: Vec<_> = before.iter().map(|(rule, _)| rule.listen.clone()).collect();
+    let mut sockets = bind::all(config, &bound)?;
+    let now = Instant::now();
+    let rules: Vec<_> = config
+        .rules
+        .iter()
+        .map(|rule| {
+            let old = before.iter().find(|(old, _)| old.listen == rule.listen);
+            let state = match old {
+                Some((_, state)) => state.reloaded(rule, now),
+                None => RuleState::new(rule, Arc::clone(&shared.process), now),
+            };
+            (Arc::new(rule.clone()), Arc::new(state))
+        })
+        .collect();
+    shared.process.set_max_connections(config.max_connections);
+    hand_out(shared, &rules, &mut sockets);
+    *shared.rules() = rules;
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! Ending a connection from outside.
+
+use asyncore::Channel;
+
+use super::hub::{Hub, PATIENCE};
+use super::id::ConnectionId;
+use crate::http::{Refusal, Reply, Response};
+use crate::relay::{Ending, end};
+
+impl Hub {
+    /// Ends a connection, and answers when its worker has done so.
+    pub(super) fn end(
+        &mut self,
+        ch: &mut Channel<'_>,
+        id: ConnectionId,
+        reply: Reply,
+    ) -> Result<(), Refusal> {
+        let gone = "there is no such connection any more";
+        let hub = ch.token::<Hub>();
+        let home = self.home.clone();
+        let worker =
+            self.shared.workers().get(id.worker).ok_or_else(|| Refusal::new(404, gone))?;
+        let asked = worker.trigger.pull_trigger(move |map| {
+            let found = id.find(map);
+            if let Some(token) = found {
+                end(map, token, Ending::Ended);
+            }
+            // Whoever asked has gone if this cannot be told.
+            let _ = home.pull_trigger(move |map| {
+                let response = match found {
+                    Some(_) => Response::text(200, "the connection is ended"),
+                    None => Response::text(404, gone),
+                };
+                map.with(hub, |_, ch| reply.send(ch, response));
+                Ok(())
+            });
+            Ok(())
+        });
+        asked.map_err(|error| {
+            Refusal::new(503, format!("the connection's worker cannot be reached: {error}"))
+        })?;
+        ch.call_later(PATIENCE, move |map| {
+            let late = "the connection's worker is busy, and ends it as soon as it can";
+            map.with(hub, |_, ch| reply.send(ch, Response::text(503, late)));
+            Ok(())
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,118 @@
+//! Which connections are listed, and in which order.
+
+use std::cmp::Ordering;
+
+use super::snapshot::Row;
+use crate::http::{Refusal, Request};
+
+/// How many connections are listed unless something else is asked for, and at the most.
+const USUAL: usize = 1_000;
+const MOST: usize = 10_000;
+
+/// A request for the first connections by some order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Listing {
+    pub(crate) sort: Sort,
+    pub(crate) ascending: bool,
+    pub(crate) limit: usize,
+}
+
+/// What connections are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sort {
+    Rule,
+    Client,
+    Target,
+    Age,
+    Idle,
+    BytesUp,
+    BytesDown,
+    PerSecond,
+}
+
+impl Sort {
+    /// All of them, in the order of the columns.
+    pub(crate) const ALL: [Sort; 8] = [
+        Sort::Client,
+        Sort::Rule,
+        Sort::Target,
+        Sort::Age,
+        Sort::Idle,
+        Sort::BytesUp,
+        Sort::BytesDown,
+        Sort::PerSecond,
+    ];
+
+    /// What it is called in a report.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Sort::Rule => "rule",
+            Sort::Client => "client",
+            Sort::Target => "target",
+            Sort::Age => "age",
+            Sort::Idle => "idle",
+            Sort::BytesUp => "bytes_up",
+            Sort::BytesDown => "bytes_down",
+            Sort::PerSecond => "per_second",
+        }
+    }
+}
+
+impl Listing {
+    /// No connections, only the sums.
+    pub(crate) const NONE: Listing = Listing { limit: 0, ..Listing::DEFAULT };
+
+    /// The busiest first.
+    pub(crate) const DEFAULT: Listing =
+        Listing { sort: Sort::PerSecond, ascending: false, limit: USUAL };
+
+    /// What `?sort=age&order=ascending&limit=100` asks for.
+    pub(crate) fn asked_for(request: &Request) -> Result<Self, Refusal> {
+        let mut listing = Listing::DEFAULT;
+        if let Some(sort) = request.parameter("sort") {
+            listing.sort = Sort::ALL.into_iter().find(|it| it.name() == sort).ok_or_else(|| {
+                let names = Sort::ALL.map(Sort::name).join(", ");
+                Refusal::new(400, format!("sort: write one of {names}"))
+            })?;
+        }
+        listing.ascending = match request.parameter("order") {
+            None | Some("descending") => false,
+            Some("ascending") => true,
+            Some(_) => return Err(Refusal::new(400, "order: write ascending or descending")),
+        };
+        if let Some(limit) = request.parameter("limit") {
+            listing.limit = limit.parse().ok().filter(|limit| *limit <= MOST).ok_or_else(|| {
+                Refusal::new(400, format!("limit: write a number from 0 to {MOST}"))
+            })?;
+        }
+        Ok(listing)
+    }
+
+    /// Keeps the first rows, in order.
+    pub(crate) fn apply(&self, rows: &mut Vec<Row>) {
+        let compare = |a: &Row, b: &Row| self.compare(a, b);
+        if rows.len() > self.limit {
+            if self.limit > 0 {
+                rows.select_nth_unstable_by(self.limit - 1, compare);
+            }
+            rows.truncate(self.limit);
+        }
+        rows.sort_unstable_by(compare);
+    }
+
+    fn compare(&self, a: &Row, b: &Row) -> Ordering {
+        let order = match self.sort {
+            Sort::Rule => a.rule.name.cmp(&b.rule.name),
+            Sort::Client => a.client.cmp(&b.client),
+            Sort::Target => a.endpoint().cmp(&b.endpoint()),
+            Sort::Age => a.age.cmp(&b.age),
+            Sort::Idle => a.idle.cmp(&b.idle),
+            Sort::BytesUp => a.bytes.up.cmp(&b.bytes.up),
+            Sort::BytesDown => a.bytes.down.cmp(&b.bytes.down),
+            Sort::PerSecond => a.per_second.cmp(&b.per_second),
+        };
+        let order = if self.ascending { order } else { order.reverse() };
+        // Equal ones keep their places from one second to the next.
+        order.then_with(|| b.age.cmp(&a.age)).then_with(|| a.client.cmp(&b.client))
+    }
+}

@@ -1,0 +1,58 @@
+//! Watching it: the status page, the same as JSON and for Prometheus, and in the terminal.
+//!
+//! All of it is answered on the first worker's loop. The [`Hub`] there asks the workers by their
+//! triggers, each [takes a snapshot](snapshot) on its own thread and sends it back, and nobody
+//! waits for anybody: what has not come after a second is left out and said to be missing.
+//! Once a second the [`Ledger`](ledger::Ledger) works out rates for the
+//! [`Timeline`](timeline::Timeline). A [`Report`] is what everything is drawn from.
+
+mod actions;
+pub(crate) mod assets;
+mod bytes;
+mod gathering;
+mod guard;
+mod hub;
+mod id;
+mod ledger;
+mod listing;
+mod metrics;
+pub(crate) mod report;
+mod routes;
+mod snapshot;
+mod telling;
+mod timeline;
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use asyncore::SocketMap;
+
+pub(crate) use self::guard::Guard;
+pub(crate) use self::hub::Hub;
+pub(crate) use self::listing::{Listing, Sort};
+use self::routes::Routes;
+use crate::config::Status;
+use crate::http::{self, Server};
+use crate::server::Shared;
+
+/// Serves the status page on the first worker's loop, `map`.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub(crate) fn start(
+    map: &mut SocketMap,
+    shared: &Arc<Shared>,
+    status: &Status,
+) -> anyhow::Result<()> {
+    let socket = http::listen(status.listen)
+        .with_context(|| format!("the status page cannot listen on {}", status.listen))?;
+    let hub = Hub::of(map, shared).context("the status page cannot start")?;
+    let guard = Rc::new(Guard::new(status.token.clone(), status.public));
+    let routes = Routes { shared: Arc::clone(shared), hub, guard };
+    let server = Server::start(map, socket, Rc::new(routes))?;
+    if let Some(addr) = map.channel(server).and_then(|ch| ch.addr().cloned()) {
+        tracing::info!("status page at http://{addr}/");
+    }
+    Ok(())
+}

@@ -1,0 +1,136 @@
+//! Which request gets which answer.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use asyncore::{Channel, Token};
+use percent_encoding::percent_decode_str;
+
+use super::guard::Guard;
+use super::hub::Hub;
+use super::id::ConnectionId;
+use super::listing::Listing;
+use super::{assets, metrics};
+use crate::http::{Answer, Refusal, Reply, Request, Response, Service};
+use crate::server::Shared;
+
+/// The status page and its kin.
+pub(super) struct Routes {
+    pub(super) shared: Arc<Shared>,
+    pub(super) hub: Token<Hub>,
+    pub(super) guard: Rc<Guard>,
+}
+
+impl Service for Routes {
+    fn respond(&self, ch: &mut Channel<'_>, request: &Request, reply: Reply) -> Answer {
+        let path: Result<Vec<_>, _> = request
+            .path
+            .split('/')
+            .skip(1)
+            .map(|segment| percent_decode_str(segment).decode_utf8())
+            .collect();
+        let answer = match path {
+            Ok(path) => self.route(ch, request, &path, reply),
+            Err(_) => Err(missing()),
+        };
+        answer.unwrap_or_else(|refusal| Answer::Now(Response::from(&refusal)))
+    }
+}
+
+impl Routes {
+    fn route(
+        &self,
+        ch: &mut Channel<'_>,
+        request: &Request,
+        path: &[Cow<'_, str>],
+        reply: Reply,
+    ) -> Result<Answer, Refusal> {
+        let path: Vec<&str> = path.iter().map(|segment| &**segment).collect();
+        match path.as_slice() {
+            ["connections", id, "end"] => {
+                only(request, &["POST"], "POST")?;
+                self.guard.act(request)?;
+                self.end(ch, id, reply)
+            }
+            ["rules", rule, "targets", index, verb @ ("drain" | "undrain")] => {
+                only(request, &["POST"], "POST")?;
+                self.guard.act(request)?;
+                self.set_drained(rule, index, *verb == "drain").map(Answer::Now)
+            }
+            path => {
+                only(request, &["GET", "HEAD"], "GET, HEAD")?;
+                self.show(ch, request, path, reply)
+            }
+        }
+    }
+
+    fn show(
+        &self,
+        ch: &mut Channel<'_>,
+        request: &Request,
+        path: &[&str],
+        reply: Reply,
+    ) -> Result<Answer, Refusal> {
+        match path {
+            ["healthz"] => Ok(Answer::Now(Response::text(200, "alive"))),
+            ["readyz"] if self.shared.is_draining() => {
+                Ok(Answer::Now(Response::text(503, "draining: what is open goes on to its end")))
+            }
+            ["readyz"] => Ok(Answer::Now(Response::text(200, "ready"))),
+            ["status.json"] => {
+                self.guard.look(request)?;
+                let actions = self.guard.has_token();
+                let listing = Listing::asked_for(request)?;
+                Hub::report_to(ch, self.hub, listing, reply, move |mut report| {
+                    report.actions = actions;
+                    Response::json(&report)
+                });
+                Ok(Answer::Later)
+            }
+            ["metrics"] => {
+                self.guard.look(request)?;
+                Hub::report_to(ch, self.hub, Listing::NONE, reply, metrics::exposition);
+                Ok(Answer::Later)
+            }
+            [name] => assets::status(name).map(Answer::Now).ok_or_else(missing),
+            _ => Err(missing()),
+        }
+    }
+
+    fn end(&self, ch: &mut Channel<'_>, id: &str, reply: Reply) -> Result<Answer, Refusal> {
+        let id: ConnectionId = id.parse().map_err(|()| {
+            Refusal::new(404, "this is no connection's id: take one from /status.json")
+        })?;
+        ch.with(self.hub, |hub, ch| hub.end(ch, id, reply)).unwrap_or_else(|| Err(missing()))?;
+        Ok(Answer::Later)
+    }
+
+    fn set_drained(&self, name: &str, index: &str, drained: bool) -> Result<Response, Refusal> {
+        let no_rule = || Refusal::new(404, format!("there is no rule called '{name}'"));
+        let no_target = || Refusal::new(404, format!("rule '{name}' has no target {index}"));
+        let rules = self.shared.rules();
+        let (_, state) = rules.iter().find(|(rule, _)| rule.name == name).ok_or_else(no_rule)?;
+        let index: usize = index.parse().map_err(|_| no_target())?;
+        let target = state.targets().get(index).ok_or_else(no_target)?;
+        target.set_drained(drained);
+        let target = target.endpoint();
+        let what = if drained { "drained" } else { "taken back" };
+        tracing::info!(rule = name, %target, "the target was {what} on the status page");
+        Ok(Response::text(200, &format!("{target} of rule '{name}' is {what}")))
+    }
+}
+
+fn only(request: &Request, methods: &[&str], allow: &'static str) -> Result<(), Refusal> {
+    if methods.contains(&&*request.method) {
+        return Ok(());
+    }
+    Err(Refusal::new(405, format!("only {allow} here")).with_header("Allow", allow))
+}
+
+fn missing() -> Refusal {
+    Refusal::new(
+        404,
+        "there is nothing here: see /, /status.json, /metrics, /healthz and /readyz",
+    )
+}

@@ -1,0 +1,172 @@
+//! One loop, serving all rules, on one thread.
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use asyncore::{Channel, Dispatcher, Socket, SocketMap, Token};
+
+use crate::config::{Endpoint, Listen, Rule};
+use crate::policy::RuleState;
+use crate::relay::{Ending, Half, Listener, end};
+use crate::server::Shared;
+use crate::serving::Serving;
+
+/// A rule to be served, with this worker's own listening socket if it is new.
+pub(crate) struct Served {
+    pub(crate) rule: Arc<Rule>,
+    pub(crate) state: Arc<RuleState>,
+    pub(crate) socket: Option<socket2::Socket>,
+}
+
+/// A worker's own channel, without a socket: what holds its listeners, and what closures from
+/// other threads reach by its token.
+pub(crate) struct Worker {
+    listeners: HashMap<Listen, Token<Listener>>,
+    load: Rc<Load>,
+}
+
+/// How much a worker has to do still.
+pub(crate) struct Load {
+    shared: Arc<Shared>,
+    open: Cell<usize>,
+    draining: Cell<bool>,
+}
+
+impl Load {
+    pub(crate) fn begin(&self) {
+        self.open.set(self.open.get() + 1);
+    }
+
+    pub(crate) fn end(&self) {
+        self.open.set(self.open.get().saturating_sub(1));
+        self.check();
+    }
+
+    fn check(&self) {
+        if self.draining.get() && self.open.get() == 0 {
+            self.draining.set(false);
+            self.shared.worker_drained();
+        }
+    }
+}
+
+impl Dispatcher for Worker {}
+
+impl Worker {
+    /// Adds the worker to its map.
+    pub(crate) fn start(map: &mut SocketMap, shared: Arc<Shared>) -> std::io::Result<Token<Self>> {
+        map.add_with(|_ch| {
+            let load = Load { shared, open: Cell::new(0), draining: Cell::new(false) };
+            Ok(Worker { listeners: HashMap::new(), load: Rc::new(load) })
+        })
+    }
+
+    /// Serves exactly these rules from now on; what runs already is not touched.
+    pub(crate) fn apply(&mut self, ch: &mut Channel<'_>, rules: Vec<Served>) {
+        self.listeners.retain(|listen, token| {
+            let stays = rules.iter().any(|served| served.rule.listen == *listen);
+            if !stays {
+                if let Some(mut listener) = ch.channel(*token) {
+                    listener.close();
+                }
+            }
+            stays
+        });
+        for Served { rule, state, socket } in rules {
+            let listen = rule.listen.clone();
+            let serving = Rc::new(Serving::new(rule, state, Rc::clone(&self.load)));
+            resolve_names(ch, &serving);
+            match socket.map(Socket::try_from) {
+                Some(Ok(socket)) => {
+                    let token = ch.add(Listener::new(serving), socket);
+                    self.listeners.insert(listen, token);
+                }
+                Some(Err(error)) => {
+                    tracing::error!(rule = %serving.rule.name, "cannot listen: {error}");
+                }
+                None => {
+                    let listener = self.listeners.get(&listen).copied();
+                    if let Some(listener) = listener.and_then(|token| ch.get_mut(token)) {
+                        listener.serving = serving;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Stops accepting, and ends what is still open after `deadline`.
+    pub(crate) fn drain(&mut self, ch: &mut Channel<'_>, deadline: Duration) {
+        for (_, token) in self.listeners.drain() {
+            if let Some(mut listener) = ch.channel(token) {
+                listener.close();
+            }
+        }
+        let load = Rc::clone(&self.load);
+        ch.call_later(deadline, move |map| {
+            if load.open.get() > 0 {
+                load.shared.cut_off.store(true, Ordering::Relaxed);
+                end_all(map, &Ending::Drained);
+            }
+            Ok(())
+        });
+        self.load.draining.set(true);
+        self.load.check();
+    }
+}
+
+/// Ends every connection of this worker.
+fn end_all(map: &mut SocketMap, ending: &Ending) {
+    let tokens: Vec<Token<Half>> = map.tokens().map(Token::cast).collect();
+    for token in tokens {
+        end(map, token, ending.clone());
+    }
+}
+
+/// Looks up the targets' names now, and again at the rule's interval for as long as it is served.
+fn resolve_names(ch: &mut Channel<'_>, serving: &Rc<Serving>) {
+    for (index, target) in serving.rule.targets.iter().enumerate() {
+        let Endpoint::Host(host, port) = &target.endpoint else {
+            continue;
+        };
+        match host.parse() {
+            Ok(ip) => *serving.addresses[index].borrow_mut() = vec![std::net::SocketAddr::new(ip, *port)],
+            Err(_) => {
+                let serving = Rc::downgrade(serving);
+                ch.call_later(Duration::ZERO, move |map| {
+                    resolve(map, serving, index);
+                    Ok(())
+                });
+            }
+        }
+    }
+}
+
+fn resolve(map: &mut SocketMap, serving: Weak<Serving>, index: usize) {
+    let Some(served) = serving.upgrade() else {
+        return;
+    };
+    let Endpoint::Host(host, port) = &served.rule.targets[index].endpoint else {
+        return;
+    };
+    let answered = map.lookup_host(host, *port, move |map, answer| {
+        let Some(served) = serving.upgrade() else {
+            return;
+        };
+        match answer {
+            Ok(addrs) => *served.addresses[index].borrow_mut() = addrs,
+            // What was found last stays in use.
+            Err(error) => tracing::warn!(rule = %served.rule.name, "{error}"),
+        }
+        map.call_later(served.rule.resolve_every, move |map| {
+            resolve(map, serving, index);
+            Ok(())
+        });
+    });
+    if let Err(error) = answered {
+        tracing::warn!(rule = %served.rule.name, "{error}");
+    }
+}
