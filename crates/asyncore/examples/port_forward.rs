@@ -5,7 +5,8 @@
 //! A receiver holds the connection that was accepted, a sender the one to the remote, and each
 //! pushes what it reads onto the other's output queue. The original let those queues grow without
 //! end, and closed both sides as soon as one had ended; here a side stops reading while the other
-//! has too much to send, and the end of one direction leaves the other open.
+//! has too much to send, and the end of one direction leaves the other open; a side
+//! closes by itself when both have ended.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -46,7 +47,7 @@ impl Dispatcher for Forwarder {
     ) -> Result {
         // The sender comes first, so that the connection ends here if there can be none.
         let sender = Sender::new(ch, &self.remote.0, self.remote.1)?;
-        let receiver = ch.add(Receiver { sender, ended: false }, sock);
+        let receiver = ch.add(Receiver { sender }, sock);
         if let Some(sender) = ch.get_mut(sender) {
             sender.receiver = Some(receiver);
         }
@@ -56,8 +57,6 @@ impl Dispatcher for Forwarder {
 
 struct Receiver {
     sender: Token<Sender>,
-    /// The client has sent all that it has.
-    ended: bool,
 }
 
 impl Dispatcher for Receiver {
@@ -69,10 +68,11 @@ impl Dispatcher for Receiver {
         relay(ch, self.sender)
     }
 
+    /// The client has sent all that it has; the answer may still be on its way.
     fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
-        self.ended = true;
-        let both = ch.get(self.sender).is_none_or(|sender| sender.ended);
-        end_half(ch, self.sender, both);
+        if let Some(mut sender) = ch.channel(self.sender) {
+            sender.shutdown_write();
+        }
         Ok(())
     }
 
@@ -85,8 +85,6 @@ impl Dispatcher for Receiver {
 
 struct Sender {
     receiver: Option<Token<Receiver>>,
-    /// The remote has sent all that it has.
-    ended: bool,
 }
 
 impl Sender {
@@ -94,7 +92,7 @@ impl Sender {
         ch.add_with(|ch| {
             // What the receiver pushes meanwhile is sent when the connection is made.
             ch.connect_host(host, port)?;
-            Ok(Sender { receiver: None, ended: false })
+            Ok(Sender { receiver: None })
         })
     }
 }
@@ -109,10 +107,8 @@ impl Dispatcher for Sender {
     }
 
     fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
-        self.ended = true;
-        if let Some(receiver) = self.receiver {
-            let both = ch.get(receiver).is_none_or(|receiver| receiver.ended);
-            end_half(ch, receiver, both);
+        if let Some(mut receiver) = self.receiver.and_then(|receiver| ch.channel(receiver)) {
+            receiver.shutdown_write();
         }
         Ok(())
     }
@@ -134,19 +130,6 @@ fn relay<T>(ch: &mut Channel<'_>, to: Token<T>) -> Result {
         }
         Ok(())
     })
-}
-
-/// Passes on that one side has ended; when both have, there is nothing left but to send the rest.
-fn end_half<T>(ch: &mut Channel<'_>, other: Token<T>, both: bool) {
-    if both {
-        ch.close_when_done();
-    }
-    if let Some(mut other) = ch.channel(other) {
-        match both {
-            true => other.close_when_done(),
-            false => other.shutdown_write(),
-        }
-    }
 }
 
 /// Where to listen and where to connect to, unless there is something wrong with the arguments.

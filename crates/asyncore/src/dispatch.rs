@@ -126,6 +126,7 @@ impl SocketMap {
     }
 
     /// Notes a failure for `handle_error`, unless it is none.
+    #[cold]
     pub(crate) fn fail(&mut self, key: Key, error: Error) {
         if error.is_would_block() {
             return;
@@ -145,6 +146,7 @@ impl SocketMap {
     }
 
     /// Logs an error that no handler can be given.
+    #[cold]
     pub(crate) fn report(&mut self, key: Key, error: &Error) {
         let channel = self.channel_mut(key);
         log::emit(
@@ -192,6 +194,7 @@ impl SocketMap {
         }
     }
 
+    #[cold]
     fn deliver_error(&mut self, key: Key) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
@@ -221,6 +224,7 @@ impl SocketMap {
     }
 
     /// Throws input away on a channel that is closing, until its peer closes too.
+    #[cold]
     fn discard_input(&mut self, key: Key) {
         self.touch(key);
         let mut scratch = self.buffers.take_scratch(crate::slot::Slot::BUFFER_SIZE);

@@ -8,31 +8,38 @@ use util::{Recorder, Seen, on_every_network, on_every_network_with};
 
 #[test]
 fn closing_with_unread_input_does_not_cost_the_peer_the_answer() {
-    on_every_network(|world| {
-        let (seen, flood) = (Seen::default(), world.flood);
-        let handler = Recorder::new(&seen).on("handle_read", move |ch| {
-            ch.recv(&mut [0; 1])?;
-            ch.push(vec![9; flood]);
-            ch.close_when_done();
-            Ok(())
-        });
-        let (_, remote) = world.connect(handler);
-        remote.pause_reading();
-        remote.send(&vec![7; flood]);
-        world.run_until(|_| seen.count("handle_read") > 0);
-        world.settle();
-        remote.resume_reading();
-        let mut answer = 0;
-        world.run_until(|_| {
-            answer += remote.received().len();
-            remote.saw_eof() || remote.was_reset()
-        });
-        assert!(!remote.was_reset(), "after {answer} bytes");
-        assert_eq!(answer, flood);
-        remote.close();
-        world.run_until(|_| seen.is_closed());
-        assert_eq!((seen.count("handle_read"), seen.count("handle_close")), (1, 1));
-    });
+    // A long answer waits in our queue when the channel closes, a short one is sent at once.
+    for is_long in [true, false] {
+        on_every_network_with(
+            |builder| builder.linger(Duration::from_secs(60)),
+            |world| {
+                let (seen, flood) = (Seen::default(), world.flood);
+                let length = if is_long { flood } else { 6 };
+                let handler = Recorder::new(&seen).on("handle_read", move |ch| {
+                    ch.recv(&mut [0; 1])?;
+                    ch.push(vec![9; length]);
+                    ch.close_when_done();
+                    Ok(())
+                });
+                let (_, remote) = world.connect(handler);
+                remote.pause_reading();
+                remote.send(&vec![7; flood]);
+                world.run_until(|_| seen.count("handle_read") > 0);
+                world.settle();
+                remote.resume_reading();
+                let mut answer = 0;
+                world.run_until(|_| {
+                    answer += remote.received().len();
+                    remote.saw_eof() || remote.was_reset()
+                });
+                assert!(!remote.was_reset(), "after {answer} bytes");
+                assert_eq!(answer, length);
+                remote.close();
+                world.run_until(|_| seen.is_closed());
+                assert_eq!((seen.count("handle_eof"), seen.count("handle_close")), (0, 1));
+            },
+        );
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod util;
 
 use std::cell::Cell;
+use std::fs::File;
 use std::rc::Rc;
 
 use asyncore::{Channel, Dispatcher, FileWrapper, Result, Socket, SocketMap, Token, Type};
@@ -282,15 +283,13 @@ fn a_closed_channel_whose_socket_lives_on_elsewhere_is_no_longer_watched() {
 fn closing_a_file_channel_leaves_the_file_it_was_made_from_open() {
     on_every_poller(|builder| {
         let mut map: SocketMap = builder.build().unwrap();
-        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
         let token = map.add_file(Recorder::default(), FileWrapper::new(&writer).unwrap());
         map.channel(token).unwrap().push(b"from the channel, ");
         map.channel(token).unwrap().close_when_done();
         util::run_until(&mut map, |map| map.is_empty());
-        std::io::Write::write_all(&mut &writer, b"from the test").unwrap();
-        drop(writer);
-        let mut all = String::new();
-        std::io::Read::read_to_string(&mut reader, &mut all).unwrap();
+        std::io::Write::write_all(&mut File::from(writer), b"from the test").unwrap();
+        let all = std::io::read_to_string(File::from(reader)).unwrap();
         assert_eq!(all, "from the channel, from the test");
     });
 }

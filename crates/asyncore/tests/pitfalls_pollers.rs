@@ -100,7 +100,7 @@ fn all_that_is_pushed_to_a_regular_file_is_written_before_it_is_closed() {
 #[test]
 fn a_pipe_to_a_slow_reader_is_written_to_the_end_before_it_is_closed() {
     on_every_poller(|builder| {
-        let (reader, writer) = std::io::pipe().unwrap();
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
         let mut map = builder.build().unwrap();
         let seen = Seen::default();
         let file = FileWrapper::new(writer).unwrap();
@@ -123,7 +123,7 @@ fn a_pipe_to_a_slow_reader_is_written_to_the_end_before_it_is_closed() {
 #[test]
 fn a_pipe_whose_reader_is_gone_ends_its_channel() {
     on_every_poller(|builder| {
-        let (reader, writer) = std::io::pipe().unwrap();
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
         let mut map = builder.build().unwrap();
         let seen = Seen::default();
         let handler = Recorder::new(&seen).readable(|_| false);

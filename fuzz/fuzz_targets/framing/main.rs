@@ -15,26 +15,21 @@ fuzz_target!(|script: Script<'_>| {
     let mut checked = Checked::default();
     for op in &script.ops {
         match *op {
-            Op::Feed { bytes, steps, put_back, end } => {
-                checked.feed(bytes, steps, |checked, input| {
-                    if put_back {
-                        checked.put_back(input);
-                    }
-                    if let Some(end) = end {
-                        checked.set(end);
-                    }
-                });
-            }
+            Op::Feed(bytes) => checked.feed(bytes),
+            Op::FeedUntil(bytes, steps) => checked.feed_until(bytes, steps.into()),
+            Op::FeedAndSet(bytes, steps, end) => checked.feed_and_set(bytes, steps.into(), end),
+            Op::Set(end) => checked.set(end),
             Op::Clear => checked.clear(),
         }
     }
+    checked.feed(b"");
 
     let mut at_once = Checked::new(&script.ends);
-    at_once.feed(&script.pieces.concat(), 0, |_, _| {});
+    at_once.feed(&script.pieces.concat());
     let mut in_pieces = Checked::new(&script.ends);
-    in_pieces.feed(b"", 0, |_, _| {});
+    in_pieces.feed(b"");
     for piece in &script.pieces {
-        in_pieces.feed(piece, 0, |_, _| {});
+        in_pieces.feed(piece);
     }
     assert_eq!(in_pieces.result(), at_once.result());
 });

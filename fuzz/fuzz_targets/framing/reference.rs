@@ -26,18 +26,27 @@ impl<'a> Checked<'a> {
         checked
     }
 
-    /// Feeds some bytes, and does something more after so many steps.
-    pub fn feed(&mut self, bytes: &[u8], steps: u8, act: impl FnOnce(&mut Self, &mut &[u8])) {
+    pub fn feed(&mut self, bytes: &[u8]) {
+        self.feed_until(bytes, usize::MAX);
+    }
+
+    /// Feeds some bytes for so many steps, and puts back what is left then.
+    pub fn feed_until(&mut self, bytes: &[u8], steps: usize) {
         let data = letters(bytes);
         let mut input = &data[..];
         self.rest.extend_from_slice(input);
         let _ = (0..steps).all(|_| self.step(&mut input));
-        act(self, &mut input);
-        while self.step(&mut input) {}
+        self.framer.unread(input);
     }
 
-    pub fn put_back(&mut self, input: &mut &[u8]) {
-        self.framer.unread(mem::take(input));
+    /// Feeds some bytes, and changes the terminator after so many steps.
+    pub fn feed_and_set(&mut self, bytes: &[u8], steps: usize, end: End<'_>) {
+        let data = letters(bytes);
+        let mut input = &data[..];
+        self.rest.extend_from_slice(input);
+        let _ = (0..steps).all(|_| self.step(&mut input));
+        self.set(end);
+        while self.step(&mut input) {}
     }
 
     pub fn set(&mut self, end: End<'_>) {

@@ -13,13 +13,10 @@ pub enum End<'a> {
 
 #[derive(Arbitrary, Debug)]
 pub enum Op<'a> {
-    /// Feeds some bytes; after some steps, may put the others back and change the terminator.
-    Feed {
-        bytes: &'a [u8],
-        steps: u8,
-        put_back: bool,
-        end: Option<End<'a>>,
-    },
+    Feed(&'a [u8]),
+    FeedUntil(&'a [u8], u8),
+    FeedAndSet(&'a [u8], u8, End<'a>),
+    Set(End<'a>),
     Clear,
 }
 

@@ -109,7 +109,7 @@ fuzz_target!(init: begin(), |visit: Visit<'_>| {
                 let _ = map.run_with(LoopOptions { timeout: None, count });
             }
             Part::Wait(seconds) => net.advance(Duration::from_secs(u64::from(*seconds))),
-            part => client.send(part.bytes()),
+            part => client.send(&part.bytes()),
         }
     }
     if visit.shuts_down {

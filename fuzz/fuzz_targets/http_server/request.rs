@@ -15,22 +15,19 @@ pub struct Visit<'a> {
 pub enum Part<'a> {
     Raw(&'a [u8]),
     Word(u8),
+    /// Asks for a path of some of the words.
+    Page {
+        head: bool,
+        names: Vec<u8>,
+    },
     /// Lets the server have so many passes.
     Pass(u8),
     /// Lets so many seconds go by at once.
     Wait(u8),
 }
 
-const WORDS: &[&str] = &[
-    "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
-    "GET /index.html HTTP/1.0\r\n\r\n",
-    "HEAD /big.bin HTTP/1.1\r\nHost: x\r\n\r\n",
-    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\na=b&a=%",
-    "GET ",
-    "HEAD ",
-    "POST ",
-    "PUT ",
-    "http://x",
+/// What paths are made of.
+const NAMES: &[&str] = &[
     "/",
     "..",
     ".",
@@ -48,6 +45,21 @@ const WORDS: &[&str] = &[
     "secret",
     "site-too",
     "stats.json",
+];
+
+const WORDS: &[&str] = &[
+    "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET /index.html HTTP/1.0\r\n\r\n",
+    "HEAD /big.bin HTTP/1.1\r\nHost: x\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\na=b&a=%",
+    "GET ",
+    "HEAD ",
+    "POST ",
+    "PUT ",
+    "http://x",
+    "/",
+    "..",
+    "?",
     " HTTP/1.1\r\nHost: x\r\n",
     " HTTP/1.0\r\n",
     " HTTP/2.0\r\n",
@@ -69,11 +81,20 @@ const WORDS: &[&str] = &[
 ];
 
 impl Part<'_> {
-    pub fn bytes(&self) -> &[u8] {
+    pub fn bytes(&self) -> Vec<u8> {
         match self {
-            Part::Raw(bytes) => bytes,
-            Part::Word(which) => WORDS[usize::from(*which) % WORDS.len()].as_bytes(),
-            Part::Pass(_) | Part::Wait(_) => &[],
+            Part::Raw(bytes) => bytes.to_vec(),
+            Part::Word(which) => word(WORDS, *which).into(),
+            Part::Page { head, names } => {
+                let method = if *head { "HEAD" } else { "GET" };
+                let path: String = names.iter().map(|which| word(NAMES, *which)).collect();
+                format!("{method} /{path} HTTP/1.1\r\nHost: x\r\n\r\n").into()
+            }
+            Part::Pass(_) | Part::Wait(_) => Vec::new(),
         }
     }
+}
+
+fn word<'w>(words: &[&'w str], which: u8) -> &'w str {
+    words[usize::from(which) % words.len()]
 }

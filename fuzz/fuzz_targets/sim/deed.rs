@@ -9,7 +9,7 @@ use std::time::Duration;
 use asyncore::{Channel, Domain, Error, ExitNow, Result, Terminator, Type};
 
 use crate::node::Node;
-use crate::script::{Deed, Destination};
+use crate::script::{Deed, Destination, Rare};
 use crate::stage::{Scripted, Stage, pick};
 
 pub const LISTENER: ([u8; 4], u16) = ([127, 0, 0, 1], 80);
@@ -27,9 +27,8 @@ impl Stage {
         ch: &mut Channel<'_>,
         deed: &Deed,
     ) -> Result {
-        let millis = |millis: u16| Duration::from_millis(u64::from(millis));
         match deed {
-            Deed::Nothing | Deed::LeaveAlone => {}
+            Deed::Nothing => {}
             Deed::Push { size, owned } => self.push(line, ch, self.bytes(*size), *owned),
             Deed::Produce(pieces) => {
                 let bytes = self.bytes(pieces.len() as u16 * 256);
@@ -46,23 +45,6 @@ impl Stage {
                 ch.send_oob(&[*byte])?;
             }
             Deed::Priority(wanted) => ch.set_priority(*wanted),
-            Deed::CloseWhenDone => {
-                self.lines.borrow_mut()[line].deaf = true;
-                ch.close_when_done();
-            }
-            Deed::ShutdownWrite => {
-                self.lines.borrow_mut()[line].shut = true;
-                ch.shutdown_write();
-            }
-            Deed::Close => ch.close(),
-            Deed::Abort => ch.abort(),
-            Deed::Discard => {
-                let held = self.lines.borrow()[line].held;
-                self.lines.borrow_mut()[line].torn |= held > 0;
-                ch.discard_buffers();
-                self.withdraw(line, ch);
-            }
-            Deed::MoveSocket => self.move_socket(line, ch),
             Deed::Timeout(after) => ch.set_timeout(after.map(millis)),
             Deed::HighWater(mark) => ch.set_high_water(usize::from(*mark)),
             Deed::OutputLimit(limit) => ch.set_output_limit(usize::from(*limit)),
@@ -100,10 +82,35 @@ impl Stage {
                     ch.reset(timer, millis(*after));
                 }
             }
-            Deed::Drain(deadline) => ch.drain(millis(*deadline)),
-            Deed::Fail => return Err(Error::msg("the script says so")),
-            Deed::Panic => panic_any(Scripted),
             Deed::Exit => return Err(ExitNow.into()),
+            Deed::Rare(rare) => return self.act_rarely(line, ch, rare),
+        }
+        Ok(())
+    }
+
+    fn act_rarely(self: &Rc<Self>, line: usize, ch: &mut Channel<'_>, rare: &Rare) -> Result {
+        match rare {
+            Rare::LeaveAlone => {}
+            Rare::CloseWhenDone => {
+                self.lines.borrow_mut()[line].deaf = true;
+                ch.close_when_done();
+            }
+            Rare::ShutdownWrite => {
+                self.lines.borrow_mut()[line].shut = true;
+                ch.shutdown_write();
+            }
+            Rare::Close => ch.close(),
+            Rare::Abort => ch.abort(),
+            Rare::Discard => {
+                let held = self.lines.borrow()[line].held;
+                self.lines.borrow_mut()[line].torn |= held > 0;
+                ch.discard_buffers();
+                self.withdraw(line, ch);
+            }
+            Rare::MoveSocket => self.move_socket(line, ch),
+            Rare::Drain(deadline) => ch.drain(millis(*deadline)),
+            Rare::Fail => return Err(Error::msg("the script says so")),
+            Rare::Panic => panic_any(Scripted),
         }
         Ok(())
     }
@@ -171,4 +178,8 @@ impl Stage {
         self.enlist(ch, token, line);
         self.nodes.borrow_mut().push(token);
     }
+}
+
+fn millis(millis: u16) -> Duration {
+    Duration::from_millis(u64::from(millis))
 }

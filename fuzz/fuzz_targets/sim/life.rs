@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use asyncore::Channel;
 
-use crate::script::{Act, Deed};
+use crate::script::Act;
 use crate::stage::Stage;
 
 pub struct Life {
@@ -45,7 +45,7 @@ impl Life {
 
     pub fn end(&mut self, ch: &mut Channel<'_>, act: &Act) {
         assert!(!mem::replace(&mut self.ended, true), "two ends of stream on {ch:?}");
-        if !matches!(act.deed, Deed::LeaveAlone) {
+        if !act.deed.is_idle() {
             ch.close_when_done();
         }
     }
@@ -61,7 +61,7 @@ impl Life {
         if self.stage.gentle {
             return false;
         }
-        if !ch.accepting() && !matches!(act.deed, Deed::LeaveAlone) {
+        if !ch.accepting() && !act.deed.is_idle() {
             ch.close();
         }
         true

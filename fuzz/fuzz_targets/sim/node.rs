@@ -51,7 +51,7 @@ macro_rules! shared_callbacks {
 
         fn handle_expt(&mut self, ch: &mut Channel<'_>) -> Result {
             let (_running, act) = self.life.enter(ch);
-            if !matches!(act.deed, Deed::LeaveAlone) {
+            if !act.deed.is_idle() {
                 ch.recv_oob(&mut [0])?;
             }
             self.perform(ch, &act)
@@ -99,7 +99,7 @@ impl Dispatcher for Node {
 
     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
         let (_running, act) = self.life.enter(ch);
-        if !matches!(act.deed, Deed::LeaveAlone) {
+        if !act.deed.is_idle() {
             let mut buf = vec![0; self.life.stage.read_size()];
             let n = ch.recv(&mut buf)?;
             self.life.stage.receive(self.life.line, &buf[..n]);

@@ -94,8 +94,6 @@ pub enum Who {
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Deed {
     Nothing,
-    /// The callback does not do what it is called for: it reads nothing, or closes nothing.
-    LeaveAlone,
     Push {
         size: u16,
         owned: bool,
@@ -104,12 +102,6 @@ pub enum Deed {
     Send(u16),
     SendUrgent(u8),
     Priority(bool),
-    CloseWhenDone,
-    ShutdownWrite,
-    Close,
-    Abort,
-    Discard,
-    MoveSocket,
     Timeout(Option<u16>),
     HighWater(u16),
     OutputLimit(u16),
@@ -122,10 +114,24 @@ pub enum Deed {
     Every(u8),
     Cancel(u8),
     Reset(u8, u16),
+    Exit,
+    /// Rare, or channels would be few.
+    Rare(Rare),
+}
+
+#[derive(Arbitrary, Clone, Debug)]
+pub enum Rare {
+    /// The callback does not do what it is called for: it reads nothing, or closes nothing.
+    LeaveAlone,
+    CloseWhenDone,
+    ShutdownWrite,
+    Close,
+    Abort,
+    Discard,
+    MoveSocket,
     Drain(u16),
     Fail,
     Panic,
-    Exit,
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
@@ -170,13 +176,20 @@ impl Weather {
 impl Deed {
     /// Whether every byte still arrives after it.
     pub fn is_gentle(&self) -> bool {
-        use Deed::*;
         match self {
-            LeaveAlone | Close | Abort | Discard | MoveSocket | HighWater(_) | OutputLimit(_)
-            | Reads(_) | LookAt(_) | Drain(_) => false,
-            Produce(pieces) => pieces.iter().all(|piece| matches!(piece, Piece::Bytes(1..))),
+            Deed::HighWater(_) | Deed::OutputLimit(_) | Deed::Reads(_) | Deed::LookAt(_) => false,
+            Deed::Produce(pieces) => pieces.iter().all(|piece| matches!(piece, Piece::Bytes(1..))),
+            Deed::Rare(rare) => {
+                use Rare::{CloseWhenDone, Fail, Panic, ShutdownWrite};
+                matches!(rare, CloseWhenDone | ShutdownWrite | Fail | Panic)
+            }
             _ => true,
         }
+    }
+
+    /// Whether the callback is to leave alone what it is called for.
+    pub fn is_idle(&self) -> bool {
+        matches!(self, Deed::Rare(Rare::LeaveAlone))
     }
 }
 

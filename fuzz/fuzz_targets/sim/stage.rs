@@ -19,7 +19,7 @@ pub struct Stage {
     /// What is still to be done, last first.
     acts: RefCell<Vec<Act>>,
     pub lines: RefCell<Vec<Line>>,
-    /// The channels that ever were, each with its line.
+    /// The channels that there are, each with its line; some may have gone.
     channels: RefCell<Vec<(Token, usize)>>,
     pub nodes: RefCell<Vec<Token<Node>>>,
     pub timers: RefCell<Vec<Timer>>,
@@ -106,6 +106,9 @@ impl Stage {
         ch: &mut Channel<'_>,
         act: &Act,
     ) -> Result {
+        // Acting on what is gone is not worth much of a script.
+        self.channels.borrow_mut().retain(|(token, _)| ch.contains(*token));
+        self.nodes.borrow_mut().retain(|token| ch.contains(*token));
         let deed = &act.deed;
         match act.who {
             Who::Me => return self.act_on(line, me, ch, deed),

@@ -92,6 +92,7 @@ impl SocketMap {
     }
 
     /// Drops the queue: what is pushed is more than it may hold.
+    #[cold]
     fn overflow(&mut self, key: Key, what: String) {
         self.discard_output(key);
         self.slots[key].overflowed = true;
@@ -164,6 +165,7 @@ impl SocketMap {
     }
 
     /// Drops what the channel has queued.
+    #[cold]
     pub(crate) fn discard_output(&mut self, key: Key) {
         let Some(mut output) = self.slots.get_mut(key).and_then(|slot| slot.output.take()) else {
             return;
@@ -182,6 +184,7 @@ impl SocketMap {
     }
 
     /// What is pushed when it can no longer be sent is dropped; saying so once is enough.
+    #[cold]
     fn refuse_output(&mut self, key: Key) {
         let slot = &self.slots[key];
         let ended = slot.phase == Phase::Connected && slot.own_half != OwnHalf::Open;
