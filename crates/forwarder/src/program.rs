@@ -49,7 +49,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Top { address, every } => {
-            anyhow::bail!("TEMP top {address} {every:?}")
+            crate::top::run(&address, every)?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Demo(mut config) => {
             let site = Site::listen().context("the built-in site cannot listen")?;
@@ -71,11 +72,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn serve(
-    config: &Config,
-    source: Option<Source>,
-    site: Option<Site>,
-) -> anyhow::Result<ExitCode> {
+fn serve(config: &Config, source: Option<Source>, site: Option<Site>) -> anyhow::Result<ExitCode> {
     logging::start(config.log);
     Ok(match server::serve(config, source, site)? {
         Outcome::Drained => ExitCode::SUCCESS,

@@ -9,9 +9,14 @@ use anyhow::Context as _;
 use asyncore::{ExitNow, SocketMap, Token, Trigger};
 
 use crate::bind;
-use crate::config::{Config, Rule};
+use crate::capture::Captures;
+use crate::config::{Config, Listen, Rule};
+use crate::handover::{Door, Kept, Predecessor};
+use crate::inherited::Inherited;
+use crate::pid_file::PidFile;
 use crate::policy::{ProcessCounts, RuleState};
 use crate::site::Site;
+use crate::systemd;
 use crate::worker::{Served, Worker};
 
 /// What all workers share.
@@ -19,6 +24,10 @@ pub(crate) struct Shared {
     pub(crate) process: Arc<ProcessCounts>,
     pub(crate) rules: Mutex<Vec<(Arc<Rule>, Arc<RuleState>)>>,
     pub(crate) started: Instant,
+    /// For the process that comes next.
+    pub(crate) kept: Kept,
+    /// Set at the start, if anything is to be captured.
+    pub(crate) captures: OnceLock<Arc<Captures>>,
     workers: OnceLock<Vec<Handle>>,
     /// Workers that have not drained yet.
     busy: AtomicUsize,
@@ -52,11 +61,13 @@ impl Handle {
 }
 
 impl Shared {
-    fn new(max_connections: usize, workers: usize) -> Arc<Self> {
+    pub(crate) fn new(max_connections: usize, workers: usize) -> Arc<Self> {
         Arc::new(Shared {
             process: Arc::new(ProcessCounts::new(max_connections)),
             rules: Mutex::new(Vec::new()),
             started: Instant::now(),
+            kept: Kept::default(),
+            captures: OnceLock::new(),
             workers: OnceLock::new(),
             busy: AtomicUsize::new(workers),
             draining: AtomicBool::new(false),
@@ -82,6 +93,8 @@ impl Shared {
             return;
         }
         self.process.drain();
+        self.kept.close();
+        systemd::stopping();
         for worker in self.workers() {
             worker.run(move |worker, ch| worker.drain(ch, deadline));
         }
@@ -127,7 +140,21 @@ pub fn serve(
     site: Option<Site>,
 ) -> anyhow::Result<Outcome> {
     let shared = Shared::new(config.max_connections, config.workers);
-    let mut sockets = bind::all(config, &[])?;
+    if let Some(captures) = Captures::open(&config.capture)? {
+        // Nobody else sets it.
+        let _ = shared.captures.set(captures);
+    }
+    let mut inherited = Inherited::from_systemd()?;
+    let predecessor = match &config.handover {
+        Some(path) => Predecessor::ask(path)
+            .with_context(|| format!("cannot take over by way of {}", path.display()))?,
+        None => None,
+    };
+    let predecessor = predecessor.map(|(predecessor, sockets)| {
+        inherited.extend(sockets);
+        predecessor
+    });
+    let mut sockets = bind::all(config, config.workers, &[], &mut inherited)?;
 
     let mut map = SocketMap::new().context("cannot make a loop")?;
     let mut handles = vec![start(&mut map, &shared)?];
@@ -149,11 +176,20 @@ pub fn serve(
             (Arc::new(rule.clone()), Arc::new(state))
         })
         .collect();
+    if config.handover.is_some() {
+        shared.kept.keep(&sockets)?;
+    }
     hand_out(&shared, &states, &mut sockets);
     *shared.rules() = states;
     crate::signals::watch(&mut map, &shared, config.drain, source)?;
+    let mut page = None;
     if let Some(status) = &config.status {
-        crate::status::start(&mut map, &shared, status)?;
+        let passed = inherited.take(&Listen::Tcp(status.listen)).pop();
+        let server = crate::status::start(&mut map, &shared, status, passed)?;
+        if let Some(fd) = map.channel(server).as_ref().and_then(|page| page.as_fd()) {
+            shared.kept.keep_page(status.listen, fd)?;
+        }
+        page = Some(server);
     }
     if let Some(site) = site {
         site.start(&mut map, &shared).context("the built-in site cannot be served")?;
@@ -162,6 +198,17 @@ pub fn serve(
         let targets: Vec<_> = rule.targets.iter().map(|it| it.endpoint.to_string()).collect();
         tracing::info!(rule = %rule.name, listen = %rule.listen, targets = targets.join(","), "forwarding");
     }
+    inherited.close_rest();
+    let _pid_file = config.pid_file.as_deref().map(PidFile::write).transpose()?;
+    if let Some(path) = &config.handover {
+        let taken_over = predecessor.is_some();
+        Door::open(&mut map, &shared, path, taken_over, config.drain, page)?;
+    }
+    if let Some(Err(error)) = predecessor.map(Predecessor::tell_serving) {
+        tracing::warn!("the process that ran before has gone: {error}");
+    }
+    systemd::feed_watchdog(&mut map);
+    systemd::ready();
     map.run().context("the loop failed")?;
     drop(map);
     for thread in threads {
@@ -201,18 +248,16 @@ fn spawn(index: usize, shared: &Arc<Shared>) -> anyhow::Result<(thread::JoinHand
 }
 
 /// Gives every worker the rules, and its own sockets for those that are new.
-fn hand_out(
-    shared: &Shared,
-    rules: &[(Arc<Rule>, Arc<RuleState>)],
-    sockets: &mut bind::Sockets,
-) {
-    for worker in shared.workers() {
+fn hand_out(shared: &Shared, rules: &[(Arc<Rule>, Arc<RuleState>)], sockets: &mut bind::Sockets) {
+    let workers = shared.workers().len();
+    for (index, worker) in shared.workers().iter().enumerate() {
         let served: Vec<Served> = rules
             .iter()
             .map(|(rule, state)| Served {
                 rule: Arc::clone(rule),
                 state: Arc::clone(state),
-                socket: sockets.take(&rule.listen),
+                sockets: sockets.share(&rule.listen, workers - index),
+                checks: index == 0,
             })
             .collect();
         worker.run(move |worker, ch| worker.apply(ch, served));
@@ -226,7 +271,9 @@ fn hand_out(
 pub(crate) fn reload(shared: &Shared, config: &Config) -> anyhow::Result<()> {
     let before = shared.rules().clone();
     let bound: Vec<_> = before.iter().map(|(rule, _)| rule.listen.clone()).collect();
-    let mut sockets = bind::all(config, &bound)?;
+    let workers = shared.workers().len();
+    let mut sockets = bind::all(config, workers, &bound, &mut Inherited::default())?;
+    shared.kept.follow(config, &sockets)?;
     let now = Instant::now();
     let rules: Vec<_> = config
         .rules

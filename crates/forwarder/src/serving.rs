@@ -1,12 +1,15 @@
 //! A rule as one worker serves it.
 
 use std::cell::RefCell;
+use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::config::Rule;
-use crate::policy::RuleState;
+use asyncore::{Channel, Domain, Type};
+
+use crate::config::{Endpoint, Rule};
+use crate::policy::{NetSet, RuleState};
 use crate::worker::Load;
 
 /// A rule, what its workers share, and what this worker knows of its targets' names.
@@ -14,6 +17,8 @@ pub(crate) struct Serving {
     pub(crate) rule: Arc<Rule>,
     pub(crate) state: Arc<RuleState>,
     pub(crate) load: Rc<Load>,
+    /// Who begins with a PROXY header.
+    pub(crate) proxies: NetSet,
     /// The addresses of each target, as they were looked up last; empty before the first answer.
     pub(crate) addresses: Vec<RefCell<Vec<SocketAddr>>>,
 }
@@ -21,6 +26,42 @@ pub(crate) struct Serving {
 impl Serving {
     pub(crate) fn new(rule: Arc<Rule>, state: Arc<RuleState>, load: Rc<Load>) -> Self {
         let addresses = rule.targets.iter().map(|_| RefCell::new(Vec::new())).collect();
-        Serving { rule, state, load, addresses }
+        let proxies = NetSet::new(&rule.proxy_protocol.accept_from);
+        Serving { rule, state, load, proxies, addresses }
+    }
+
+    /// A rule that is served by nobody else, for tests; targets that are names have no address.
+    #[cfg(test)]
+    pub(crate) fn alone(rule: Rule, now: std::time::Instant) -> Rc<Self> {
+        let shared = crate::server::Shared::new(usize::MAX, 1);
+        let state = RuleState::new(&rule, Arc::clone(&shared.process), now);
+        let serving = Serving::new(Arc::new(rule), Arc::new(state), Rc::new(Load::new(shared)));
+        for (target, addresses) in serving.rule.targets.iter().zip(&serving.addresses) {
+            if let Endpoint::Host(host, port) = &target.endpoint {
+                addresses.borrow_mut().extend(host.parse().map(|ip| SocketAddr::new(ip, *port)));
+            }
+        }
+        Rc::new(serving)
+    }
+
+    /// Begins to connect the channel to a target, by the addresses that were looked up for it.
+    ///
+    /// # Errors
+    /// What the system refuses at once.
+    pub(crate) fn connect(&self, ch: &mut Channel<'_>, target: usize) -> io::Result<()> {
+        match &self.rule.targets[target].endpoint {
+            Endpoint::Unix(path) => {
+                ch.create_socket(Domain::UNIX, Type::STREAM)?;
+                ch.connect(path.as_path())
+            }
+            Endpoint::Host(host, port) => {
+                let known = self.addresses[target].borrow();
+                if known.is_empty() {
+                    ch.connect_host(host, *port)
+                } else {
+                    ch.connect_any(&format!("{host}:{port}"), known.clone())
+                }
+            }
+        }
     }
 }

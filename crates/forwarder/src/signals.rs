@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use asyncore::SocketMap;
 
 use crate::server::{Shared, Source, reload};
+use crate::systemd;
 
 const SIGHUP: i32 = 1;
 const SIGINT: i32 = 2;
@@ -42,10 +43,12 @@ pub(crate) fn watch(
             tracing::warn!("there is nothing to reload: the configuration came from no file");
             return Ok(());
         };
+        systemd::reloading();
         match source().and_then(|config| reload(&shared, &config)) {
             Ok(()) => tracing::info!("reloaded"),
             Err(error) => tracing::error!("not reloaded, nothing has changed: {error:#}"),
         }
+        systemd::ready();
         Ok(())
     })
     .context("cannot watch for signals")?;

@@ -9,23 +9,31 @@ use std::time::Duration;
 
 use asyncore::{Channel, Dispatcher, Socket, SocketMap, Token};
 
+use crate::capture::Captures;
+use crate::check::Checks;
 use crate::config::{Endpoint, Listen, Rule};
+use crate::listening::Listening;
 use crate::policy::RuleState;
-use crate::relay::{Ending, Half, Listener, end};
+use crate::relay::{self, Ending, greeting};
 use crate::server::Shared;
 use crate::serving::Serving;
+use crate::udp;
 
-/// A rule to be served, with this worker's own listening socket if it is new.
+/// A rule to be served, with this worker's own listening sockets if it is new.
 pub(crate) struct Served {
     pub(crate) rule: Arc<Rule>,
     pub(crate) state: Arc<RuleState>,
-    pub(crate) socket: Option<socket2::Socket>,
+    pub(crate) sockets: Vec<socket2::Socket>,
+    /// Whether it is this worker that checks the targets.
+    pub(crate) checks: bool,
 }
 
 /// A worker's own channel, without a socket: what holds its listeners, and what closures from
 /// other threads reach by its token.
 pub(crate) struct Worker {
-    listeners: HashMap<Listen, Token<Listener>>,
+    listeners: HashMap<Listen, Vec<Listening>>,
+    /// The first worker's only.
+    checks: Vec<Rc<Checks>>,
     load: Rc<Load>,
 }
 
@@ -37,6 +45,14 @@ pub(crate) struct Load {
 }
 
 impl Load {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Load { shared, open: Cell::new(0), draining: Cell::new(false) }
+    }
+
+    pub(crate) fn captures(&self) -> Option<&Arc<Captures>> {
+        self.shared.captures.get()
+    }
+
     pub(crate) fn begin(&self) {
         self.open.set(self.open.get() + 1);
     }
@@ -60,38 +76,39 @@ impl Worker {
     /// Adds the worker to its map.
     pub(crate) fn start(map: &mut SocketMap, shared: Arc<Shared>) -> std::io::Result<Token<Self>> {
         map.add_with(|_ch| {
-            let load = Load { shared, open: Cell::new(0), draining: Cell::new(false) };
-            Ok(Worker { listeners: HashMap::new(), load: Rc::new(load) })
+            let load = Rc::new(Load::new(shared));
+            Ok(Worker { listeners: HashMap::new(), checks: Vec::new(), load })
         })
     }
 
     /// Serves exactly these rules from now on; what runs already is not touched.
     pub(crate) fn apply(&mut self, ch: &mut Channel<'_>, rules: Vec<Served>) {
-        self.listeners.retain(|listen, token| {
+        self.listeners.retain(|listen, listening| {
             let stays = rules.iter().any(|served| served.rule.listen == *listen);
             if !stays {
-                if let Some(mut listener) = ch.channel(*token) {
-                    listener.close();
-                }
+                listening.iter().for_each(|listening| listening.close(ch));
             }
             stays
         });
-        for Served { rule, state, socket } in rules {
-            let listen = rule.listen.clone();
+        // Those of rules that have gone or changed end with this.
+        self.checks.clear();
+        for Served { rule, state, sockets, checks } in rules {
+            let listeners = self.listeners.entry(rule.listen.clone()).or_default();
             let serving = Rc::new(Serving::new(rule, state, Rc::clone(&self.load)));
             resolve_names(ch, &serving);
-            match socket.map(Socket::try_from) {
-                Some(Ok(socket)) => {
-                    let token = ch.add(Listener::new(serving), socket);
-                    self.listeners.insert(listen, token);
-                }
-                Some(Err(error)) => {
-                    tracing::error!(rule = %serving.rule.name, "cannot listen: {error}");
-                }
-                None => {
-                    let listener = self.listeners.get(&listen).copied();
-                    if let Some(listener) = listener.and_then(|token| ch.get_mut(token)) {
-                        listener.serving = serving;
+            if checks {
+                self.checks.extend(Checks::start(ch, &serving));
+            }
+            for listening in &*listeners {
+                listening.serve(ch, Rc::clone(&serving));
+            }
+            for socket in sockets {
+                match Socket::try_from(socket) {
+                    Ok(socket) => {
+                        listeners.push(Listening::start(ch, Rc::clone(&serving), socket));
+                    }
+                    Err(error) => {
+                        tracing::error!(rule = %serving.rule.name, "cannot listen: {error}");
                     }
                 }
             }
@@ -100,10 +117,9 @@ impl Worker {
 
     /// Stops accepting, and ends what is still open after `deadline`.
     pub(crate) fn drain(&mut self, ch: &mut Channel<'_>, deadline: Duration) {
-        for (_, token) in self.listeners.drain() {
-            if let Some(mut listener) = ch.channel(token) {
-                listener.close();
-            }
+        self.checks.clear();
+        for listening in self.listeners.drain().flat_map(|(_, listening)| listening) {
+            listening.drain(ch);
         }
         let load = Rc::clone(&self.load);
         ch.call_later(deadline, move |map| {
@@ -120,9 +136,11 @@ impl Worker {
 
 /// Ends every connection of this worker.
 fn end_all(map: &mut SocketMap, ending: &Ending) {
-    let tokens: Vec<Token<Half>> = map.tokens().map(Token::cast).collect();
+    let tokens: Vec<Token> = map.tokens().collect();
     for token in tokens {
-        end(map, token, ending.clone());
+        relay::end(map, token.cast(), ending.clone());
+        greeting::end(map, token.cast());
+        udp::end(map, token.cast(), ending.clone());
     }
 }
 
@@ -133,7 +151,9 @@ fn resolve_names(ch: &mut Channel<'_>, serving: &Rc<Serving>) {
             continue;
         };
         match host.parse() {
-            Ok(ip) => *serving.addresses[index].borrow_mut() = vec![std::net::SocketAddr::new(ip, *port)],
+            Ok(ip) => {
+                *serving.addresses[index].borrow_mut() = vec![std::net::SocketAddr::new(ip, *port)]
+            }
             Err(_) => {
                 let serving = Rc::downgrade(serving);
                 ch.call_later(Duration::ZERO, move |map| {

@@ -4,9 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use asyncore::{
-    Accumulator, Address, AsyncChat, Channel, Result, Socket, Terminator, Token,
-};
+use asyncore::{Accumulator, Address, AsyncChat, Channel, Result, Socket, Terminator, Token};
 
 use super::{Answer, Refusal, Reply, Request, Response, Service};
 

@@ -32,10 +32,7 @@ enum Body {
 }
 
 impl Response {
-    pub(crate) fn new(
-        content_type: &'static str,
-        body: impl Into<Cow<'static, [u8]>>,
-    ) -> Self {
+    pub(crate) fn new(content_type: &'static str, body: impl Into<Cow<'static, [u8]>>) -> Self {
         Response { status: 200, content_type, body: Body::Bytes(body.into()), header: None }
     }
 

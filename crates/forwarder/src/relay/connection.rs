@@ -6,9 +6,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use asyncore::{ChannelStats, Timer};
+use asyncore::Timer;
 
+use crate::capture::Tap;
 use crate::policy::{Assignment, Permit, Throttle};
+use crate::relay::proxy_header::Ends;
 use crate::serving::Serving;
 
 /// The client's side of a connection, or the target's.
@@ -42,6 +44,8 @@ pub(crate) enum Ending {
     Ended,
     /// The time to drain was over.
     Drained,
+    /// The rule is no longer there.
+    Removed,
 }
 
 impl Ending {
@@ -62,6 +66,7 @@ impl fmt::Display for Ending {
             Ending::Lifetime => f.write_str("open for too long"),
             Ending::Ended => f.write_str("ended by the operator"),
             Ending::Drained => f.write_str("still open at the end of the drain"),
+            Ending::Removed => f.write_str("the rule was removed"),
         }
     }
 }
@@ -70,12 +75,18 @@ impl fmt::Display for Ending {
 pub(crate) struct Connection {
     pub(crate) serving: Rc<Serving>,
     pub(crate) client: Option<SocketAddr>,
+    /// Where the client connected to, if a PROXY header told.
+    pub(crate) destination: Cell<Option<SocketAddr>>,
+    /// What came from the client together with its PROXY header, until there is a target.
+    pub(crate) early: RefCell<Vec<u8>>,
     pub(crate) started: Instant,
     pub(crate) throttle: Option<RefCell<Throttle>>,
     pub(crate) lifetime: Cell<Option<Timer>>,
     /// The targets that were tried, the last of them the one in use.
     pub(crate) tried: RefCell<Vec<usize>>,
     pub(crate) assignment: RefCell<Option<Assignment>>,
+    /// Who captures the connection, from when it has a target.
+    pub(crate) tap: RefCell<Option<Tap>>,
     ending: RefCell<Option<Ending>>,
     /// Bytes from the client, and from the target.
     bytes: Cell<(u64, u64)>,
@@ -96,11 +107,14 @@ impl Connection {
         Rc::new(Connection {
             serving,
             client,
+            destination: Cell::new(None),
+            early: RefCell::new(Vec::new()),
             started: now,
             throttle,
             lifetime: Cell::new(None),
             tried: RefCell::new(Vec::new()),
             assignment: RefCell::new(None),
+            tap: RefCell::new(None),
             ending: RefCell::new(None),
             bytes: Cell::new((0, 0)),
             sampled: Cell::new((0, 0)),
@@ -113,12 +127,18 @@ impl Connection {
         self.ending.borrow_mut().get_or_insert(ending);
     }
 
-    /// Notes what a half has received by its end.
-    pub(crate) fn note_bytes(&self, side: Side, stats: ChannelStats) {
+    /// Keeps what was received from the client before its half was there.
+    pub(crate) fn note_early(&self, bytes: Vec<u8>) {
+        self.note_bytes(Side::Client, bytes.len() as u64);
+        self.early.replace(bytes);
+    }
+
+    /// Notes what was received from a side by its end.
+    pub(crate) fn note_bytes(&self, side: Side, received: u64) {
         let (up, down) = self.bytes.get();
         self.bytes.set(match side {
-            Side::Client => (stats.bytes_in, down),
-            Side::Target => (up, stats.bytes_in),
+            Side::Client => (up + received, down),
+            Side::Target => (up, down + received),
         });
     }
 
@@ -135,6 +155,18 @@ impl Connection {
     /// The target's name, if one was assigned.
     pub(crate) fn target(&self) -> Option<String> {
         self.assignment.borrow().as_ref().map(|it| it.target().endpoint().to_string())
+    }
+
+    /// The connection's two ends as the client sees them, which is what a PROXY header tells;
+    /// `local` is our end of the client's socket.
+    pub(crate) fn ends(&self, local: Option<SocketAddr>) -> Option<Ends> {
+        Some(Ends { source: self.client?, destination: self.destination.get().or(local)? })
+    }
+
+    /// Ends what never began. A client whose datagrams have nowhere to go may send thousands, so
+    /// this is not worth a line of the log.
+    pub(crate) fn discard(&self) {
+        self.serving.load.end();
     }
 
     /// The last act: counts the bytes and logs the connection, when both halves have ended.

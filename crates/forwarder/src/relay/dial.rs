@@ -3,24 +3,35 @@
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use asyncore::{Channel, Domain, Error, Socket, SocketMap, Token, Type};
+use asyncore::{Channel, Error, Socket, SocketMap, Token};
 use socket2::SockRef;
 
-use crate::config::Endpoint;
+use crate::capture::Subject;
+use crate::fault::{self, Shortage};
 use crate::policy::Permit;
 use crate::relay::connection::{Connection, Ending, Side};
 use crate::relay::half::Half;
+use crate::relay::proxy_header;
 use crate::serving::Serving;
 
+/// A client that was let in.
+pub(crate) struct Arrival {
+    pub(crate) sock: Socket,
+    /// Its address, which is not the socket's peer when it comes through a proxy.
+    pub(crate) client: Option<SocketAddr>,
+    /// Where it connected to, if a proxy told.
+    pub(crate) destination: Option<SocketAddr>,
+    /// What was received from it already.
+    pub(crate) early: Vec<u8>,
+    pub(crate) permit: Permit,
+}
+
 /// Begins a connection for a client that was let in.
-pub(crate) fn begin(
-    ch: &mut Channel<'_>,
-    serving: &Rc<Serving>,
-    sock: Socket,
-    client: Option<SocketAddr>,
-    permit: Permit,
-) {
+pub(crate) fn begin(ch: &mut Channel<'_>, serving: &Rc<Serving>, arrival: Arrival) {
+    let Arrival { sock, client, destination, early, permit } = arrival;
     let connection = Connection::new(Rc::clone(serving), client, permit, ch.now());
+    connection.destination.set(destination);
+    connection.note_early(early);
     let half = Half::new(Side::Client, None, Rc::clone(&connection));
     let client = ch.add(half, sock);
     dial(ch, client, &connection, None);
@@ -51,8 +62,12 @@ fn dial(
                 return;
             }
             Err(error) => {
-                report_failure(connection, &assignment, ch.now(), &error);
+                let shortage = fault::shortage_in(&error);
+                report_failure(connection, &assignment, ch.now(), &error, shortage);
                 last_error = Some(error.to_string());
+                if shortage == Some(Shortage::General) {
+                    return give_up(ch, client, connection, last_error);
+                }
             }
         }
     }
@@ -67,20 +82,7 @@ fn connect(
     let serving = &connection.serving;
     ch.add_with(|ch| {
         ch.set_connect_timeout(serving.rule.timeouts.connect);
-        match &serving.rule.targets[index].endpoint {
-            Endpoint::Unix(path) => {
-                ch.create_socket(Domain::UNIX, Type::STREAM)?;
-                ch.connect(path.as_path())?;
-            }
-            Endpoint::Host(host, port) => {
-                let known = serving.addresses[index].borrow();
-                if known.is_empty() {
-                    ch.connect_host(host, *port)?;
-                } else {
-                    ch.connect_any(&format!("{host}:{port}"), known.clone())?;
-                }
-            }
-        }
+        serving.connect(ch, index)?;
         Ok(Half::new(Side::Target, Some(client), Rc::clone(connection)))
     })
 }
@@ -98,6 +100,8 @@ pub(crate) fn connected(half: &mut Half, ch: &mut Channel<'_>) {
     let Some(client) = half.other else {
         return;
     };
+    capture(ch, &connection);
+    push_first(ch, client, &connection);
     if let Some(client) = ch.get_mut(client) {
         client.open = true;
     }
@@ -115,6 +119,39 @@ pub(crate) fn connected(half: &mut Half, ch: &mut Channel<'_>) {
     }
 }
 
+/// Begins to capture the connection, if it is one of the chosen.
+fn capture(ch: &Channel<'_>, connection: &Connection) {
+    let Some(captures) = connection.serving.load.captures() else {
+        return;
+    };
+    let assignment = connection.assignment.borrow();
+    let Some(target) = assignment.as_ref().map(|it| it.target().endpoint()) else {
+        return;
+    };
+    let rule = connection.serving.rule.name.as_str();
+    let target_addr = ch.addr().and_then(|addr| addr.inet());
+    let subject = Subject { rule, client: connection.client, target, target_addr };
+    let mut tap = captures.tap(&subject, ch.now());
+    if let Some(tap) = &mut tap {
+        tap.data(Side::Client, &connection.early.borrow(), ch.now());
+    }
+    connection.tap.replace(tap);
+}
+
+/// Sends the target what comes before anything that is read from now on: who the client is, if the
+/// target is to be told, and what came with the header that told us.
+fn push_first(ch: &mut Channel<'_>, client: Token<Half>, connection: &Connection) {
+    if let Some(version) = connection.serving.rule.proxy_protocol.send {
+        let local = ch.channel(client).and_then(|client| client.local_addr().ok());
+        let ends = connection.ends(local.and_then(|local| local.inet()));
+        ch.push(proxy_header::encode(version, ends));
+    }
+    let early = connection.early.take();
+    if !early.is_empty() {
+        ch.push(early);
+    }
+}
+
 /// The target could not be connected to: goes on to the next one at once.
 pub(crate) fn failed(half: &mut Half, ch: &mut Channel<'_>, error: &Error) {
     let connection = Rc::clone(&half.connection);
@@ -122,8 +159,9 @@ pub(crate) fn failed(half: &mut Half, ch: &mut Channel<'_>, error: &Error) {
         connection.note_ending(Ending::Failed(Side::Client, error.to_string()));
         return ch.abort();
     }
+    let shortage = fault::shortage(error.chain());
     if let Some(assignment) = connection.assignment.take() {
-        report_failure(&connection, &assignment, ch.now(), error);
+        report_failure(&connection, &assignment, ch.now(), error, shortage);
     }
     ch.close();
     // From here on this half is nobody's; the client goes on with the next one.
@@ -131,6 +169,9 @@ pub(crate) fn failed(half: &mut Half, ch: &mut Channel<'_>, error: &Error) {
         return;
     };
     half.other = None;
+    if shortage == Some(Shortage::General) {
+        return give_up(ch, client, &connection, Some(error.to_string()));
+    }
     dial(ch, client, &connection, Some(error.to_string()));
 }
 
@@ -142,12 +183,21 @@ pub(crate) fn end(map: &mut SocketMap, client: Token<Half>, ending: Ending) {
     });
 }
 
-fn report_failure(
+pub(crate) fn report_failure(
     connection: &Connection,
     assignment: &crate::policy::Assignment,
     now: std::time::Instant,
     error: &dyn std::fmt::Display,
+    shortage: Option<Shortage>,
 ) {
+    if shortage.is_some() {
+        // A good target must not rest because this machine is short of something.
+        return tracing::error!(
+            rule = %connection.serving.rule.name,
+            target = %assignment.target().endpoint(),
+            "this machine is short of descriptors, memory or ports, not the target's fault: {error}"
+        );
+    }
     let rests = assignment.failed(now, error);
     tracing::warn!(
         rule = %connection.serving.rule.name,

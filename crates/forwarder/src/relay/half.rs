@@ -80,6 +80,9 @@ impl Half {
         };
         let received = ch.with_buffer(size, |ch, buf| {
             let n = ch.recv(buf)?;
+            if let Some(tap) = &mut *self.connection.tap.borrow_mut() {
+                tap.data(self.side, &buf[..n], ch.now());
+            }
             if let Some(mut other) = ch.channel(other) {
                 other.push(&buf[..n]);
             }
@@ -90,7 +93,9 @@ impl Half {
             Copying::Buffer(full) if received? == READ => full + 1,
             _ => 0,
         };
-        self.copying = if full < FULL_READS { Copying::Buffer(full) } else { Copying::Splice };
+        // What is captured has to pass through here.
+        let copies = full < FULL_READS || self.connection.tap.borrow().is_some();
+        self.copying = if copies { Copying::Buffer(full.min(FULL_READS)) } else { Copying::Splice };
         Ok(())
     }
 
@@ -124,7 +129,9 @@ fn cannot_splice(error: &io::Error) -> bool {
 
 impl Dispatcher for Half {
     fn readable(&self, ch: &Channel<'_>) -> bool {
-        self.open && !self.waiting && self.other.is_some_and(|other| ch.output_len_of(other) < HIGH_WATER)
+        self.open
+            && !self.waiting
+            && self.other.is_some_and(|other| ch.output_len_of(other) < HIGH_WATER)
     }
 
     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
@@ -144,6 +151,9 @@ impl Dispatcher for Half {
 
     fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
         self.connection.note_ending(Ending::Done(self.side));
+        if let Some(tap) = &mut *self.connection.tap.borrow_mut() {
+            tap.end(self.side);
+        }
         if let Some(mut other) = self.other.and_then(|other| ch.channel(other)) {
             other.shutdown_write();
         }
@@ -166,10 +176,13 @@ impl Dispatcher for Half {
     }
 
     fn handle_close(&mut self, ch: &mut Channel<'_>) {
-        self.connection.note_bytes(self.side, ch.stats());
+        self.connection.note_bytes(self.side, ch.stats().bytes_in);
         let reset = ch.close_cause().is_some();
         if reset {
             self.connection.note_ending(Ending::Reset(self.side));
+            if let Some(tap) = &mut *self.connection.tap.borrow_mut() {
+                tap.reset(self.side);
+            }
         }
         let linked = self.side == Side::Client || self.other.is_some();
         match self.other.and_then(|other| ch.channel(other)) {

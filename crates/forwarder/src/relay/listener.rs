@@ -5,7 +5,8 @@ use std::rc::Rc;
 
 use asyncore::{Channel, Dispatcher, Result, Socket};
 
-use crate::relay::dial;
+use crate::relay::dial::{self, Arrival};
+use crate::relay::greeting;
 use crate::serving::Serving;
 
 /// How many connections are accepted in one go, before other channels have their turn.
@@ -64,8 +65,19 @@ impl Dispatcher for Listener {
         sock: Socket,
         peer: Option<SocketAddr>,
     ) -> Result {
-        match self.serving.state.admit(ch.now(), peer.map(|peer| peer.ip())) {
-            Ok(permit) => dial::begin(ch, &self.serving, sock, peer, permit),
+        let serving = &self.serving;
+        let proxy = peer.filter(|peer| serving.proxies.contains(peer.ip()));
+        // Of a proxy's client nothing is known yet.
+        let client = if proxy.is_some() { None } else { peer };
+        match serving.state.admit(ch.now(), client.map(|client| client.ip())) {
+            Ok(permit) => match proxy {
+                Some(proxy) => greeting::begin(ch, serving, sock, proxy, permit),
+                None => {
+                    let (destination, early) = (None, Vec::new());
+                    let arrival = Arrival { sock, client, destination, early, permit };
+                    dial::begin(ch, serving, arrival);
+                }
+            },
             Err(refusal) => tracing::debug!(
                 rule = %self.serving.rule.name,
                 client = peer.as_ref().map(tracing::field::display),

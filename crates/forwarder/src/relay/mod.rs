@@ -2,14 +2,16 @@
 //!
 //! A connection is two channels of the library, each a [`Half`], and a [`Connection`] that both
 //! share. [`Listener`] accepts the client's, [`dial`] makes the target's, and from then on each
-//! half passes on what it receives.
+//! half passes on what it receives. A client that comes through a proxy is a [`greeting`] first.
 
 mod connection;
 mod dial;
+pub(crate) mod greeting;
 mod half;
 mod listener;
+mod proxy_header;
 
-pub(crate) use self::connection::{Ending, Side};
-pub(crate) use self::dial::end;
+pub(crate) use self::connection::{Connection, Ending, Side};
+pub(crate) use self::dial::{end, report_failure};
 pub(crate) use self::half::Half;
 pub(crate) use self::listener::Listener;

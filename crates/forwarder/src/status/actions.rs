@@ -18,8 +18,7 @@ impl Hub {
         let gone = "there is no such connection any more";
         let hub = ch.token::<Hub>();
         let home = self.home.clone();
-        let worker =
-            self.shared.workers().get(id.worker).ok_or_else(|| Refusal::new(404, gone))?;
+        let worker = self.shared.workers().get(id.worker).ok_or_else(|| Refusal::new(404, gone))?;
         let asked = worker.trigger.pull_trigger(move |map| {
             let found = id.find(map);
             if let Some(token) = found {

@@ -114,26 +114,25 @@ impl Hub {
             .sampled_at
             .replace(now)
             .map_or(f64::INFINITY, |before| now.saturating_duration_since(before).as_secs_f64());
-        self.gather(ch, Listing::NONE, Some(elapsed), Box::new(move |hub, _, _| {
-            let rules = hub.shared.rules().clone();
-            hub.ledger.keep(rules.iter().map(|(_, state)| &**state));
-            hub.ledger.sample(elapsed);
-            if elapsed.is_finite() {
-                let open = hub.shared.process.open();
-                hub.timeline.push(Sample { at: now, open, rates: hub.ledger.rates() });
-            }
-        }));
+        self.gather(
+            ch,
+            Listing::NONE,
+            Some(elapsed),
+            Box::new(move |hub, _, _| {
+                let rules = hub.shared.rules().clone();
+                hub.ledger.keep(rules.iter().map(|(_, state)| &**state));
+                hub.ledger.sample(elapsed);
+                if elapsed.is_finite() {
+                    let open = hub.shared.process.open();
+                    hub.timeline.push(Sample { at: now, open, rates: hub.ledger.rates() });
+                }
+            }),
+        );
     }
 
     /// Asks all workers; a rate is worked out for each connection if the last time was `sampled`
     /// seconds ago.
-    fn gather(
-        &mut self,
-        ch: &mut Channel<'_>,
-        listing: Listing,
-        sampled: Option<f64>,
-        then: Then,
-    ) {
+    fn gather(&mut self, ch: &mut Channel<'_>, listing: Listing, sampled: Option<f64>, then: Then) {
         let ended = {
             let rules = self.shared.rules();
             self.ledger.ended(rules.iter().map(|(_, state)| &**state))

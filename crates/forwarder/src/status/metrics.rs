@@ -95,10 +95,12 @@ impl Exposition {
 
     fn targets(&self, out: &mut Families<'_>) -> fmt::Result {
         let gauges = |of: fn(&TargetReport) -> i64| {
-            targets(&self.0).map(move |(rule, target)| (target_labels(rule, target, []), of(target)))
+            targets(&self.0)
+                .map(move |(rule, target)| (target_labels(rule, target, []), of(target)))
         };
         let counters = |of: fn(&TargetReport) -> u64| {
-            targets(&self.0).map(move |(rule, target)| (target_labels(rule, target, []), of(target)))
+            targets(&self.0)
+                .map(move |(rule, target)| (target_labels(rule, target, []), of(target)))
         };
         let up = gauges(|target| i64::from(target.health == HealthReport::Well));
         out.gauges("target_up", "Whether the target is neither down nor resting", up)?;

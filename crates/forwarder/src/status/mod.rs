@@ -26,7 +26,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use asyncore::SocketMap;
+use asyncore::{SocketMap, Token};
 
 pub(crate) use self::guard::Guard;
 pub(crate) use self::hub::Hub;
@@ -36,7 +36,8 @@ use crate::config::Status;
 use crate::http::{self, Server};
 use crate::server::Shared;
 
-/// Serves the status page on the first worker's loop, `map`.
+/// Serves the status page on the first worker's loop, `map`, on the socket that was `passed` by
+/// another process if there is one.
 ///
 /// # Errors
 /// When the address cannot be listened on.
@@ -44,8 +45,10 @@ pub(crate) fn start(
     map: &mut SocketMap,
     shared: &Arc<Shared>,
     status: &Status,
-) -> anyhow::Result<()> {
-    let socket = http::listen(status.listen)
+    passed: Option<socket2::Socket>,
+) -> anyhow::Result<Token<Server>> {
+    let socket = passed
+        .map_or_else(|| http::listen(status.listen), Ok)
         .with_context(|| format!("the status page cannot listen on {}", status.listen))?;
     let hub = Hub::of(map, shared).context("the status page cannot start")?;
     let guard = Rc::new(Guard::new(status.token.clone(), status.public));
@@ -54,5 +57,5 @@ pub(crate) fn start(
     if let Some(addr) = map.channel(server).and_then(|ch| ch.addr().cloned()) {
         tracing::info!("status page at http://{addr}/");
     }
-    Ok(())
+    Ok(server)
 }

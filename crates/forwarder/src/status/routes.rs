@@ -129,8 +129,5 @@ fn only(request: &Request, methods: &[&str], allow: &'static str) -> Result<(), 
 }
 
 fn missing() -> Refusal {
-    Refusal::new(
-        404,
-        "there is nothing here: see /, /status.json, /metrics, /healthz and /readyz",
-    )
+    Refusal::new(404, "there is nothing here: see /, /status.json, /metrics, /healthz and /readyz")
 }

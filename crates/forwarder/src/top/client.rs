@@ -79,7 +79,8 @@ impl Client {
             });
             return self.tell(ch, Ok(report?));
         }
-        let hint = if status == 401 { "; FORWARDER_STATUS_TOKEN is where it comes from" } else { "" };
+        let hint =
+            if status == 401 { "; FORWARDER_STATUS_TOKEN is where it comes from" } else { "" };
         let why = String::from_utf8_lossy(&body);
         self.tell(ch, Err(format!("{status}: {}{hint}", why.trim_end())))
     }

@@ -201,9 +201,12 @@ fn foot(view: &View, has_report: bool) -> Line {
             let order = if view.ascending { "ascending" } else { "descending" };
             let keys = format!("sorted by {}, {order}", view.sort.name().replace('_', " "));
             Line::new()
-                .add(Style::Reversed, " q ").add(Style::Plain, " quit  ")
-                .add(Style::Reversed, " s ").add(Style::Plain, " sort by the next column  ")
-                .add(Style::Reversed, " r ").add(Style::Plain, " reverse  ")
+                .add(Style::Reversed, " q ")
+                .add(Style::Plain, " quit  ")
+                .add(Style::Reversed, " s ")
+                .add(Style::Plain, " sort by the next column  ")
+                .add(Style::Reversed, " r ")
+                .add(Style::Plain, " reverse  ")
                 .add(Style::Faint, keys)
         }
     }

@@ -1,17 +1,16 @@
 // The built-in site.
 
-import { by, bytes, compact, number, poll, rate, say, time } from "/live.js";
-import { Graph } from "/graph.js";
+import { by, bytes, compact, number, poll, rate, round, say, time } from "/live.js";
+import { BYTES, COUNTS, Graph } from "/graph.js";
 
 const throughput = new Graph(by("bytes-graph"), [
   { key: "bytes_up", label: "up", name: "up", format: rate },
   { key: "bytes_down", label: "down", name: "down", format: rate },
-], 1024);
+], it => `${round(it)}/s`, BYTES);
 const connecting = new Graph(by("connections-graph"), [
   { key: "open", label: "open", name: "open", format: compact },
   { key: "accepted", label: "new", name: "new", format: compact },
-], 10);
-throughput.seconds = connecting.seconds = 60;
+], compact, COUNTS);
 
 function show(report) {
   const { per_second: now, total } = report;

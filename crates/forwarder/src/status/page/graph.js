@@ -1,15 +1,16 @@
 // A graph of the last minutes, drawn as SVG.
 
 const SVG = "http://www.w3.org/2000/svg";
-const LEFT = 66, RIGHT = 8, TOP = 10, BOTTOM = 24;
+const LEFT = 72, RIGHT = 8, TOP = 10, BOTTOM = 24;
 
-/** The next round number: for bytes in steps of 1024, for anything else of 1000. */
-function ceiling(most, base) {
-  let unit = 1;
-  while (most > unit * base * .5) unit *= base;
-  for (const factor of [1, 2, 5, 10, 20, 50, 100, 200, 500, base])
-    if (most <= unit * factor) return unit * factor;
-  return most;
+/** Round numbers for an axis, such that half of each is one too. */
+export const BYTES = { base: 1024, factors: [1, 2, 5, 10, 20, 50, 100, 200, 500], least: 1024 };
+export const COUNTS = { base: 10, factors: [2, 4, 10], least: 4 };
+
+function ceiling(most, { base, factors, least }) {
+  for (let unit = 1; ; unit *= base)
+    for (const factor of factors)
+      if (Math.max(most, least) <= unit * factor) return unit * factor;
 }
 
 function node(tag, attributes, parent) {
@@ -22,10 +23,10 @@ function node(tag, attributes, parent) {
 export class Graph {
   /**
    * `series` are `{ key, label, name, format }`: the history's field, the text, and the class
-   * that gives the colour. `base` is what their units are powers of.
+   * that gives the colour. `axis` writes the round numbers of `scale`.
    */
-  constructor(svg, series, base) {
-    Object.assign(this, { svg, series, base, span: 300, history: null, cursor: null });
+  constructor(svg, series, axis, scale) {
+    Object.assign(this, { svg, series, axis, scale, span: 60, history: null, cursor: null });
     this.grid = node("g", {}, svg);
     this.lines = series.map(({ name }) => ({
       area: node("path", { class: `area ${name}` }, svg),
@@ -70,7 +71,7 @@ export class Graph {
     // One more than fits, so that the line comes in from outside.
     const first = Math.max(ago.findIndex(it => it <= this.span) - 1, 0);
     const values = this.series.map(({ key }) => this.history[key].slice(first));
-    const top = ceiling(Math.max(...values.flat(), this.base === 1024 ? 1024 : 4), this.base);
+    const top = ceiling(Math.max(...values.flat()), this.scale);
     const bottom = height - BOTTOM, tall = bottom - TOP, wide = width - LEFT - RIGHT;
     const x = seconds => LEFT + wide * (1 - seconds / this.span);
     const y = value => bottom - tall * value / top;
@@ -87,25 +88,24 @@ export class Graph {
     });
     this.drawTip(x, width, bottom);
     const now = this.series.map(({ label, format }, index) => `${label} ${format(values[index].at(-1) ?? 0)}`);
-    this.svg.setAttribute("aria-label", `${now.join(", ")}; the last ${this.span / 60} minutes as a graph`);
+    this.svg.setAttribute("aria-label", `${now.join(", ")}; the last ${this.span} seconds as a graph`);
   }
 
   drawGrid(x, y, top, bottom, width) {
-    const { format } = this.series[0];
     const parts = [];
     for (const share of [0, .25, .5, .75, 1]) {
       const at = y(top * share);
       parts.push(node("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: at, y2: at }));
       if (share % .5) continue;
       const text = node("text", { x: LEFT - 8, y: at + 4, "text-anchor": "end" });
-      text.textContent = share ? format(top * share) : "0";
+      text.textContent = share ? this.axis(top * share) : "0";
       parts.push(text);
     }
-    const step = this.span / (width > 420 ? 5 : 2);
+    const step = width < 420 ? this.span / 2 : this.span > 60 ? 60 : 10;
     for (let seconds = 0; seconds <= this.span; seconds += step) {
       const anchor = seconds === 0 ? "end" : seconds === this.span ? "start" : "middle";
       const text = node("text", { x: x(seconds), y: bottom + 18, "text-anchor": anchor });
-      text.textContent = seconds === 0 ? "now" : seconds % 60 ? `−${seconds} s` : `−${seconds / 60} min`;
+      text.textContent = seconds === 0 ? "now" : this.span > 60 ? `−${seconds / 60} min` : `−${seconds} s`;
       parts.push(text);
     }
     this.grid.replaceChildren(...parts);

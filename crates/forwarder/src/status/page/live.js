@@ -16,6 +16,8 @@ export function bytes(count) {
   return `${count.toFixed(digits)} ${UNITS[unit]}`;
 }
 
+/** The same for round numbers, which need no digits that say so. */
+export const round = count => bytes(count).replace(/(\.\d*?)0+ /, "$1 ").replace(". ", " ");
 export const rate = count => `${bytes(count)}/s`;
 
 export function time(seconds) {

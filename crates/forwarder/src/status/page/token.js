@@ -28,7 +28,7 @@ async function askFor(why) {
 export function offerToken(actions, refresh) {
   const button = by("token");
   button.hidden = !actions;
-  say(button, stored() ? "Forget token" : "Show token");
+  say(button, stored() ? "Forget token" : "Token…");
   button.onclick = async () => {
     if (stored()) sessionStorage.removeItem(KEY);
     else await askFor("With it connections can be ended and targets drained.");
@@ -41,7 +41,7 @@ export function needToken(refresh) {
   sessionStorage.removeItem(KEY);
   const button = by("token");
   button.hidden = false;
-  say(button, "Show token");
+  say(button, "Token…");
   button.onclick = async () => { if (await askFor("From another machine this page takes it.")) refresh(); };
 }
 

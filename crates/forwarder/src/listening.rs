@@ -1,0 +1,70 @@
+//! A rule's listener, of whichever kind.
+
+use std::rc::Rc;
+
+use asyncore::{Channel, Socket, Token};
+
+use crate::config::Listen;
+use crate::relay;
+use crate::serving::Serving;
+use crate::udp;
+
+/// What takes a rule's clients in, on one worker.
+#[derive(Clone, Copy)]
+pub(crate) enum Listening {
+    Connections(Token<relay::Listener>),
+    Datagrams(Token<udp::Listener>),
+}
+
+impl Listening {
+    /// Takes clients in from now on.
+    pub(crate) fn start(ch: &mut Channel<'_>, serving: Rc<Serving>, socket: Socket) -> Self {
+        match serving.rule.listen {
+            Listen::Tcp(_) | Listen::Unix(_) => {
+                Listening::Connections(ch.add(relay::Listener::new(serving), socket))
+            }
+            Listen::Udp(_) => Listening::Datagrams(ch.add(udp::Listener::new(serving), socket)),
+        }
+    }
+
+    /// Serves new clients by a rule that was changed.
+    pub(crate) fn serve(self, ch: &mut Channel<'_>, serving: Rc<Serving>) {
+        match self {
+            Listening::Connections(token) => {
+                if let Some(listener) = ch.get_mut(token) {
+                    listener.serving = serving;
+                }
+            }
+            Listening::Datagrams(token) => {
+                if let Some(listener) = ch.get_mut(token) {
+                    listener.serving = serving;
+                }
+            }
+        }
+    }
+
+    /// Gives the address back at once. Connections go on; sessions of datagrams end, since their
+    /// answers come from this very address.
+    pub(crate) fn close(self, ch: &mut Channel<'_>) {
+        match self {
+            Listening::Connections(token) => close(ch, token),
+            Listening::Datagrams(token) => close(ch, token),
+        }
+    }
+
+    /// Lets nobody new in; what there is goes on.
+    pub(crate) fn drain(self, ch: &mut Channel<'_>) {
+        match self {
+            Listening::Connections(token) => close(ch, token),
+            Listening::Datagrams(token) => {
+                ch.with(token, udp::Listener::drain);
+            }
+        }
+    }
+}
+
+fn close<T>(ch: &mut Channel<'_>, token: Token<T>) {
+    if let Some(mut listener) = ch.channel(token) {
+        listener.close();
+    }
+}

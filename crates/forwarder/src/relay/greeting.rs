@@ -1,0 +1,141 @@
+//! Clients that come through a proxy, which tells first who they are.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use asyncore::{Channel, Dispatcher, Error, Result, Socket, SocketMap, Timer, Token};
+
+use crate::policy::Permit;
+use crate::relay::dial::{self, Arrival};
+use crate::relay::proxy_header::{Ends, Header};
+use crate::serving::Serving;
+
+/// How long a proxy may take to send its header, which is the first thing it does.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// How much one read takes; no header is longer.
+const READ: usize = 4096;
+
+/// A proxy's connection, until its header was read.
+pub(crate) struct Greeting {
+    serving: Rc<Serving>,
+    proxy: SocketAddr,
+    permit: Option<Permit>,
+    /// At most two reads, since the first one either ends the header or is a part of it.
+    received: Vec<u8>,
+    timer: Option<Timer>,
+}
+
+/// Waits for the header of a proxy that was let in.
+pub(crate) fn begin(
+    ch: &mut Channel<'_>,
+    serving: &Rc<Serving>,
+    sock: Socket,
+    proxy: SocketAddr,
+    permit: Permit,
+) {
+    serving.load.begin();
+    let greeting = Greeting {
+        serving: Rc::clone(serving),
+        proxy,
+        permit: Some(permit),
+        received: Vec::new(),
+        timer: None,
+    };
+    let token = ch.add(greeting, sock);
+    let timer = ch.call_later(TIMEOUT, move |map| {
+        map.with(token, |greeting, ch| {
+            greeting.refuse(ch, &format_args!("it was not complete after {TIMEOUT:?}"));
+        });
+        Ok(())
+    });
+    if let Some(greeting) = ch.get_mut(token) {
+        greeting.timer = Some(timer);
+    }
+}
+
+/// Ends a connection of which no header has come yet.
+pub(crate) fn end(map: &mut SocketMap, token: Token<Greeting>) {
+    map.with(token, |_greeting, ch| ch.abort());
+}
+
+impl Greeting {
+    /// Ends the connection, which could not be told from one that lies about its client.
+    fn refuse(&self, ch: &mut Channel<'_>, cause: &dyn Display) {
+        tracing::warn!(
+            rule = %self.serving.rule.name,
+            proxy = %self.proxy,
+            "connection reset, no PROXY header: {cause}"
+        );
+        ch.abort();
+    }
+
+    /// Begins the connection of the client that the header named.
+    fn hand_over(&mut self, ch: &mut Channel<'_>, header: &Header) {
+        let Some(mut permit) = self.permit.take() else {
+            return;
+        };
+        let client = header.ends.map_or(self.proxy, |Ends { source, .. }| source);
+        if let Err(refusal) = self.serving.state.identify(&mut permit, client.ip()) {
+            tracing::debug!(
+                rule = %self.serving.rule.name,
+                client = %client,
+                proxy = %self.proxy,
+                "refused: {refusal}"
+            );
+            return ch.abort();
+        }
+        let Some(sock) = ch.take_socket() else {
+            return;
+        };
+        let arrival = Arrival {
+            sock,
+            client: Some(client),
+            destination: header.ends.map(|ends| ends.destination),
+            early: self.received.split_off(header.len),
+            permit,
+        };
+        dial::begin(ch, &self.serving, arrival);
+    }
+}
+
+impl Dispatcher for Greeting {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        ch.with_buffer(READ, |ch, buf| {
+            let n = ch.recv(buf)?;
+            self.received.extend_from_slice(&buf[..n]);
+            std::io::Result::Ok(())
+        })?;
+        match Header::read(&self.received) {
+            Ok(Some(header)) => self.hand_over(ch, &header),
+            Ok(None) => {}
+            Err(malformed) => self.refuse(ch, &malformed),
+        }
+        Ok(())
+    }
+
+    fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
+        if self.received.is_empty() {
+            // Who only looks whether somebody listens sends nothing.
+            ch.close();
+        } else {
+            self.refuse(ch, &"the stream ended within it");
+        }
+        Ok(())
+    }
+
+    fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
+        self.refuse(ch, &error);
+    }
+
+    fn handle_close(&mut self, ch: &mut Channel<'_>) {
+        if let Some(timer) = self.timer.take() {
+            ch.cancel(timer);
+        }
+        self.serving.load.end();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! The socket that clients send to.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use asyncore::{Channel, Dispatcher, Error, Result, Token};
+
+use crate::relay::Ending;
+use crate::serving::Serving;
+use crate::udp::session::{self, Session};
+use crate::udp::{BURST, DATAGRAM};
+
+/// A rule's socket, and the sessions of its clients.
+///
+/// Their number is bounded by the rule's limit on connections.
+pub(crate) struct Listener {
+    pub(crate) serving: Rc<Serving>,
+    sessions: HashMap<SocketAddr, Token<Session>>,
+    draining: bool,
+}
+
+impl Listener {
+    pub(crate) fn new(serving: Rc<Serving>) -> Self {
+        Listener { serving, sessions: HashMap::new(), draining: false }
+    }
+
+    /// Closes when the last session has ended. Until then it is still what their datagrams come
+    /// and go through; nobody new is let in by the rule.
+    pub(crate) fn drain(&mut self, ch: &mut Channel<'_>) {
+        self.draining = true;
+        self.close_if_drained(ch);
+    }
+
+    fn close_if_drained(&self, ch: &mut Channel<'_>) {
+        if self.draining && self.sessions.is_empty() {
+            ch.close();
+        }
+    }
+
+    /// A session has ended.
+    pub(crate) fn forget(
+        &mut self,
+        ch: &mut Channel<'_>,
+        client: SocketAddr,
+        session: Token<Session>,
+    ) {
+        // The client may have another one by now.
+        if self.sessions.get(&client) == Some(&session) {
+            self.sessions.remove(&client);
+        }
+        self.close_if_drained(ch);
+    }
+
+    fn forward(&mut self, ch: &mut Channel<'_>, client: SocketAddr, datagram: &[u8]) {
+        // That the target refused an earlier datagram may be told only when this one is sent:
+        // then it goes to the target that is next.
+        for _ in 0..2 {
+            let Some(session) = self.session(ch, client) else {
+                return;
+            };
+            if ch.with(session, |session, ch| session.forward(ch, datagram)) == Some(true) {
+                return;
+            }
+        }
+    }
+
+    fn session(&mut self, ch: &mut Channel<'_>, client: SocketAddr) -> Option<Token<Session>> {
+        let known = self.sessions.get(&client).copied();
+        let open = known.filter(|session| ch.channel(*session).is_some_and(|it| !it.closing()));
+        if open.is_some() {
+            return open;
+        }
+        let opened = session::open(ch, &self.serving, client)?;
+        self.sessions.insert(client, opened);
+        Some(opened)
+    }
+}
+
+impl Dispatcher for Listener {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        ch.with_buffer(DATAGRAM, |ch, buf| {
+            for _ in 0..BURST {
+                let (n, from) = ch.recv_from(buf)?;
+                if let Some(client) = from.inet() {
+                    self.forward(ch, client, &buf[..n]);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// What failed was one datagram: the socket stays.
+    fn handle_error(&mut self, _ch: &mut Channel<'_>, error: Error) {
+        tracing::warn!(rule = %self.serving.rule.name, "cannot receive a datagram: {error}");
+    }
+
+    /// Sessions cannot outlive the address that their answers come from.
+    fn handle_close(&mut self, ch: &mut Channel<'_>) {
+        for (_, session) in self.sessions.drain() {
+            ch.with(session, |session, ch| session.end(ch, Ending::Removed));
+        }
+    }
+}

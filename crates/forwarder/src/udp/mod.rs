@@ -1,0 +1,21 @@
+//! Passing datagrams on between clients and targets.
+//!
+//! UDP has no connections, so what belongs together is told by the client's address: the
+//! [`Listener`] receives all clients' datagrams on one socket, and keeps a [`Session`] for each,
+//! with a socket of its own that is connected to the target chosen for it. What the target answers
+//! is sent from the listener's address. A session ends when both sides have been silent for the
+//! rule's time, or when the target refuses.
+
+mod listener;
+mod session;
+
+pub(crate) use self::listener::Listener;
+pub(crate) use self::session::end;
+
+/// Room for the longest datagram there is.
+const DATAGRAM: usize = 64 * 1024;
+/// How many datagrams are received in one go, before other channels have their turn.
+const BURST: usize = 64;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use asyncore::sim::{Faults, Network};
+use asyncore::{Channel, Dispatcher, Domain, Result, SocketMap, Token, Type};
+
+use super::Listener;
+use crate::config::{Balance, Endpoint, Listen, Rule, Target};
+use crate::serving::Serving;
+
+const LISTEN: &str = "192.0.2.1:53";
+
+/// A client or a target, which notes what it receives.
+struct Host {
+    echoes: bool,
+    received: Vec<(SocketAddr, Vec<u8>)>,
+}
+
+impl Dispatcher for Host {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        let mut buf = vec![0; 65536];
+        loop {
+            let (n, from) = ch.recv_from(&mut buf)?;
+            if self.echoes {
+                ch.send_to(&buf[..n], &from)?;
+            }
+            self.received.push((from.inet().unwrap(), buf[..n].to_vec()));
+        }
+    }
+}
+
+struct Scene {
+    map: SocketMap,
+    serving: Rc<Serving>,
+    listener: Token<Listener>,
+}
+
+impl Scene {
+    fn new(change: impl FnOnce(&mut Rule), targets: &[&str]) -> Self {
+        let targets = targets.iter().map(|target| {
+            let (host, port) = target.rsplit_once(':').unwrap();
+            Target { endpoint: Endpoint::Host(host.to_owned(), port.parse().unwrap()), weight: 1 }
+        });
+        let mut rule = Rule::new(Listen::Udp(LISTEN.parse().unwrap()), targets.collect());
+        rule.balance = Balance::First;
+        change(&mut rule);
+        let network = Network::with_faults(1, Faults::none());
+        let mut map = SocketMap::simulated(&network);
+        let serving = Serving::alone(rule, map.now());
+        let made = Rc::clone(&serving);
+        let listener = map.add_with(|ch| {
+            ch.create_socket(Domain::IPV4, Type::DGRAM)?;
+            ch.bind(LISTEN.parse::<SocketAddr>().unwrap())?;
+            Ok(Listener::new(made))
+        });
+        Scene { map, serving, listener: listener.unwrap() }
+    }
+
+    fn host(&mut self, addr: &str, echoes: bool) -> Token<Host> {
+        let added = self.map.add_with(|ch| {
+            ch.create_socket(Domain::IPV4, Type::DGRAM)?;
+            ch.bind(addr.parse::<SocketAddr>().unwrap())?;
+            Ok(Host { echoes, received: Vec::new() })
+        });
+        added.unwrap()
+    }
+
+    fn send(&mut self, from: Token<Host>, datagram: &[u8]) {
+        let to: SocketAddr = LISTEN.parse().unwrap();
+        self.map.channel(from).unwrap().send_to(datagram, to).unwrap();
+        self.settle();
+    }
+
+    /// Lets everything arrive that is under way, in much less than a session's silence.
+    fn settle(&mut self) {
+        for _ in 0..50 {
+            let _ = self.map.poll(Some(Duration::from_micros(10))).unwrap();
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        let until = self.map.now() + time;
+        while self.map.now() < until {
+            let left = until - self.map.now();
+            let _ = self.map.poll(Some(left)).unwrap();
+        }
+        self.settle();
+    }
+
+    fn received(&mut self, host: Token<Host>) -> Vec<(SocketAddr, Vec<u8>)> {
+        std::mem::take(&mut self.map.get_mut(host).unwrap().received)
+    }
+
+    fn open(&self) -> usize {
+        self.serving.state.counts().open()
+    }
+}
+
+fn datagrams(received: &[(SocketAddr, Vec<u8>)]) -> Vec<&[u8]> {
+    received.iter().map(|(_, datagram)| datagram.as_slice()).collect()
+}
+
+#[test]
+fn answers_come_back_to_each_client_from_the_address_it_sent_to() {
+    let mut scene = Scene::new(|_| {}, &["192.0.2.9:53"]);
+    let target = scene.host("192.0.2.9:53", true);
+    let clients = [scene.host("192.0.2.20:1000", false), scene.host("192.0.2.21:1000", false)];
+    for (client, datagram) in clients.into_iter().zip([b"one", b"two"]) {
+        scene.send(client, datagram);
+        let listen: SocketAddr = LISTEN.parse().unwrap();
+        assert_eq!(scene.received(client), [(listen, datagram.to_vec())]);
+    }
+    let sources = scene.received(target);
+    assert_eq!(datagrams(&sources), [b"one", b"two"]);
+    assert_ne!(sources[0].0, sources[1].0);
+    assert_eq!(scene.open(), 2);
+}
+
+#[test]
+fn a_client_keeps_its_session_while_datagrams_go_either_way() {
+    let mut scene = Scene::new(|_| {}, &["192.0.2.9:53"]);
+    let target = scene.host("192.0.2.9:53", false);
+    let client = scene.host("192.0.2.20:1000", false);
+    scene.send(client, b"question");
+    let [(session, _)] = scene.received(target)[..] else { panic!() };
+    for _ in 0..3 {
+        scene.pass(Duration::from_secs(40));
+        scene.map.channel(target).unwrap().send_to(b"news", session).unwrap();
+        scene.settle();
+    }
+    assert_eq!(datagrams(&scene.received(client)), [b"news"; 3]);
+    scene.pass(Duration::from_secs(40));
+    scene.send(client, b"again");
+    assert_eq!(scene.received(target), [(session, b"again".to_vec())]);
+}
+
+#[test]
+fn a_silent_session_ends_and_the_next_datagram_begins_another() {
+    let mut scene = Scene::new(|_| {}, &["192.0.2.9:53"]);
+    let target = scene.host("192.0.2.9:53", true);
+    let client = scene.host("192.0.2.20:1000", false);
+    scene.send(client, b"one");
+    scene.pass(Duration::from_secs(61));
+    assert_eq!(scene.open(), 0);
+    let state = &scene.serving.state.targets()[0];
+    assert_eq!((state.active(), state.bytes_sent(), state.bytes_received()), (0, 3, 3));
+    scene.send(client, b"two");
+    assert_eq!(datagrams(&scene.received(client)), [b"one", b"two"]);
+    assert_eq!((scene.open(), scene.received(target).len()), (1, 2));
+}
+
+#[test]
+fn datagrams_of_any_length_pass() {
+    let mut scene = Scene::new(|_| {}, &["192.0.2.9:53"]);
+    scene.host("192.0.2.9:53", true);
+    let client = scene.host("192.0.2.20:1000", false);
+    for len in [0, 1, 65_507] {
+        let datagram = vec![7; len];
+        scene.send(client, &datagram);
+        assert_eq!(datagrams(&scene.received(client)), [datagram]);
+    }
+}
+
+#[test]
+fn after_a_refusal_datagrams_go_to_the_next_target() {
+    let mut scene = Scene::new(|_| {}, &["192.0.2.8:53", "192.0.2.9:53"]);
+    let second = scene.host("192.0.2.9:53", true);
+    let client = scene.host("192.0.2.20:1000", false);
+    scene.send(client, b"lost");
+    assert_eq!(scene.open(), 0);
+    assert_eq!(scene.serving.state.targets()[0].failures(), 1);
+    scene.send(client, b"found");
+    assert_eq!(datagrams(&scene.received(second)), [b"found"]);
+    assert_eq!(datagrams(&scene.received(client)), [b"found"]);
+}
+
+#[test]
+fn no_more_sessions_than_the_rule_allows() {
+    let mut scene = Scene::new(|rule| rule.limits.max_connections = 1, &["192.0.2.9:53"]);
+    let target = scene.host("192.0.2.9:53", true);
+    let clients = [scene.host("192.0.2.20:1000", false), scene.host("192.0.2.21:1000", false)];
+    for client in clients {
+        scene.send(client, b"question");
+    }
+    assert_eq!((scene.open(), scene.received(target).len()), (1, 1));
+    assert_eq!(scene.received(clients[1]), []);
+}
+
+#[test]
+fn a_target_without_a_known_address_costs_nothing_but_the_datagram() {
+    let mut scene = Scene::new(|_| {}, &["name.invalid:53"]);
+    let client = scene.host("192.0.2.20:1000", false);
+    scene.send(client, b"question");
+    assert_eq!(scene.open(), 0);
+    assert_eq!(scene.serving.state.targets()[0].failures(), 0);
+}
+
+#[test]
+fn a_drained_listener_serves_its_sessions_until_they_are_silent() {
+    let mut scene = Scene::new(|_| {}, &["192.0.2.9:53"]);
+    scene.host("192.0.2.9:53", true);
+    let known = scene.host("192.0.2.20:1000", false);
+    let late = scene.host("192.0.2.21:1000", false);
+    scene.send(known, b"one");
+    scene.serving.state.counts().drain();
+    let listener = scene.listener;
+    scene.map.with(listener, Listener::drain);
+    scene.send(known, b"two");
+    scene.send(late, b"three");
+    assert_eq!(datagrams(&scene.received(known)), [b"one", b"two"]);
+    assert_eq!(scene.received(late), []);
+    assert!(scene.map.contains(listener));
+    scene.pass(Duration::from_secs(61));
+    assert!(!scene.map.contains(listener));
+}
+
+#[test]
+fn closing_the_listener_ends_its_sessions() {
+    let mut scene = Scene::new(|_| {}, &["192.0.2.9:53"]);
+    scene.host("192.0.2.9:53", true);
+    let client = scene.host("192.0.2.20:1000", false);
+    scene.send(client, b"one");
+    let listener = scene.listener;
+    scene.map.channel(listener).unwrap().close();
+    scene.settle();
+    assert_eq!(scene.open(), 0);
+}
+
+#[test]
+fn datagrams_over_the_limit_on_bytes_are_lost() {
+    let mut scene = Scene::new(|rule| rule.limits.bytes_per_second = Some(1000), &["192.0.2.9:53"]);
+    let target = scene.host("192.0.2.9:53", false);
+    let client = scene.host("192.0.2.20:1000", false);
+    for _ in 0..20 {
+        scene.send(client, &[7; 10_000]);
+    }
+    // What may come in one burst is 64 KiB.
+    assert_eq!(scene.received(target).len(), 6);
+    scene.pass(Duration::from_secs(10));
+    scene.send(client, &[7; 10_000]);
+    assert_eq!(scene.received(target).len(), 1);
+}
+
+mod real;
