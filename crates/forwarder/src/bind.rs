@@ -44,7 +44,8 @@ pub(crate) fn all(
     let mut sockets = HashMap::new();
     for rule in config.rules.iter().filter(|rule| !bound.contains(&rule.listen)) {
         let taken = inherited.take(&rule.listen);
-        let of_rule = if taken.is_empty() { of_rule(rule, workers) } else { reuse(rule, workers, taken) };
+        let of_rule =
+            if taken.is_empty() { of_rule(rule, workers) } else { reuse(rule, workers, taken) };
         let of_rule = of_rule
             .with_context(|| format!("rule {:?} cannot listen on {}", rule.name, rule.listen))?;
         sockets.insert(rule.listen.clone(), of_rule);

@@ -1,12 +1,19 @@
-//! A port forwarder on asyncore.
+//! `forwarder`, the port forwarder on asyncore: what its binary is made of.
+//!
+//! [`program::main`] is all of the binary. [`cli`] and [`config`] say what there is to do,
+//! [`policy`] who is let in and where it goes, and [`server`] does it.
 
+pub mod cli;
 pub mod config;
 pub mod policy;
+pub mod program;
+pub mod server;
+pub mod site;
+pub mod top;
 
 mod bind;
 mod capture;
 mod check;
-pub mod cli;
 mod fault;
 mod handover;
 mod http;
@@ -14,14 +21,10 @@ mod inherited;
 mod listening;
 mod logging;
 mod pid_file;
-pub mod program;
 mod relay;
-pub mod server;
 mod serving;
 mod signals;
-pub mod site;
 mod status;
 mod systemd;
-pub mod top;
 mod udp;
 mod worker;

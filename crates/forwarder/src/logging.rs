@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::config::{Log, LogFormat, LogLevel};
 
 /// Logs to standard error from now on, as the configuration says.
-pub fn start(log: Log) {
+pub(crate) fn start(log: Log) {
     let level = level(log.level);
     // The library's own life of a channel is of interest only to those who ask for each decision.
     let library = if log.level < LogLevel::Debug { LevelFilter::WARN.min(level) } else { level };

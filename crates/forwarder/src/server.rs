@@ -75,6 +75,12 @@ impl Shared {
         })
     }
 
+    /// Makes the workers known, once.
+    pub(crate) fn set_workers(&self, workers: Vec<Handle>) {
+        // Nobody sets them again.
+        let _ = self.workers.set(workers);
+    }
+
     pub(crate) fn workers(&self) -> &[Handle] {
         self.workers.get().map_or(&[], Vec::as_slice)
     }
@@ -164,8 +170,7 @@ pub fn serve(
         threads.push(thread);
         handles.push(handle);
     }
-    // Only this function sets it, and only here.
-    let _ = shared.workers.set(handles);
+    shared.set_workers(handles);
 
     let now = Instant::now();
     let states: Vec<_> = config

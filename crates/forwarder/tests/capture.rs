@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Far more than it takes for a stream to be spliced, when it is not captured.
-const LENGTH: usize = 4 * 1024 * 1024;
+/// More than it takes for a stream to be spliced, when it is not captured.
+const LENGTH: usize = 512 * 1024;
 
 fn free_addr() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()

@@ -12,7 +12,9 @@ use util::{Forwarder, accept, connect, free_port, read_to_end, target};
 
 /// Bytes that look like no others, `seed` times a number.
 fn pattern(len: usize, seed: u32) -> Vec<u8> {
-    (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761).wrapping_mul(seed) >> 24) as u8).collect()
+    (0..len as u32)
+        .map(|i| (i.wrapping_mul(2_654_435_761).wrapping_mul(seed) >> 24) as u8)
+        .collect()
 }
 
 fn send_all(mut to: TcpStream, bytes: Vec<u8>) -> thread::JoinHandle<()> {

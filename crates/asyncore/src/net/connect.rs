@@ -9,7 +9,7 @@ use socket2::{Domain, Type};
 
 use crate::channel::Channel;
 use crate::dispatcher::Dispatcher;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, context};
 use crate::map::{SocketMap, Task};
 use crate::slot::Phase;
 use crate::timer::TimerKey;
@@ -168,18 +168,16 @@ impl SocketMap {
         if !host.attempts.is_empty() {
             return;
         }
-        let (name, tried) = (&host.name, host.tried);
-        let (kind, told) = match host.last_error.take() {
-            Some(error) => (error.kind(), error.to_string()),
-            None => (io::ErrorKind::NotConnected, "no address was tried".to_owned()),
+        let what = match (&host.name, host.tried) {
+            (name, 0 | 1) => format!("cannot connect to {name}"),
+            (name, tried) => {
+                format!(
+                    "cannot connect to {name}: none of its {tried} addresses answered, the last"
+                )
+            }
         };
-        let what = match tried {
-            0 | 1 => format!("cannot connect to {name}: {told}"),
-            _ => format!(
-                "cannot connect to {name}: none of its {tried} addresses answered, the last: {told}"
-            ),
-        };
-        self.connect_failed(key, io::Error::new(kind, what));
+        let error = host.last_error.take().unwrap_or(io::ErrorKind::NotConnected.into());
+        self.connect_failed(key, context(error, what));
     }
 
     /// Ends what is under way to connect the channel to a host.

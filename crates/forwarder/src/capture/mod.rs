@@ -48,7 +48,8 @@ impl Captures {
     /// # Errors
     /// When the capture file cannot be written.
     pub(crate) fn open(capture: &Capture) -> anyhow::Result<Option<Arc<Self>>> {
-        let hexdump = capture.hexdump.clone().map(|filter| Sink::new(filter, Box::new(io::stdout())));
+        let hexdump =
+            capture.hexdump.clone().map(|filter| Sink::new(filter, Box::new(io::stdout())));
         let mut pcapng = None;
         if let Some(wanted) = &capture.pcapng {
             let file = File::create(&wanted.file)

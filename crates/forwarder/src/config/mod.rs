@@ -1,5 +1,5 @@
 //! What the forwarder is told to do: from a file and from the command line to a checked
-//! [`Config`](model::Config).
+//! [`Config`].
 //!
 //! A text becomes [`Options`](options::Options) (what was said), that becomes a `Config` (with
 //! everything that was not said), and that is checked as a whole. All three are plain data, and two

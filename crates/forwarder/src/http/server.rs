@@ -10,7 +10,7 @@ use socket2::{Domain, Type};
 use super::{Connection, Service};
 
 /// How many clients are served at once; whoever comes then is closed on.
-const MAX_CONNECTIONS: usize = 128;
+pub(super) const MAX_CONNECTIONS: usize = 128;
 /// More than browsers and monitors open at once.
 const BACKLOG: i32 = 128;
 
@@ -48,7 +48,11 @@ impl Server {
         service: Rc<dyn Service>,
     ) -> io::Result<Token<Self>> {
         let socket = Socket::try_from(socket)?;
-        Ok(map.add(Server { service, clients: Vec::new() }, socket))
+        Ok(map.add(Server::new(service), socket))
+    }
+
+    pub(super) fn new(service: Rc<dyn Service>) -> Self {
+        Server { service, clients: Vec::new() }
     }
 }
 

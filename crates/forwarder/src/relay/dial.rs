@@ -233,3 +233,6 @@ fn set_options(ch: &Channel<'_>, connection: &Connection) {
         let _ = socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(after));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
 //! Ending a connection from outside.
 
-use asyncore::Channel;
+use asyncore::{Channel, SocketMap, Token};
 
 use super::hub::{Hub, PATIENCE};
 use super::id::ConnectionId;
 use crate::http::{Refusal, Reply, Response};
-use crate::relay::{Ending, end};
+use crate::relay::{self, Ending, Half};
+use crate::udp::{self, Session};
 
 impl Hub {
     /// Ends a connection, and answers when its worker has done so.
@@ -20,15 +21,12 @@ impl Hub {
         let home = self.home.clone();
         let worker = self.shared.workers().get(id.worker).ok_or_else(|| Refusal::new(404, gone))?;
         let asked = worker.trigger.pull_trigger(move |map| {
-            let found = id.find(map);
-            if let Some(token) = found {
-                end(map, token, Ending::Ended);
-            }
+            let found = id.find(map).is_some_and(|token| end(map, token));
             // Whoever asked has gone if this cannot be told.
             let _ = home.pull_trigger(move |map| {
                 let response = match found {
-                    Some(_) => Response::text(200, "the connection is ended"),
-                    None => Response::text(404, gone),
+                    true => Response::text(200, "the connection is ended"),
+                    false => Response::text(404, gone),
                 };
                 map.with(hub, |_, ch| reply.send(ch, response));
                 Ok(())
@@ -45,4 +43,16 @@ impl Hub {
         });
         Ok(())
     }
+}
+
+/// Ends a connection of this worker; false if the channel is something else.
+fn end(map: &mut SocketMap, token: Token) -> bool {
+    if map.get::<Half>(token.cast()).is_some() {
+        relay::end(map, token.cast(), Ending::Ended);
+    } else if map.get::<Session>(token.cast()).is_some() {
+        udp::end(map, token.cast(), Ending::Ended);
+    } else {
+        return false;
+    }
+    true
 }

@@ -5,8 +5,6 @@ use std::str::FromStr;
 
 use asyncore::{SocketMap, Token};
 
-use crate::relay::Half;
-
 /// A worker's number and a connection's name there, as in `0-17v3`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionId {
@@ -19,21 +17,21 @@ const LONGEST_NAME: usize = 24;
 
 impl ConnectionId {
     /// The name of a worker's connection.
-    pub(crate) fn new(worker: usize, token: Token<Half>) -> Self {
+    pub(crate) fn new(worker: usize, token: Token) -> Self {
         ConnectionId { worker, name: format!("{token:?}").trim_start_matches('#').to_owned() }
     }
 
-    /// The connection, if it is still there. This looks at all of them, which is quick enough for
-    /// what a person does.
-    pub(crate) fn find(&self, map: &SocketMap) -> Option<Token<Half>> {
+    /// The channel of that name, if it is still there. This looks at all of them, which is quick
+    /// enough for what a person does.
+    pub(crate) fn find(&self, map: &SocketMap) -> Option<Token> {
         let mut shown = String::with_capacity(LONGEST_NAME);
-        let mut is_named = |token: &Token<Half>| {
+        let is_named = |token: &Token| {
             shown.clear();
             // Writing to a string cannot fail.
             let _ = write!(shown, "{token:?}");
             shown.strip_prefix('#') == Some(&self.name)
         };
-        map.tokens().map(Token::cast).find(|token| is_named(token) && map.get(*token).is_some())
+        map.tokens().find(is_named)
     }
 }
 
@@ -55,3 +53,6 @@ impl fmt::Display for ConnectionId {
         write!(f, "{}-{}", self.worker, self.name)
     }
 }
+
+#[cfg(test)]
+mod tests;

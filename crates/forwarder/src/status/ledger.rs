@@ -148,3 +148,6 @@ fn ended(target: &TargetState) -> Bytes {
 fn refused(counts: &RuleCounts) -> u64 {
     Refusal::ALL.iter().map(|refusal| counts.refused(*refusal)).sum()
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,3 +116,6 @@ impl Listing {
         order.then_with(|| b.age.cmp(&a.age)).then_with(|| a.client.cmp(&b.client))
     }
 }
+
+#[cfg(test)]
+mod tests;

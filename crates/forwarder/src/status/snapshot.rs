@@ -1,4 +1,4 @@
-//! What one worker knows about its connections.
+//! What one worker knows about its connections, of streams and of datagrams.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -13,7 +13,8 @@ use super::listing::Listing;
 use super::report::ConnectionState;
 use crate::config::{Endpoint, Rule};
 use crate::policy::TargetState;
-use crate::relay::{Half, Side};
+use crate::relay::{Connection, Half, Side};
+use crate::udp::Session;
 
 /// What a worker tells.
 pub(crate) struct Snapshot {
@@ -25,12 +26,11 @@ pub(crate) struct Snapshot {
     pub(crate) rows: Vec<Row>,
 }
 
-/// One connection.
+/// One connection, or one client's datagrams.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) worker: usize,
-    /// The client's side, or what is left when that has ended.
-    pub(crate) token: Token<Half>,
+    pub(crate) token: Token,
     pub(crate) rule: Arc<Rule>,
     pub(crate) client: Option<SocketAddr>,
     pub(crate) target: Option<Arc<TargetState>>,
@@ -78,8 +78,8 @@ pub(crate) fn take(map: &SocketMap, worker: usize, listing: &Listing) -> Snapsho
 
 /// Notes for each connection how fast it was since the last time, `elapsed` seconds ago.
 pub(crate) fn sample(map: &SocketMap, elapsed: f64) {
-    for View { half, bytes, .. } in connections(map) {
-        let sampled = &half.connection.sampled;
+    for View { connection, bytes, .. } in connections(map) {
+        let sampled = &connection.sampled;
         let total = bytes.up + bytes.down;
         let rate = per_second(total, sampled.get().0, elapsed);
         sampled.set((total, rate));
@@ -88,54 +88,73 @@ pub(crate) fn sample(map: &SocketMap, elapsed: f64) {
 
 /// A connection as it is seen from its worker.
 struct View<'m> {
-    token: Token<Half>,
-    half: &'m Half,
+    /// The client's side, or what is left when that has ended.
+    token: Token,
+    other: Option<Token>,
+    connection: &'m Connection,
+    state: ConnectionState,
     bytes: Bytes,
 }
 
 fn connections(map: &SocketMap) -> impl Iterator<Item = View<'_>> {
-    map.tokens().filter_map(|token| {
-        let token = token.cast::<Half>();
-        let half = map.get(token)?;
-        let other = half.other.and_then(|other| map.channel_stats(other));
-        let own = map.channel_stats(token)?.bytes_in;
-        // What has ended has noted its bytes.
-        let (up, down) = half.connection.bytes();
-        let bytes = match (half.side, other) {
-            (Side::Client, other) => Bytes { up: own, down: other.map_or(down, |it| it.bytes_in) },
-            (Side::Target, None) => Bytes { up, down: own },
-            // The client's side tells about both.
-            (Side::Target, Some(_)) => return None,
-        };
-        Some(View { token, half, bytes })
+    map.tokens().filter_map(|token| stream(map, token).or_else(|| datagrams(map, token)))
+}
+
+fn stream(map: &SocketMap, token: Token) -> Option<View<'_>> {
+    let half = map.get(token.cast::<Half>())?;
+    let own = map.channel_stats(token)?.bytes_in;
+    let other = half.other.and_then(|other| map.channel_stats(other));
+    let (up, down, state) = match (half.side, other) {
+        // The client's side tells about both.
+        (Side::Target, Some(_)) => return None,
+        (Side::Target, None) => (0, own, ConnectionState::Closing),
+        (Side::Client, other) => {
+            let state = if half.open { ConnectionState::Open } else { ConnectionState::Connecting };
+            (own, other.map_or(0, |it| it.bytes_in), state)
+        }
+    };
+    let (noted_up, noted_down) = half.connection.bytes();
+    Some(View {
+        token,
+        other: half.other.map(Token::untyped),
+        connection: &half.connection,
+        state,
+        bytes: Bytes { up, down } + Bytes { up: noted_up, down: noted_down },
+    })
+}
+
+fn datagrams(map: &SocketMap, token: Token) -> Option<View<'_>> {
+    let session = map.get(token.cast::<Session>())?;
+    let stats = map.channel_stats(token)?;
+    Some(View {
+        token,
+        other: None,
+        connection: &session.connection,
+        state: ConnectionState::Open,
+        bytes: Bytes { up: stats.bytes_out, down: stats.bytes_in },
     })
 }
 
 impl View<'_> {
     fn target(&self) -> Option<Arc<TargetState>> {
-        let assignment = self.half.connection.assignment.borrow();
+        let assignment = self.connection.assignment.borrow();
         assignment.as_ref().map(|assignment| Arc::clone(assignment.target()))
     }
 
     fn row(&self, map: &SocketMap, worker: usize) -> Row {
-        let connection = &self.half.connection;
-        let both = [Some(self.token), self.half.other];
+        let both = [Some(self.token), self.other];
         let stats = || both.iter().flatten().filter_map(|token| map.channel_stats(*token));
         Row {
             worker,
             token: self.token,
-            rule: Arc::clone(&connection.serving.rule),
-            client: connection.client,
+            rule: Arc::clone(&self.connection.serving.rule),
+            client: self.connection.client,
             target: self.target(),
-            state: match self.half.side {
-                Side::Target => ConnectionState::Closing,
-                Side::Client if self.half.open => ConnectionState::Open,
-                Side::Client => ConnectionState::Connecting,
-            },
-            age: map.now().saturating_duration_since(connection.started),
+            state: self.state,
+            age: map.now().saturating_duration_since(self.connection.started),
             idle: stats().map(|stats| stats.idle).min().unwrap_or_default(),
             bytes: self.bytes,
-            per_second: connection.sampled.get().1,
+            per_second: self.connection.sampled.get().1,
             queued: stats().map(|stats| stats.output_len).sum(),
         }
     }

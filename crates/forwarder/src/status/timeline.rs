@@ -44,3 +44,6 @@ impl Timeline {
         history
     }
 }
+
+#[cfg(test)]
+mod tests;

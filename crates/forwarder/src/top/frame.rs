@@ -83,7 +83,7 @@ fn summary(view: &View, report: &Report, width: usize) -> Vec<Line> {
     };
     let name = format!("forwarder {} at {}", report.version, view.address);
     let (total, now) = (&report.total, &report.per_second);
-    let open = format!("  of {}   {} new/s", report.max_connections, now.accepted);
+    let open = format!(" of {}   {} new/s", report.max_connections, now.accepted);
     let so_far = format!("   {} accepted, {} refused so far", total.accepted, total.refused);
     let bars_width = width.saturating_sub(40).clamp(1, 300);
     let line = |style, sign: &str, per_second, total, history: &[u64]| {

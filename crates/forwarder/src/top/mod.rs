@@ -1,7 +1,7 @@
 //! `forwarder top`: the status page in the terminal.
 //!
-//! One loop asks the status page, reads the keys and draws: a [`Client`] is one question, the
-//! keyboard and the screen are a [`Terminal`], and [`frame`](frame::frame) is what is shown.
+//! One loop asks the status page, reads the keys and draws: a `Client` is one question, the
+//! keyboard and the screen are a `Terminal`, and `frame` is what is shown.
 
 mod client;
 mod frame;

@@ -10,7 +10,7 @@ mod listener;
 mod session;
 
 pub(crate) use self::listener::Listener;
-pub(crate) use self::session::end;
+pub(crate) use self::session::{Session, end};
 
 /// Room for the longest datagram there is.
 const DATAGRAM: usize = 64 * 1024;

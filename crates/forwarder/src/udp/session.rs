@@ -18,7 +18,7 @@ use crate::udp::{BURST, DATAGRAM};
 pub(crate) struct Session {
     listener: Token<Listener>,
     client: SocketAddr,
-    connection: Rc<Connection>,
+    pub(crate) connection: Rc<Connection>,
     /// The target has sent something.
     answered: bool,
 }

@@ -1,0 +1,85 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use asyncore::{Dispatcher, SocketMap};
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{Listen, Rule};
+use crate::http::Request;
+use crate::status::bytes::Bytes;
+use crate::status::report::ConnectionState;
+
+fn asked_for(query: &str) -> Result<Listing, Refusal> {
+    let head = format!("GET /status.json?{query} HTTP/1.1\r\nHost: x");
+    Listing::asked_for(&Request::parse(head.as_bytes()).unwrap())
+}
+
+#[test]
+fn a_query_says_how_many_and_in_which_order() {
+    assert_eq!(asked_for("").unwrap(), Listing::DEFAULT);
+    let asked = asked_for("sort=client&order=ascending&limit=7").unwrap();
+    assert_eq!(asked, Listing { sort: Sort::Client, ascending: true, limit: 7 });
+    for sort in Sort::ALL {
+        assert_eq!(asked_for(&format!("sort={}", sort.name())).unwrap().sort, sort);
+    }
+    for (query, word) in [
+        ("sort=size", "per_second"),
+        ("order=up", "ascending"),
+        ("limit=10001", "10000"),
+        ("limit=-1", "10000"),
+    ] {
+        let refusal = asked_for(query).unwrap_err();
+        assert!(refusal.status == 400 && refusal.why.contains(word), "{query}: {refusal:?}");
+    }
+}
+
+struct Nothing;
+impl Dispatcher for Nothing {}
+
+/// Rows that differ in all that is sorted by.
+fn rows(numbers: &[u64]) -> Vec<Row> {
+    let mut map = SocketMap::new().unwrap();
+    let token = map.add_with(|_| Ok(Nothing)).unwrap().untyped();
+    let row = |n: &u64| {
+        let mut rule = Rule::new(Listen::Tcp(([127, 0, 0, 1], 80).into()), Vec::new());
+        rule.name = format!("{n:08}");
+        Row {
+            worker: 0,
+            token,
+            rule: Arc::new(rule),
+            client: Some((u32::try_from(*n).unwrap().to_be_bytes(), 1).into()),
+            target: None,
+            state: ConnectionState::Open,
+            age: Duration::from_millis(*n),
+            idle: Duration::from_millis(*n),
+            bytes: Bytes { up: *n, down: *n },
+            per_second: *n,
+            queued: 0,
+        }
+    };
+    numbers.iter().map(row).collect()
+}
+
+proptest! {
+    #[test]
+    fn what_is_listed_is_what_sorting_everything_would_list(
+        numbers in proptest::collection::hash_set(0..1_000_000u64, 0..200),
+        limit in 0..250usize,
+        sort in 0..Sort::ALL.len(),
+        ascending: bool,
+    ) {
+        let listing = Listing { sort: Sort::ALL[sort], ascending, limit };
+        let numbers: Vec<u64> = numbers.into_iter().collect();
+        let mut listed = rows(&numbers);
+        listing.apply(&mut listed);
+        let mut sorted = numbers;
+        sorted.sort_unstable();
+        // Nobody has a target, and then the oldest comes first.
+        if !ascending || listing.sort == Sort::Target {
+            sorted.reverse();
+        }
+        sorted.truncate(limit);
+        prop_assert_eq!(listed.iter().map(|row| row.per_second).collect::<Vec<_>>(), sorted);
+    }
+}
