@@ -86,9 +86,9 @@ impl Channel<'_> {
     /// # Errors
     /// When the system does not have it.
     pub fn set_reuse_port(&mut self) -> io::Result<()> {
-        #[cfg(not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin")))]
+        #[cfg(not(any(target_os = "solaris", target_os = "illumos")))]
         return self.with_sock_ref(|sock| sock.set_reuse_port(true));
-        #[cfg(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))]
+        #[cfg(any(target_os = "solaris", target_os = "illumos"))]
         Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no SO_REUSEPORT"))
     }
 

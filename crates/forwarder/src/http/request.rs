@@ -69,7 +69,7 @@ impl std::fmt::Debug for Bearer {
 
 impl Request {
     /// Parses a head, given without the empty line at its end.
-    pub(super) fn parse(head: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn parse(head: &[u8]) -> Result<Self, Refusal> {
         let block = [head, b"\r\n\r\n"].concat();
         let mut fields = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut parsed = httparse::Request::new(&mut fields);

@@ -205,3 +205,6 @@ impl Hub {
         then(self, ch, answers);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -149,3 +149,8 @@ pub(crate) enum ConnectionState {
     Open,
     Closing,
 }
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+pub(crate) use self::sample::sample;
