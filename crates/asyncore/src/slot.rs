@@ -98,6 +98,8 @@ pub(crate) struct Slot {
     pub(crate) idle: Option<Box<IdleTimeout>>,
     pub(crate) last_activity: Instant,
     pub(crate) host: Option<Box<HostConnect>>,
+    /// It tries an address for a channel that connects to a host, and is no channel of its own.
+    pub(crate) is_attempt: bool,
     pub(crate) listener: Option<Box<Listener>>,
 
     pub(crate) bytes_in: u64,
@@ -194,6 +196,7 @@ impl Slot {
             idle: None,
             last_activity: now,
             host: None,
+            is_attempt: false,
             listener: None,
             bytes_in: 0,
             bytes_out: 0,

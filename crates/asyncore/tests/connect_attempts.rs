@@ -2,11 +2,11 @@
 
 mod util;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use asyncore::SocketMap;
 use asyncore::sim::{Faults, Network, Peer, PeerListener};
+use asyncore::{Domain, SocketMap, Type};
 use util::{Recorder, Seen, run_until};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -24,7 +24,7 @@ impl Slow {
         let faults = Faults { latency: SECOND / 2..SECOND / 2, ..Faults::none() };
         let net = Network::with_faults(1, faults);
         let addr: SocketAddr = "192.0.2.1:80".parse().unwrap();
-        net.add_host("slow.example", [IpAddr::from(addr.ip())]);
+        net.add_host("slow.example", [addr.ip()]);
         let listener = net.listen(addr).unwrap();
         let mut map = SocketMap::simulated(&net);
         let seen = Seen::default();
@@ -52,13 +52,46 @@ fn a_drain_lets_a_host_be_connected_to_and_sends_what_is_queued() {
     let Slow { net, mut map, seen, listener } = Slow::new();
     map.drain(60 * SECOND);
     let mut peer: Option<Peer> = None;
+    let mut received = Vec::new();
     run_until(&mut map, |map| {
         peer = peer.take().or_else(|| listener.accept());
-        if peer.as_ref().is_some_and(Peer::saw_eof) {
-            peer = None;
-        }
+        received.extend(peer.iter().flat_map(Peer::received));
+        // The peer closes too when it has seen the end.
+        peer = peer.take().filter(|peer| !peer.saw_eof());
         map.is_empty()
     });
+    assert_eq!(received, b"last words");
     assert_eq!(seen.errors(), [""; 0]);
     assert!(net.elapsed() < 10 * SECOND, "it took {:?}", net.elapsed());
+}
+
+#[test]
+fn a_connection_that_the_loop_learns_of_late_is_no_timeout() {
+    // The waits tell of some of the ready channels only, while the time for the others runs out.
+    let faults = Faults { subset: 1.0, ..Faults::none() };
+    for seed in 0..20 {
+        let net = Network::with_faults(seed, faults.clone());
+        let addr: SocketAddr = "192.0.2.1:80".parse().unwrap();
+        net.add_host("prompt.example", [addr.ip()]);
+        let _listener = net.listen(addr).unwrap();
+        let mut map = SocketMap::simulated(&net);
+        let seen = Seen::default();
+        for _ in 0..10 {
+            map.add_with(|ch| {
+                ch.create_socket(Domain::IPV4, Type::STREAM)?;
+                ch.connect(addr)?;
+                Ok(Recorder::new(&seen))
+            })
+            .unwrap();
+            map.add_with(|ch| {
+                ch.connect_host("prompt.example", 80)?;
+                Ok(Recorder::new(&seen))
+            })
+            .unwrap();
+        }
+        assert!(!map.poll(Some(Duration::ZERO)).unwrap().exit);
+        net.advance(60 * SECOND);
+        run_until(&mut map, |_| seen.calls().len() >= 20);
+        assert_eq!(seen.calls(), ["handle_connect"; 20], "with seed {seed}");
+    }
 }

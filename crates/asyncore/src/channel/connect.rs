@@ -156,6 +156,14 @@ impl SocketMap {
         let Some(slot) = self.slots.get(key) else {
             return;
         };
+        // A loop that was held up learns that it is connected only after the time for it.
+        if self.is_made(key) {
+            return self.connected(key);
+        }
+        let attempts = slot.host.as_ref().map(|host| host.attempts()).unwrap_or_default();
+        if let Some(made) = attempts.iter().copied().find(|attempt| self.is_made(*attempt)) {
+            return self.attempt_succeeded(key, made);
+        }
         let limit = slot.connect_timeout.unwrap_or(self.settings.connect_timeout);
         let to = match (&slot.addr, &slot.host) {
             (_, Some(host)) => host.name().to_owned(),
@@ -164,5 +172,11 @@ impl SocketMap {
         };
         let what = format!("cannot connect to {to}: no answer in {limit:?}");
         self.connect_failed(key, io::Error::new(io::ErrorKind::TimedOut, what));
+    }
+
+    /// Whether the channel's connection stands, known to the loop or not.
+    fn is_made(&self, key: Key) -> bool {
+        let transport = self.slots.get(key).and_then(|slot| slot.transport.as_ref());
+        transport.is_some_and(|transport| transport.peer_addr().is_ok())
     }
 }

@@ -159,7 +159,7 @@ impl Channel<'_> {
             return Ok(None);
         };
         slot.attempted = slot.attempted | Interest::READ;
-        if self.map.slots.len() > self.map.settings.max_channels {
+        if self.map.len() > self.map.settings.max_channels {
             self.map.pause_listener(self.key);
             return Ok(None);
         }

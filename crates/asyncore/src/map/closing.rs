@@ -37,7 +37,7 @@ impl SocketMap {
     /// # }
     /// ```
     pub fn drain(&mut self, deadline: Duration) {
-        for key in self.slots.keys().collect::<Vec<_>>() {
+        for key in self.tokens().map(|token| token.key).collect::<Vec<_>>() {
             let listening = self.slots.get(key).is_some_and(|it| it.phase == Phase::Listening);
             if listening {
                 self.close_now(key, None);
@@ -206,7 +206,10 @@ impl SocketMap {
         let Some(slot) = self.slots.remove(key) else {
             return;
         };
-        self.stats.closed += 1;
+        match slot.is_attempt {
+            true => self.attempts -= 1,
+            false => self.stats.closed += 1,
+        }
         self.resume_listeners();
         if let Some(links) = &slot.links {
             for consulted in &links.consults {

@@ -98,6 +98,8 @@ pub struct SocketMap {
     pub(crate) timers: TimerQueue<Task>,
     pub(crate) buffers: Buffers,
     pub(crate) resolver: Resolver,
+    /// How many of the slots are addresses being tried, and no channels.
+    pub(crate) attempts: usize,
     pub(crate) wake: Option<Wake>,
     pub(crate) stats: Stats,
     /// Listeners that wait for a channel to end before they accept again.
@@ -159,6 +161,7 @@ impl SocketMap {
             timers: TimerQueue::new(),
             buffers: Buffers::new(&settings),
             resolver: Resolver::new(),
+            attempts: 0,
             wake: None,
             stats: Stats::default(),
             paused: Vec::new(),
@@ -251,12 +254,12 @@ impl SocketMap {
 
     /// The names of all channels.
     pub fn tokens(&self) -> impl Iterator<Item = Token> {
-        self.slots.keys().map(Token::new)
+        self.slots.iter().filter(|(_, slot)| !slot.is_attempt).map(|(key, _)| Token::new(key))
     }
 
     /// How many channels there are.
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.len() - self.attempts
     }
 
     /// Whether there is no channel.
@@ -385,7 +388,7 @@ impl SocketMap {
 impl fmt::Debug for SocketMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SocketMap")
-            .field("channels", &self.slots.len())
+            .field("channels", &self.len())
             .field("timers", &self.timers.len())
             .field("stats", &self.stats)
             .finish_non_exhaustive()

@@ -32,6 +32,10 @@ impl HostConnect {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
+
+    pub(crate) fn attempts(&self) -> &[Key] {
+        &self.attempts
+    }
 }
 
 /// One address being tried, as a channel of its own until it is decided.
@@ -126,6 +130,7 @@ impl SocketMap {
     fn start_attempt(&mut self, parent: Key, addr: SocketAddr) -> io::Result<Token<Attempt>> {
         let limit = self.slots.get(parent).and_then(|slot| slot.connect_timeout);
         self.add_with(|ch| {
+            ch.map.count_as_attempt(ch.key);
             ch.create_socket(Domain::for_address(addr), Type::STREAM)?;
             if let Some(limit) = limit {
                 // The parent's runs out before this one, and tells the name of the host.
@@ -136,8 +141,14 @@ impl SocketMap {
         })
     }
 
+    fn count_as_attempt(&mut self, key: Key) {
+        self.slots[key].is_attempt = true;
+        self.attempts += 1;
+        self.stats.opened -= 1;
+    }
+
     /// Gives the winner's socket to the channel, and ends the other attempts.
-    fn attempt_succeeded(&mut self, parent: Key, winner: Key) {
+    pub(crate) fn attempt_succeeded(&mut self, parent: Key, winner: Key) {
         let Some(transport) = self.release_transport(winner) else {
             return;
         };
