@@ -43,11 +43,11 @@ pub fn ask(
     let mut stream = TcpStream::connect(addr).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream.write_all(request.as_bytes()).expect("sent");
-    answer(&mut stream)
+    answer(&mut stream, method != "HEAD")
 }
 
 /// Reads as far as the answer's length says, since not every server closes.
-fn answer(stream: &mut TcpStream) -> Answer {
+fn answer(stream: &mut TcpStream, has_body: bool) -> Answer {
     let mut bytes = Vec::new();
     let mut buf = [0; 65536];
     loop {
@@ -56,7 +56,7 @@ fn answer(stream: &mut TcpStream) -> Answer {
             let is_length = |line: &&str| line.to_ascii_lowercase().starts_with("content-length:");
             let length = head.lines().find(is_length).and_then(|it| it.split_once(':'));
             let length: usize = length.expect("a length").1.trim().parse().expect("a number");
-            if bytes.len() >= end + 4 + length {
+            if !has_body || bytes.len() >= end + 4 + length {
                 let status = head[9..12].parse().expect("a status");
                 let body = String::from_utf8_lossy(&bytes[end + 4..]).into_owned();
                 return Answer { status, head, body };
