@@ -42,7 +42,8 @@ impl Stage {
             }
             Deed::Send(_) => {}
             Deed::SendUrgent(byte) => {
-                ch.send_oob(&[*byte])?;
+                let sent = ch.send_oob(&[*byte])?;
+                self.lines.borrow_mut()[line].urgent += sent as u64;
             }
             Deed::Priority(wanted) => ch.set_priority(*wanted),
             Deed::Timeout(after) => ch.set_timeout(after.map(millis)),
@@ -161,7 +162,7 @@ impl Stage {
     /// Takes what has not been sent yet off the books.
     fn withdraw(&self, line: usize, ch: &Channel<'_>) {
         let mut lines = self.lines.borrow_mut();
-        let sent = lines[line].base + ch.stats().bytes_out;
+        let sent = lines[line].sent_by(ch.stats().bytes_out);
         lines[line].withdraw_after(sent);
     }
 
@@ -169,7 +170,8 @@ impl Stage {
         let sent = ch.stats().bytes_out;
         let Some(socket) = ch.take_socket() else { return };
         if let Some(line) = self.lines.borrow_mut().get_mut(line) {
-            line.base += sent;
+            line.base = line.sent_by(sent);
+            line.urgent = 0;
             line.withdraw_after(line.base);
             line.shut = false;
             line.torn |= line.held > 0;

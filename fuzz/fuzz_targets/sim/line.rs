@@ -27,6 +27,8 @@ pub struct Line {
     pub torn: bool,
     /// How many bytes were sent by the channel that had the socket before.
     pub base: u64,
+    /// How many of the channel's bytes were urgent ones, which are apart from the stream.
+    pub urgent: u64,
 }
 
 impl Line {
@@ -51,6 +53,11 @@ impl Line {
         whole.truncate(usize::try_from(length).unwrap());
         self.sent.clear();
         self.offer(whole);
+    }
+
+    /// How many bytes of the stream are sent when the channel has sent `bytes_out` in all.
+    pub fn sent_by(&self, bytes_out: u64) -> u64 {
+        self.base + bytes_out - self.urgent
     }
 
     pub fn sent(&self) -> Vec<u8> {

@@ -106,8 +106,9 @@ impl Run {
         let lines = self.stage.lines.borrow();
         for (token, line) in self.stage.channels.borrow().iter() {
             let Some(stats) = self.map.channel_stats(*token) else { continue };
-            let known = lines[*line].base + stats.bytes_out + stats.output_len as u64;
-            assert!(known <= lines[*line].sent().len() as u64, "{stats:?} is more than was sent");
+            let line = &lines[*line];
+            let known = line.sent_by(stats.bytes_out) + stats.output_len as u64;
+            assert!(known <= line.sent().len() as u64, "{stats:?} is more than was sent");
         }
     }
 
