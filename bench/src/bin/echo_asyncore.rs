@@ -10,12 +10,13 @@ const BUFFER: usize = 8192;
 struct EchoHandler;
 
 impl Dispatcher for EchoHandler {
-    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
-        ch.with_buffer(BUFFER, |ch, buffer| {
-            let received = ch.recv(buffer)?;
-            ch.push(&buffer[..received]);
-            Ok(())
-        })
+    fn ac_in_buffer_size(&self) -> usize {
+        BUFFER
+    }
+
+    fn handle_data(&mut self, ch: &mut Channel<'_>, data: &[u8]) -> Result {
+        ch.push(data);
+        Ok(())
     }
 }
 

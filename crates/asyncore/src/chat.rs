@@ -79,7 +79,7 @@ pub trait AsyncChat: Sized + 'static {
     fn found_terminator(&mut self, ch: &mut Channel<'_>) -> Result;
 
     /// The most bytes that one event reads, 64 KiB; taken as 1 byte at the least and 16 MiB at
-    /// the most.
+    /// the most. Asked once, when the channel is added.
     fn ac_in_buffer_size(&self) -> usize {
         Slot::BUFFER_SIZE
     }
@@ -183,12 +183,8 @@ pub trait AsyncChat: Sized + 'static {
 }
 
 impl<T: AsyncChat> Dispatcher for T {
-    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
-        let size = self.ac_in_buffer_size().clamp(1, MAX_IN_BUFFER);
-        ch.with_buffer(size, |ch, buf| {
-            let n = ch.recv(buf)?;
-            parse(self, ch, &buf[..n])
-        })
+    fn handle_data(&mut self, ch: &mut Channel<'_>, data: &[u8]) -> Result {
+        parse(self, ch, data)
     }
 
     fn handle_pending_input(&mut self, ch: &mut Channel<'_>) -> Result {
@@ -252,13 +248,14 @@ impl<T: AsyncChat> Dispatcher for T {
         AsyncChat::ignore_log_types(self)
     }
 
+    fn ac_in_buffer_size(&self) -> usize {
+        AsyncChat::ac_in_buffer_size(self).max(1)
+    }
+
     fn ac_out_buffer_size(&self) -> usize {
         AsyncChat::ac_out_buffer_size(self)
     }
 }
-
-/// However much `ac_in_buffer_size` asks for, an event reads no more than 16 MiB.
-const MAX_IN_BUFFER: usize = 16 * 1024 * 1024;
 
 /// Hands `input` to the callbacks, piece by piece, for as long as the channel wants it.
 ///

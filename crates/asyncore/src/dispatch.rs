@@ -9,18 +9,72 @@ use crate::dispatcher::Handler;
 use crate::error::{Error, ExitNow, Result};
 use crate::log::{self, LogType};
 use crate::map::SocketMap;
+use crate::panic;
 use crate::poller::{Interest, Readiness};
 use crate::slot::{Notices, Phase};
 use crate::token::Key;
 
 impl SocketMap {
     /// Calls whom a ready socket concerns; a channel that is gone gets nothing.
+    ///
+    /// Mostly it can be read from, and nothing else. That way is inlined as a whole into the loop,
+    /// down to the system calls: returning from a function that has made one costs more than all
+    /// its other instructions, because the kernel's calls have overwritten what the processor
+    /// predicts returns from.
+    #[inline(always)]
     pub(crate) fn dispatch(&mut self, key: Key, ready: Readiness) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
         slot.events += 1;
-        match slot.phase {
+        let is_plain = slot.phase == Phase::Connected && !slot.closing && slot.reads();
+        let size = slot.in_buffer_size as usize;
+        if is_plain && size > 0 && ready == Readiness::READABLE {
+            self.receive(key, size);
+        } else {
+            self.dispatch_any(key, ready);
+        }
+    }
+
+    /// Receives for `handle_data`.
+    #[inline(always)]
+    fn receive(&mut self, key: Key, size: usize) {
+        let mut buffer = self.buffers.take_scratch(size);
+        let received = self.channel_mut(key).recv(&mut buffer[..size]);
+        match received {
+            Ok(n) if n > 0 || self.is_datagram(key) => {
+                let data = &buffer[..n];
+                self.offer(key, Interest::READ, Interest::READ, |handler, ch| {
+                    handler.handle_data(ch, data)
+                });
+            }
+            // The end was noted.
+            Ok(_) => self.touch(key),
+            Err(error) => {
+                self.touch(key);
+                self.fail(key, error.into());
+            }
+        }
+        self.buffers.give_scratch(buffer);
+    }
+
+    #[cold]
+    fn is_datagram(&self, key: Key) -> bool {
+        self.slots.get(key).is_some_and(|slot| slot.is_datagram())
+    }
+
+    /// Has a handler that receives by itself do so, and others told what was received.
+    fn read_ready(&mut self, key: Key) {
+        match self.slots.get(key).map_or(0, |slot| slot.in_buffer_size as usize) {
+            0 => self
+                .offer(key, Interest::READ, Interest::NONE, |handler, ch| handler.handle_read(ch)),
+            size => self.receive(key, size),
+        }
+    }
+
+    #[inline(never)]
+    fn dispatch_any(&mut self, key: Key, ready: Readiness) {
+        match self.slots[key].phase {
             Phase::Listening => self.accept_ready(key),
             Phase::Connecting => self.connect_ready(key, ready),
             Phase::Lingering => self.discard_input(key),
@@ -30,15 +84,16 @@ impl SocketMap {
     }
 
     fn accept_ready(&mut self, key: Key) {
-        self.offer(key, Interest::READ, |handler, ch| handler.handle_accept(ch));
+        self.offer(key, Interest::READ, Interest::NONE, |handler, ch| handler.handle_accept(ch));
     }
 
     /// Reads before it writes; the end is told by `recv`, after all that came before it.
     fn transfer_ready(&mut self, key: Key, ready: Readiness) {
-        self.reconsider(key);
         let slot = &self.slots[key];
         let ended = ready.hangup || ready.error;
         if slot.closing {
+            self.reconsider(key);
+            let slot = &self.slots[key];
             if slot.is_stream() && (ready.readable || ended) {
                 self.discard_input(key);
             }
@@ -49,22 +104,27 @@ impl SocketMap {
             let cause = slot.transport.as_ref().and_then(|it| it.take_error().ok().flatten());
             return self.close_now(key, cause);
         }
-        let reads = !slot.eof && slot.wanted.without(slot.rested).contains(Interest::READ);
+        let reads = slot.reads();
         let writes = slot.registered.contains(Interest::WRITE);
         if ready.priority {
-            self.offer(key, Interest::PRIORITY, |handler, ch| handler.handle_expt(ch));
+            self.offer(key, Interest::PRIORITY, Interest::NONE, |handler, ch| {
+                handler.handle_expt(ch)
+            });
             self.deliver_due();
         }
         if reads && (ready.readable || ended) {
-            self.offer(key, Interest::READ, |handler, ch| handler.handle_read(ch));
+            self.read_ready(key);
             self.deliver_due();
         }
         if writes && (ready.writable || ended) {
+            self.reconsider(key);
             self.write_ready(key);
         } else if ended && !reads {
             // It reports its end without pause, and nobody wants to know: watch it again when
             // somebody does.
             self.rest(key, Interest::READ | Interest::WRITE | Interest::PRIORITY);
+        } else if !reads {
+            self.reconsider(key);
         }
     }
 
@@ -76,41 +136,59 @@ impl SocketMap {
             idle && slot.wanted.contains(Interest::WRITE)
         });
         if wants_more {
-            self.offer(key, Interest::WRITE, |handler, ch| handler.handle_write(ch));
+            self.offer(key, Interest::WRITE, Interest::NONE, |handler, ch| {
+                handler.handle_write(ch)
+            });
         }
     }
 
     /// Calls back about something that stays ready until it is used: a callback that leaves it
     /// alone is not offered it again until something touches the channel, or the loop would spin.
+    ///
+    /// What the loop has used on the callback's behalf is `done`.
+    #[inline(always)]
     fn offer(
         &mut self,
         key: Key,
         what: Interest,
+        done: Interest,
         call: impl FnOnce(&mut dyn Handler, &mut Channel<'_>) -> Result,
     ) {
         let Some(slot) = self.slots.get_mut(key).filter(|slot| !slot.is_ending()) else {
             return;
         };
-        slot.attempted = Interest::NONE;
-        self.callback(key, call);
-        let Some(slot) = self.slots.get(key).filter(|slot| !slot.is_ending()) else {
+        let Some(mut handler) = slot.handler.take() else {
+            return;
+        };
+        slot.attempted = done;
+        self.cork.set();
+        let outcome = panic::catch(|| call(&mut *handler, &mut Channel { map: self, key }));
+        self.slots[key].handler = Some(handler);
+        if let Ok(Err(error)) | Err(error) = outcome {
+            self.fail(key, error);
+        }
+        self.pull_cork(key);
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| !slot.is_ending()) else {
             return;
         };
         if slot.attempted.contains(what) {
             // It moved on, so what it left alone before may have a chance now.
-            self.touch(key);
+            slot.rested = Interest::NONE;
+            if !slot.is_settled() {
+                self.touch(key);
+            }
         } else if slot.write_dead && what == Interest::READ {
             // The connection is gone, and nobody wants what was received before.
             self.close_now(key, None);
         } else {
             self.rest(key, what);
-            self.reconsider(key);
         }
     }
 
     fn rest(&mut self, key: Key, what: Interest) {
         if let Some(slot) = self.slots.get_mut(key) {
             slot.rested = slot.rested | what;
+            self.reconsider(key);
         }
     }
 

@@ -16,6 +16,7 @@ thread_local! {
 ///
 /// The handler that panicked is not thrown away, as with any `Err`: whether what it left behind
 /// is usable is for its `handle_error` to judge, whose default closes the channel.
+#[inline(always)]
 pub(crate) fn catch<R>(callback: impl FnOnce() -> R) -> Result<R, Error> {
     let outer = IN_CALLBACK.replace(true);
     let outcome = panic::catch_unwind(AssertUnwindSafe(callback));

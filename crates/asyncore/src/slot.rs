@@ -86,10 +86,14 @@ pub(crate) struct Slot {
     pub(crate) links: Option<Box<Links>>,
 
     pub(crate) output: Option<Box<OutputQueue>>,
+    /// How much of what was pushed the map's cork holds.
+    pub(crate) corked: u16,
     pub(crate) high_water: usize,
     pub(crate) output_limit: usize,
     /// The most that one system call sends.
     pub(crate) out_buffer_size: usize,
+    /// The most that the loop receives at a time for `handle_data`; 0 if the handler receives.
+    pub(crate) in_buffer_size: u32,
     pub(crate) framer: Option<Box<Framer>>,
 
     /// The deadline of the phase: to connect, to send the rest, or to linger.
@@ -187,9 +191,11 @@ impl Slot {
             always_ready: false,
             links: None,
             output: None,
+            corked: 0,
             high_water: Slot::HIGH_WATER,
             output_limit: Slot::OUTPUT_LIMIT,
             out_buffer_size: Slot::BUFFER_SIZE,
+            in_buffer_size: 0,
             framer: None,
             phase_timer: None,
             connect_timeout: None,
@@ -210,13 +216,20 @@ impl Slot {
     pub(crate) const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
     /// asynchat's `ac_in_buffer_size` and `ac_out_buffer_size`, 64 KiB.
     pub(crate) const BUFFER_SIZE: usize = 64 * 1024;
+    /// The most that one event receives, whatever is asked for, 16 MiB.
+    const IN_BUFFER_LIMIT: usize = 16 * 1024 * 1024;
+
+    pub(crate) fn set_in_buffer_size(&mut self, bytes: usize) {
+        self.in_buffer_size = bytes.min(Slot::IN_BUFFER_LIMIT) as u32;
+    }
 
     pub(crate) fn output_len(&self) -> usize {
-        self.output.as_ref().map_or(0, |output| output.len())
+        let queued = self.output.as_ref().map_or(0, |output| output.len());
+        queued + usize::from(self.corked)
     }
 
     pub(crate) fn has_output(&self) -> bool {
-        self.output.as_ref().is_some_and(|output| !output.is_empty())
+        self.corked > 0 || self.output.as_ref().is_some_and(|output| !output.is_empty())
     }
 
     /// What the default predicates answer.
@@ -225,6 +238,43 @@ impl Slot {
         let read = if reads { Interest::READ } else { Interest::NONE };
         let write = if self.has_output() { Interest::WRITE } else { Interest::NONE };
         read | write
+    }
+
+    /// What the poller has to watch for when the predicates answer `wanted`.
+    pub(crate) fn interest(&self, wanted: Interest) -> Interest {
+        let mut interest = wanted;
+        if self.can_transfer() {
+            if self.has_output() {
+                interest = interest | Interest::WRITE;
+            }
+            if self.wants_priority && !self.closing {
+                interest = interest | Interest::PRIORITY;
+            }
+        }
+        if self.eof {
+            interest = interest.without(Interest::READ);
+        }
+        interest.without(self.rested)
+    }
+
+    /// Whether it is known without asking anybody that reading is all there is to watch for: most
+    /// channels are so most of the time.
+    #[inline]
+    pub(crate) fn is_settled(&self) -> bool {
+        self.registered == Interest::READ
+            && self.default_predicates.get() == Interest::READ | Interest::WRITE
+            && self.phase == Phase::Connected
+            && self.output.is_none()
+            && self.corked == 0
+            && self.links.is_none()
+            && self.high_water > 0
+            && self.rested.is_empty()
+            && !(self.eof | self.closing | self.write_dead | self.wants_priority)
+    }
+
+    /// Whether the handler wants to be told of input.
+    pub(crate) fn reads(&self) -> bool {
+        !self.eof && self.wanted.without(self.rested).contains(Interest::READ)
     }
 
     /// Whether bytes can go in and out: a connection, or a socket that needs none.

@@ -67,6 +67,7 @@ impl Transport {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         match self {
             Transport::Stream(fd) | Transport::Datagram(fd) => {
@@ -77,6 +78,7 @@ impl Transport {
         }
     }
 
+    #[inline(always)]
     pub(crate) fn send(&self, data: &[u8]) -> io::Result<usize> {
         match self {
             Transport::Stream(fd) | Transport::Datagram(fd) => {

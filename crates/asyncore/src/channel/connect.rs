@@ -101,8 +101,12 @@ impl SocketMap {
         let Some(transport) = &slot.transport else {
             return;
         };
+        let failed = ready.hangup || ready.error;
+        if !failed && self.poller.tells_errors() {
+            return self.connected(key);
+        }
         match transport.take_error() {
-            Ok(None) if !ready.hangup && !ready.error => self.connected(key),
+            Ok(None) if !failed => self.connected(key),
             outcome => {
                 let error = match outcome {
                     Ok(Some(error)) | Err(error) => error,

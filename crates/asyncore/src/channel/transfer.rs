@@ -21,6 +21,7 @@ impl Channel<'_> {
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there, which a callback can
     /// return with `?`; the system's others, and `NotConnected` without a socket.
+    #[inline(always)]
     pub fn recv(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let now = self.map.now;
         let Some(slot) = self.map.slots.get_mut(self.key) else {
@@ -51,6 +52,14 @@ impl Channel<'_> {
                 Ok(0)
             }
             Err(error) => Err(error),
+        }
+    }
+
+    /// Has the loop receive for this channel up to `bytes` at a time, or no longer, with 0; see
+    /// [`Dispatcher::ac_in_buffer_size`](crate::Dispatcher::ac_in_buffer_size).
+    pub fn set_in_buffer_size(&mut self, bytes: usize) {
+        if let Some(slot) = self.slot_mut() {
+            slot.set_in_buffer_size(bytes);
         }
     }
 

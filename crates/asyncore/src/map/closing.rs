@@ -193,9 +193,12 @@ impl SocketMap {
 
     /// Takes the channel out of the map.
     pub(crate) fn discard_slot(&mut self, key: Key) {
-        self.deregister(key);
+        if self.slots.get(key).is_some_and(|slot| slot.phase != Phase::Closed) {
+            self.deregister(key);
+            self.abandon_host(key);
+        }
+        // A handle_close may have set one.
         self.cancel_timers(key);
-        self.abandon_host(key);
         self.touch_dependents_of(key);
         self.discard_output(key);
         let handler = self.slots.get_mut(key).and_then(|slot| slot.handler.take());

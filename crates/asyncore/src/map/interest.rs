@@ -79,19 +79,7 @@ impl SocketMap {
             return;
         };
         slot.wanted = wanted;
-        let mut interest = wanted;
-        if slot.can_transfer() {
-            if slot.has_output() {
-                interest = interest | Interest::WRITE;
-            }
-            if slot.wants_priority && !slot.closing {
-                interest = interest | Interest::PRIORITY;
-            }
-        }
-        if slot.eof {
-            interest = interest.without(Interest::READ);
-        }
-        interest = interest.without(slot.rested);
+        let interest = slot.interest(wanted);
         self.register(key, interest);
     }
 

@@ -4,6 +4,7 @@ mod agenda;
 mod buffers;
 mod builder;
 mod closing;
+mod cork;
 mod interest;
 mod pass;
 mod sending;
@@ -23,6 +24,7 @@ pub(crate) use self::agenda::{Agenda, Links};
 pub(crate) use self::buffers::Buffers;
 pub use self::builder::MapBuilder;
 pub(crate) use self::builder::Settings;
+pub(crate) use self::cork::Cork;
 pub use self::pass::{LoopOptions, Pass};
 pub use self::stats::{ChannelStats, Stats};
 pub(crate) use self::tasks::Task;
@@ -32,7 +34,7 @@ use crate::error::Error;
 use crate::file::FileWrapper;
 use crate::net::Resolver;
 use crate::panic;
-use crate::poller::{Event, Interest, Poller};
+use crate::poller::{AnyPoller, Event, Interest};
 use crate::sim;
 use crate::slot::{Notices, Slot};
 use crate::socket::Socket;
@@ -90,13 +92,14 @@ use crate::trigger::Wake;
 /// one: it would be hidden global state. [`asyncore::run`](crate::run) is the short form.
 pub struct SocketMap {
     pub(crate) slots: SlotMap<Key, Slot>,
-    pub(crate) poller: Box<dyn Poller>,
+    pub(crate) poller: AnyPoller,
     /// The simulated network that new sockets belong to, if any.
     pub(crate) network: Option<sim::Network>,
     pub(crate) settings: Settings,
     pub(crate) agenda: Agenda,
     pub(crate) timers: TimerQueue<Task>,
     pub(crate) buffers: Buffers,
+    pub(crate) cork: Cork,
     pub(crate) resolver: Resolver,
     /// How many of the slots are addresses being tried, and no channels.
     pub(crate) attempts: usize,
@@ -133,23 +136,19 @@ impl SocketMap {
     }
 
     pub(crate) fn simulated_with(network: &sim::Network, settings: Settings) -> Self {
-        let poller = Box::new(network.poller());
+        let poller = AnyPoller::other(network.poller());
         SocketMap::assemble(poller, Some(network.clone()), settings)
     }
 
     pub(crate) fn open(
-        poller: Box<dyn Poller>,
+        poller: AnyPoller,
         network: Option<sim::Network>,
         settings: Settings,
     ) -> io::Result<Self> {
         Ok(SocketMap::assemble(poller, network, settings))
     }
 
-    fn assemble(
-        poller: Box<dyn Poller>,
-        network: Option<sim::Network>,
-        settings: Settings,
-    ) -> Self {
+    fn assemble(poller: AnyPoller, network: Option<sim::Network>, settings: Settings) -> Self {
         panic::install_hook();
         let now = poller.now();
         SocketMap {
@@ -160,6 +159,7 @@ impl SocketMap {
             agenda: Agenda::default(),
             timers: TimerQueue::new(),
             buffers: Buffers::new(&settings),
+            cork: Cork::default(),
             resolver: Resolver::new(),
             attempts: 0,
             wake: None,
@@ -203,7 +203,7 @@ impl SocketMap {
 
     /// The channel that `token` names, to use its socket and queue.
     pub fn channel<T: ?Sized>(&mut self, token: Token<T>) -> Option<Channel<'_>> {
-        self.touch(token.key);
+        self.touch_unsettled(token.key);
         self.slots.contains_key(token.key).then(|| self.channel_mut(token.key))
     }
 
@@ -321,6 +321,7 @@ impl SocketMap {
 
     fn set_handler<T: Dispatcher>(&mut self, key: Key, handler: T) -> Token<T> {
         let slot = &mut self.slots[key];
+        slot.set_in_buffer_size(handler.ac_in_buffer_size());
         slot.out_buffer_size = handler.ac_out_buffer_size().max(1);
         slot.name = std::any::type_name::<T>();
         slot.handler = Some(Box::new(handler));
@@ -358,6 +359,14 @@ impl SocketMap {
         if !slot.touched {
             slot.touched = true;
             self.agenda.touched.push(key);
+        }
+    }
+
+    /// Touches the channel unless it is known that nothing would come of it.
+    #[inline]
+    pub(crate) fn touch_unsettled(&mut self, key: Key) {
+        if self.slots.get(key).is_some_and(|slot| !slot.is_settled()) {
+            self.touch(key);
         }
     }
 

@@ -80,7 +80,7 @@ impl SocketMap {
                 return Ok(());
             }
             passes += 1;
-            if self.poll(options.timeout)?.exit {
+            if self.pass(options.timeout)?.exit {
                 return Ok(());
             }
         }
@@ -92,6 +92,11 @@ impl SocketMap {
     /// # Errors
     /// As [`run`](SocketMap::run).
     pub fn poll(&mut self, timeout: Option<Duration>) -> io::Result<Pass> {
+        self.pass(timeout)
+    }
+
+    #[inline(always)]
+    fn pass(&mut self, timeout: Option<Duration>) -> io::Result<Pass> {
         self.settle();
         if std::mem::take(&mut self.exit) {
             return Ok(Pass { events: 0, exit: true });
@@ -115,6 +120,7 @@ impl SocketMap {
         Ok(Pass { events: count, exit: std::mem::take(&mut self.exit) })
     }
 
+    #[inline(always)]
     fn dispatch_events(&mut self, events: &[Event]) {
         self.stats.events += events.len() as u64;
         for event in events {
@@ -127,8 +133,20 @@ impl SocketMap {
             } else {
                 self.dispatch(slotmap::KeyData::from_ffi(event.key).into(), event.readiness);
             }
-            self.deliver_due();
+            if !self.agenda.due.is_empty() {
+                self.deliver_due();
+            }
         }
+        if !self.always_ready.is_empty() {
+            self.dispatch_always_ready();
+        }
+        if self.network.is_some() {
+            self.run_wake();
+        }
+    }
+
+    #[inline(never)]
+    fn dispatch_always_ready(&mut self) {
         for index in 0..self.always_ready.len() {
             let Some(&key) = self.always_ready.get(index) else {
                 break;
@@ -143,9 +161,6 @@ impl SocketMap {
             };
             self.dispatch(key, readiness);
             self.deliver_due();
-        }
-        if self.network.is_some() {
-            self.run_wake();
         }
     }
 

@@ -38,18 +38,26 @@ enum Stop {
 
 impl SocketMap {
     /// Queues `piece` on the channel and notes that it is to be sent.
-    pub(crate) fn push(&mut self, key: Key, mut piece: Cow<'_, [u8]>) {
+    pub(crate) fn push(&mut self, key: Key, piece: Cow<'_, [u8]>) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
         if !accepts_output(slot) {
             return self.refuse_output(key);
         }
-        let is_datagram = slot.is_datagram();
-        if piece.is_empty() && !is_datagram {
+        if piece.is_empty() && !slot.is_datagram() {
             return;
         }
         slot.attempted = slot.attempted | Interest::WRITE;
+        if !self.cork.take(key, slot, &piece) {
+            self.queue(key, piece);
+        }
+    }
+
+    fn queue(&mut self, key: Key, mut piece: Cow<'_, [u8]>) {
+        self.uncork(key);
+        let slot = &mut self.slots[key];
+        let is_datagram = slot.is_datagram();
         let is_free = slot.phase == Phase::Connected && !is_datagram && !slot.has_output();
         if piece.len() >= SENT_AT_ONCE && is_free {
             if let Cow::Borrowed(bytes) = piece {
@@ -104,6 +112,9 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
+        if slot.corked > 0 {
+            return self.uncork(key);
+        }
         if !slot.can_transfer() {
             return;
         }
@@ -155,7 +166,7 @@ impl SocketMap {
     }
 
     /// Does what was put off until all is sent.
-    fn all_sent(&mut self, key: Key) {
+    pub(crate) fn all_sent(&mut self, key: Key) {
         let slot = &self.slots[key];
         if slot.closing {
             self.finish(key);
@@ -167,6 +178,7 @@ impl SocketMap {
     /// Drops what the channel has queued.
     #[cold]
     pub(crate) fn discard_output(&mut self, key: Key) {
+        self.discard_corked(key);
         let Some(mut output) = self.slots.get_mut(key).and_then(|slot| slot.output.take()) else {
             return;
         };
@@ -178,6 +190,7 @@ impl SocketMap {
     }
 
     pub(crate) fn queue_of(&mut self, key: Key) -> &mut OutputQueue {
+        self.uncork(key);
         let slot = &mut self.slots[key];
         let datagrams = slot.is_datagram();
         slot.output.get_or_insert_with(|| self.buffers.take_queue(datagrams))

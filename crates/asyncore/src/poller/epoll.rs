@@ -17,7 +17,7 @@ const EVENTS_PER_WAIT: usize = 1024;
 ///
 /// `add` passes on the EPERM with which epoll refuses regular files and directories; they never
 /// block, and whoever registers them has to treat them as always ready.
-pub(super) struct Epoll {
+pub(crate) struct Epoll {
     epoll: OwnedFd,
     /// Filled by the kernel up to its capacity, which never changes.
     ready: Vec<epoll::Event>,
@@ -51,6 +51,7 @@ impl Poller for Epoll {
         Ok(epoll::delete(&self.epoll, source.descriptor()?)?)
     }
 
+    #[inline(always)]
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
         self.ready.clear();

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::str::FromStr;
 
-use super::Poller;
+use super::AnyPoller;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::epoll::Epoll;
 use super::poll::Poll;
@@ -79,14 +79,14 @@ impl PollerKind {
         PollerKind::Portable,
     ];
 
-    pub(crate) fn open(self) -> io::Result<Box<dyn Poller>> {
+    pub(crate) fn open(self) -> io::Result<AnyPoller> {
         Ok(match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
-            PollerKind::Epoll => Box::new(Epoll::new()?),
-            PollerKind::Poll => Box::new(Poll::default()),
-            PollerKind::Select => Box::new(Select::new()),
+            PollerKind::Epoll => AnyPoller::Epoll(Epoll::new()?),
+            PollerKind::Poll => AnyPoller::other(Poll::default()),
+            PollerKind::Select => AnyPoller::other(Select::new()),
             #[cfg(feature = "portable")]
-            PollerKind::Portable => Box::new(Portable::new()?),
+            PollerKind::Portable => AnyPoller::other(Portable::new()?),
         })
     }
 

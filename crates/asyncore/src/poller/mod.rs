@@ -4,6 +4,7 @@
 //! caller chose and hands that key back with what became ready. Readiness is level-triggered in
 //! every poller: what is not consumed is reported again by the next [`Poller::wait`].
 
+mod any;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 mod kind;
@@ -20,6 +21,7 @@ use std::ops::BitOr;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
+pub(crate) use self::any::AnyPoller;
 pub use self::kind::{ParsePollerKindError, PollerKind};
 
 /// What can be registered: a descriptor of this process, or an endpoint of a simulated network.
@@ -77,6 +79,11 @@ pub(crate) struct Readiness {
     pub(crate) priority: bool,
     pub(crate) hangup: bool,
     pub(crate) error: bool,
+}
+
+impl Readiness {
+    pub(crate) const READABLE: Readiness =
+        Readiness { readable: true, writable: false, priority: false, hangup: false, error: false };
 }
 
 /// One ready source, by the key it was added with.

@@ -67,6 +67,7 @@ pub(super) fn timespec(timeout: Duration) -> Timespec {
 }
 
 /// How many were ready: none when a signal ended the wait.
+#[inline(always)]
 pub(super) fn ready_count<N: Default>(outcome: Result<N, Errno>) -> io::Result<N> {
     match outcome {
         Err(Errno::INTR) => Ok(N::default()),

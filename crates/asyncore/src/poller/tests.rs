@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use super::system::timespec;
-use super::{Event, Interest, Poller, PollerKind, Readiness, Source};
+use super::{AnyPoller, Event, Interest, PollerKind, Readiness, Source};
 
 const READ: Interest = Interest::READ;
 const WRITE: Interest = Interest::WRITE;
@@ -28,7 +28,7 @@ const WRITABLE: Readiness = Readiness { readable: false, writable: true, ..READA
 /// A poller under test, with the calls that the tests repeat.
 struct Subject {
     kind: PollerKind,
-    poller: Box<dyn Poller>,
+    poller: AnyPoller,
 }
 
 impl Subject {

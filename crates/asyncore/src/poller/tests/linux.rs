@@ -9,7 +9,7 @@ use socket2::{Domain, SockRef, Socket, Type};
 
 use super::{CERTAIN, READ, READABLE, Subject, WRITE, event, on_every_poller, pair, tcp_pair};
 use crate::poller::epoll::Epoll;
-use crate::poller::{Interest, PollerKind, Readiness, Source};
+use crate::poller::{AnyPoller, Interest, PollerKind, Readiness, Source};
 
 const PRIORITY: Interest = Interest::PRIORITY;
 
@@ -52,7 +52,7 @@ fn an_urgent_byte_is_reported_only_to_those_who_asked() {
 
 #[test]
 fn more_ready_sources_than_one_wait_reports_all_get_their_turn() {
-    let poller = Box::new(Epoll::with_capacity(4).unwrap());
+    let poller = AnyPoller::Epoll(Epoll::with_capacity(4).unwrap());
     let kind = PollerKind::Epoll;
     let mut subject = Subject { kind, poller };
     let pairs: Vec<_> = (0..12).map(|_| pair()).collect();

@@ -1,0 +1,122 @@
+//! What a callback pushes, collected until it returns and then sent at once.
+
+use std::io;
+
+use crate::map::SocketMap;
+use crate::slot::{Notices, OwnHalf, Phase, Slot};
+use crate::token::Key;
+
+/// The output of one channel during one callback.
+///
+/// Most callbacks push one answer, which the socket takes whole. Collected here it needs no queue
+/// of the channel's own, no notice and no change of interest; what turns out to be less simple is
+/// moved to the channel's queue.
+#[derive(Default)]
+pub(crate) struct Cork {
+    /// Whose the bytes are, while there are any.
+    key: Key,
+    bytes: Vec<u8>,
+    /// A callback runs after which the cork is pulled.
+    is_set: bool,
+}
+
+/// A callback that pushes more has no small answer to give.
+const CORKED: usize = 16 * 1024;
+
+impl Cork {
+    /// Collects what the next callback pushes.
+    #[inline]
+    pub(crate) fn set(&mut self) {
+        self.is_set = true;
+    }
+
+    /// Takes `piece` in, if nothing comes before it that is not here too.
+    #[inline]
+    pub(crate) fn take(&mut self, key: Key, slot: &mut Slot, piece: &[u8]) -> bool {
+        let is_next = match slot.corked {
+            0 => self.is_set && self.bytes.is_empty() && slot.output.is_none(),
+            _ => true,
+        };
+        let size = self.bytes.len() + piece.len();
+        let fits = size <= CORKED.min(slot.output_limit);
+        if !is_next || !fits || slot.phase != Phase::Connected || slot.is_datagram() {
+            return false;
+        }
+        self.key = key;
+        self.bytes.extend_from_slice(piece);
+        slot.corked = size as u16;
+        true
+    }
+}
+
+impl SocketMap {
+    /// Sends what the callback of `running` that has returned has pushed.
+    #[inline(always)]
+    pub(crate) fn pull_cork(&mut self, running: Key) {
+        self.cork.is_set = false;
+        if self.cork.bytes.is_empty() {
+            return;
+        }
+        let key = self.cork.key;
+        let slot = &mut self.slots[key];
+        let size = self.cork.bytes.len();
+        let chunk = &self.cork.bytes[..size.min(slot.out_buffer_size)];
+        let outcome = match &slot.transport {
+            Some(transport) => transport.send(chunk),
+            None => Ok(0),
+        };
+        let sent = *outcome.as_ref().unwrap_or(&0);
+        slot.bytes_out += sent as u64;
+        slot.last_activity = self.now;
+        self.stats.bytes_out += sent as u64;
+        if sent < size {
+            return self.queue_corked(key, sent, outcome);
+        }
+        slot.corked = 0;
+        self.cork.bytes.clear();
+        if slot.closing || slot.own_half == OwnHalf::Ending {
+            self.all_sent(key);
+        } else if key != running {
+            self.touch_unsettled(key);
+        }
+    }
+
+    /// Queues what is left when `sent` bytes have gone.
+    #[cold]
+    fn queue_corked(&mut self, key: Key, sent: usize, outcome: io::Result<usize>) {
+        let slot = &mut self.slots[key];
+        let is_full = match outcome {
+            Ok(sent) => sent < slot.out_buffer_size,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        self.cork.bytes.drain(..sent);
+        self.uncork(key);
+        if is_full {
+            // To be watched for; and what was pushed is not tried again before.
+            self.slots[key].notices.take(Notices::SEND);
+        }
+        self.touch(key);
+    }
+
+    /// Moves what was collected for the channel into its queue.
+    #[cold]
+    pub(crate) fn uncork(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.corked > 0) else {
+            return;
+        };
+        slot.corked = 0;
+        let queue = slot.output.get_or_insert_with(|| self.buffers.take_queue(false));
+        queue.push(self.cork.bytes.as_slice().into());
+        self.cork.bytes.clear();
+        self.note(key, Notices::SEND);
+    }
+
+    /// Drops what was collected for the channel.
+    #[cold]
+    pub(crate) fn discard_corked(&mut self, key: Key) {
+        if let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.corked > 0) {
+            slot.corked = 0;
+            self.cork.bytes.clear();
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! The poller that a map has, whichever it is.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::epoll::Epoll;
+use super::{Event, Interest, Poller, Source};
+
+/// A poller of any kind.
+///
+/// The usual one is no trait object, so that the loop can have its system call inlined: see
+/// [`SocketMap::dispatch`](crate::SocketMap::dispatch) for what that is worth.
+pub(crate) enum AnyPoller {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Epoll(Epoll),
+    Other(Box<dyn Poller>),
+}
+
+impl AnyPoller {
+    pub(crate) fn other(poller: impl Poller + 'static) -> Self {
+        AnyPoller::Other(Box::new(poller))
+    }
+
+    fn get(&self) -> &dyn Poller {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            AnyPoller::Epoll(epoll) => epoll,
+            AnyPoller::Other(poller) => &**poller,
+        }
+    }
+
+    fn get_mut(&mut self) -> &mut dyn Poller {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            AnyPoller::Epoll(epoll) => epoll,
+            AnyPoller::Other(poller) => &mut **poller,
+        }
+    }
+
+    pub(crate) fn add(
+        &mut self,
+        source: Source<'_>,
+        key: u64,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.get_mut().add(source, key, interest)
+    }
+
+    pub(crate) fn modify(
+        &mut self,
+        source: Source<'_>,
+        key: u64,
+        interest: Interest,
+    ) -> io::Result<()> {
+        self.get_mut().modify(source, key, interest)
+    }
+
+    pub(crate) fn delete(&mut self, source: Source<'_>) -> io::Result<()> {
+        self.get_mut().delete(source)
+    }
+
+    #[inline(always)]
+    pub(crate) fn wait(
+        &mut self,
+        events: &mut Vec<Event>,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            AnyPoller::Epoll(epoll) => epoll.wait(events, timeout),
+            AnyPoller::Other(poller) => poller.wait(events, timeout),
+        }
+    }
+
+    /// Whether a connection that failed is always reported with `hangup` or `error`.
+    pub(crate) fn tells_errors(&self) -> bool {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            AnyPoller::Epoll(_) => true,
+            AnyPoller::Other(_) => false,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.get().now()
+    }
+}
