@@ -265,6 +265,7 @@ fn parse<T: AsyncChat>(chat: &mut T, ch: &mut Channel<'_>, mut input: &[u8]) -> 
     panic::with_cleanup(
         &mut target,
         |(ch, input)| {
+            ch.begin_parsing();
             while let Some(step) = ch.next_step(input) {
                 match step {
                     Step::Collect(data) => chat.collect_incoming_data(ch, &data)?,

@@ -46,8 +46,8 @@ pub trait Dispatcher: Any {
     /// [`handle_accept`](Dispatcher::handle_accept)).
     ///
     /// By default: while the channel's own output is below its
-    /// [high-water mark](Channel::set_high_water), so that a peer that sends and never reads
-    /// cannot fill the memory.
+    /// [high-water mark](Channel::set_high_water), and no more than 64 producers wait, so that a
+    /// peer that sends and never reads cannot fill the memory.
     ///
     /// Both predicates are asked again when the channel was touched: it had an event or a timer,
     /// or another channel reached it. They may consult other channels through `ch`, and are asked

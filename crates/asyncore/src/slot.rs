@@ -95,6 +95,8 @@ pub(crate) struct Slot {
     /// The most that the loop receives at a time for `handle_data`; 0 if the handler receives.
     pub(crate) in_buffer_size: u32,
     pub(crate) framer: Option<Box<Framer>>,
+    /// `discard_buffers` was called: what is left of the piece that is parsed now is dropped.
+    pub(crate) input_discarded: bool,
 
     /// The deadline of the phase: to connect, to send the rest, or to linger.
     pub(crate) phase_timer: Option<TimerKey>,
@@ -197,6 +199,7 @@ impl Slot {
             out_buffer_size: Slot::BUFFER_SIZE,
             in_buffer_size: 0,
             framer: None,
+            input_discarded: false,
             phase_timer: None,
             connect_timeout: None,
             idle: None,
@@ -212,6 +215,9 @@ impl Slot {
 
     /// From here on a channel stops reading, 64 KiB.
     pub(crate) const HIGH_WATER: usize = 64 * 1024;
+    /// From this many queued producers on a channel stops reading too, since what they will
+    /// produce is not known.
+    pub(crate) const PRODUCERS_HIGH: usize = 64;
     /// Beyond this a push is an error, 64 MiB.
     pub(crate) const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
     /// asynchat's `ac_in_buffer_size` and `ac_out_buffer_size`, 64 KiB.
@@ -234,7 +240,8 @@ impl Slot {
 
     /// What the default predicates answer.
     pub(crate) fn default_answers(&self) -> Interest {
-        let reads = self.output_len() < self.high_water;
+        let producers = self.output.as_ref().map_or(0, |output| output.producers());
+        let reads = self.output_len() < self.high_water && producers < Slot::PRODUCERS_HIGH;
         let read = if reads { Interest::READ } else { Interest::NONE };
         let write = if self.has_output() { Interest::WRITE } else { Interest::NONE };
         read | write

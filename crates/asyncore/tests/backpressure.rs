@@ -5,7 +5,7 @@ mod util;
 use std::io::{Read, Write};
 use std::thread;
 
-use asyncore::{Channel, Dispatcher, Error, Result, Socket, SocketMap, Token};
+use asyncore::{Channel, Dispatcher, Error, Result, SimpleProducer, Socket, SocketMap, Token};
 use util::{Recorder, Seen, on_every_network, on_every_poller, run_until, tcp_pair};
 
 /// How much an `Echo` reads at once.
@@ -91,6 +91,43 @@ fn a_push_over_the_limit_is_an_error_that_says_what_to_do() {
         let mut channel = world.map.channel(token).unwrap();
         channel.push(vec![0; 1000]);
         assert_eq!(channel.output_len(), 1000, "a channel that is kept can go on");
+    });
+}
+
+/// Answers each byte it reads by a producer of `size` bytes.
+struct Produces {
+    size: usize,
+    made: usize,
+}
+
+impl Dispatcher for Produces {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        let n = ch.recv(&mut [0; 1])?;
+        for _ in 0..n {
+            ch.push_with_producer(SimpleProducer::new(vec![7; self.size]));
+            self.made += 1;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_peer_that_asks_without_reading_gets_few_producers_queued_and_all_of_them_in_the_end() {
+    on_every_network(|world| {
+        let size = world.flood / 60;
+        let (token, remote) = world.connect(Produces { size, made: 0 });
+        remote.pause_reading();
+        remote.send(&[1; 120]);
+        world.settle();
+        let made = world.map.get(token).unwrap().made;
+        // 64 are queued, and what the sockets' buffers hold has been sent.
+        assert!((64..120).contains(&made), "{made} producers were made");
+        remote.resume_reading();
+        let mut received = 0;
+        world.run_until(|_| {
+            received += remote.received().len();
+            received == 120 * size
+        });
     });
 }
 

@@ -2,12 +2,14 @@
 
 mod util;
 
+use std::io::Write;
+
 use asyncore::{
     Accumulator, AsyncChat, Channel, Error, ExitNow, LogType, Panicked, Result, SimpleProducer,
     Terminator, TooLong,
 };
 use util::log::complaints;
-use util::{Seen, on_every_network};
+use util::{Seen, on_every_network, on_every_poller, run_until, tcp_pair};
 
 /// Notes each message, and does what it says.
 struct Dialogue {
@@ -176,6 +178,22 @@ fn discarding_drops_the_output_and_the_input_that_is_held_for_a_terminator() {
         // The carriage return was held, and is gone with the rest of what waited.
         assert_eq!(seen.calls(), ["begun\n, and ended"]);
         assert_eq!(received, b"sent");
+    });
+}
+
+#[test]
+fn discarding_in_a_callback_drops_the_rest_of_what_was_received_with_it() {
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let (ours, mut theirs) = tcp_pair();
+        let seen = Seen::default();
+        let token = map.add(Dialogue::new(&seen), ours);
+        map.channel(token).unwrap().set_terminator(b"\r\n");
+        theirs.write_all(b"discard now\r\nlost\r\nlost too").unwrap();
+        run_until(&mut map, |_| !seen.calls().is_empty());
+        theirs.write_all(b"next\r\n").unwrap();
+        run_until(&mut map, |_| seen.calls().len() > 1);
+        assert_eq!(seen.calls(), ["discard now", "next"]);
     });
 }
 

@@ -24,11 +24,21 @@ impl Channel<'_> {
         framer.map_or(Terminator::None, |framer| framer.terminator())
     }
 
+    /// Begins to parse a piece of the input.
+    pub(crate) fn begin_parsing(&mut self) {
+        if let Some(slot) = self.slot_mut() {
+            slot.input_discarded = false;
+        }
+    }
+
     /// The next piece of the input, unless the channel is ending: then it is not parsed.
     pub(crate) fn next_step<'d>(&mut self, input: &mut &'d [u8]) -> Option<Step<'d>> {
         let slot = self.slot_mut()?;
         if slot.is_ending() {
             return None;
+        }
+        if std::mem::take(&mut slot.input_discarded) {
+            *input = &[];
         }
         slot.framer.get_or_insert_with(|| Box::new(Framer::new())).step(input)
     }
@@ -38,6 +48,9 @@ impl Channel<'_> {
         let Some(slot) = self.slot_mut().filter(|slot| !slot.is_ending()) else {
             return;
         };
+        if std::mem::take(&mut slot.input_discarded) {
+            return;
+        }
         let Some(framer) = &mut slot.framer else {
             return;
         };

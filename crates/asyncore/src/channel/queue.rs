@@ -46,10 +46,11 @@ impl Channel<'_> {
         self.map.close_when_done(self.key);
     }
 
-    /// Drops what is queued, and the input that is held for a terminator: "emergencies only", as
-    /// asynchat put it.
+    /// Drops what is queued, and the input that is held for a terminator or that the running
+    /// callback has been called with only a part of: "emergencies only", as asynchat put it.
     pub fn discard_buffers(&mut self) {
         let Some(slot) = self.slot_mut() else { return };
+        slot.input_discarded = true;
         if let Some(framer) = &mut slot.framer {
             framer.clear();
         }

@@ -98,12 +98,17 @@ impl SocketMap {
         self.touch(key);
     }
 
-    /// Moves what was collected for the channel into its queue.
-    #[cold]
+    /// Moves what was collected for the channel, if anything was, into its queue.
+    #[inline]
     pub(crate) fn uncork(&mut self, key: Key) {
-        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.corked > 0) else {
-            return;
-        };
+        if self.slots.get(key).is_some_and(|slot| slot.corked > 0) {
+            self.move_corked(key);
+        }
+    }
+
+    #[cold]
+    fn move_corked(&mut self, key: Key) {
+        let slot = &mut self.slots[key];
         slot.corked = 0;
         let queue = slot.output.get_or_insert_with(|| self.buffers.take_queue(false));
         queue.push(self.cork.bytes.as_slice().into());
@@ -112,7 +117,7 @@ impl SocketMap {
     }
 
     /// Drops what was collected for the channel.
-    #[cold]
+    #[inline]
     pub(crate) fn discard_corked(&mut self, key: Key) {
         if let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.corked > 0) {
             slot.corked = 0;

@@ -75,7 +75,8 @@ impl SocketMap {
             );
             return self.overflow(key, what);
         }
-        self.queue_of(key).push(piece);
+        let queue = slot.output.get_or_insert_with(|| self.buffers.take_queue(is_datagram));
+        queue.push(piece);
         self.note(key, Notices::SEND);
     }
 
