@@ -3,11 +3,14 @@
 mod util;
 
 use std::cell::Cell;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
 use asyncore::sim::{self, Faults, Network, Rng};
-use asyncore::{Channel, Dispatcher, Domain, Result, SimpleProducer, SocketMap, Token, Type};
+use asyncore::{
+    Channel, Dispatcher, Domain, Producer, Result, SimpleProducer, SocketMap, Token, Type,
+};
 use util::{Recorder, Seen, World, on_every_network, on_every_network_with};
 
 /// A value that predicates of a test depend on, and a count of how often they asked for it.
@@ -234,6 +237,27 @@ fn checked_predicates_that_follow_what_the_map_sees_do_not_panic() {
             assert_eq!(seen.received_len(), 0);
             gate_remote.resume_reading();
             world.run_until(|_| seen.received_len() == 500);
+        },
+    );
+}
+
+#[test]
+fn a_producer_that_has_nothing_yet_changes_the_answer_too() {
+    struct Later;
+    impl Producer for Later {
+        fn more(&mut self, _: &mut Vec<u8>) -> io::Result<()> {
+            Err(io::ErrorKind::WouldBlock.into())
+        }
+    }
+    on_every_network_with(
+        |builder| builder.check_predicates(true),
+        |world| {
+            let (token, _remote) = world.connect(Echo);
+            world.settle();
+            world.map.channel(token).unwrap().push_with_producer(Later);
+            // Panics where an answer has changed and nobody asked.
+            world.settle();
+            assert!(world.map.channel(token).unwrap().has_output());
         },
     );
 }

@@ -31,7 +31,7 @@ impl Stage {
             Deed::Nothing => {}
             Deed::Push { size, owned } => self.push(line, ch, self.bytes(*size), *owned),
             Deed::Produce(pieces) => {
-                let bytes = self.bytes(pieces.len() as u16 * 256);
+                let bytes = self.bytes(u16::try_from(pieces.len() * 256).unwrap_or(u16::MAX));
                 let producer = self.lines.borrow_mut()[line].producer(pieces.clone(), bytes);
                 ch.push_with_producer(producer);
             }

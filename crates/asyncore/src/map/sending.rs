@@ -152,6 +152,7 @@ impl SocketMap {
             Ok(Stop::NothingYet) => {
                 let slot = &mut self.slots[key];
                 slot.rested = slot.rested | Interest::WRITE;
+                self.reconsider(key);
             }
             Ok(Stop::Disconnected(error)) => self.send_failed(key, error),
             Ok(Stop::Failed(error)) | Err(error) => self.fail(key, error),
