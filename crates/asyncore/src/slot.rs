@@ -127,6 +127,10 @@ pub(crate) struct Listener {
     /// The current pause between two tries while the system has no descriptors left.
     pub(crate) backoff: Option<Duration>,
     pub(crate) retry: Option<TimerKey>,
+    /// When the last complaint about that was logged.
+    pub(crate) complained: Option<Instant>,
+    /// It was about the present pause, whose end is told too.
+    pub(crate) end_is_news: bool,
 }
 
 /// What is due on a channel, in the order in which it is delivered.

@@ -5,6 +5,7 @@ mod util;
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use asyncore::sim::{Faults, Network};
 use asyncore::{Channel, Dispatcher, Domain, Result, Socket, SocketMap, Type};
@@ -117,6 +118,22 @@ fn a_listener_without_descriptors_says_so_once_backs_off_and_resumes() {
         // 10 ms, 20 ms, … 640 ms, and one second five times: it neither spins nor gives up.
         assert_eq!(net.elapsed().as_millis() / 10, 627);
     }
+}
+
+#[test]
+fn a_listener_that_runs_out_again_and_again_says_so_once_a_minute() {
+    let net = Network::with_faults(1, Faults::none());
+    let lines = util::log::complaints(|| {
+        let (mut map, mut peers) = simulated(&net, Server { visitors: Seen::default() }, 0);
+        for accepted in 1..=130 {
+            net.fail_accept_with(EMFILE, 1);
+            peers.push(Remote::Simulated(net.connect("127.0.0.1:80".parse().unwrap())));
+            run_until(&mut map, |map| map.stats().accepted == accepted);
+            let _ = map.poll(Some(Duration::from_secs(1))).unwrap();
+        }
+    });
+    // In the first, the second and the third minute.
+    assert_eq!(lines.len(), 3, "{lines:#?}");
 }
 
 #[test]

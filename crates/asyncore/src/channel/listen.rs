@@ -24,6 +24,8 @@ const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 /// How many connections that were given up one `accept` passes over.
 const SKIPPED_AT_ONCE: usize = 64;
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
+/// A listener that runs out again and again complains no more often.
+const COMPLAINTS_APART: Duration = Duration::from_secs(60);
 
 impl Channel<'_> {
     /// Makes a new non-blocking socket for the channel; one it had before is closed.
@@ -234,7 +236,6 @@ impl SocketMap {
         let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) else {
             return;
         };
-        let first = listener.backoff.is_none();
         let pause = listener.backoff.map_or(FIRST_BACKOFF, |it| (it * 2).min(LONGEST_BACKOFF));
         listener.backoff = Some(pause);
         if let Some(retry) = listener.retry.take() {
@@ -242,10 +243,17 @@ impl SocketMap {
         }
         let at = self.deadline(pause);
         let retry = self.timers.insert(at, Task::Accept(key));
-        if let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) {
-            listener.retry = Some(retry);
-        }
-        if first {
+        let now = self.now;
+        let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) else {
+            return;
+        };
+        listener.retry = Some(retry);
+        let is_news = listener
+            .complained
+            .is_none_or(|before| now.saturating_duration_since(before) >= COMPLAINTS_APART);
+        if is_news {
+            listener.complained = Some(now);
+            listener.end_is_news = true;
             let channel = self.channel_mut(key);
             let line = format!("{channel:?} cannot accept for now: {error}; trying again");
             log::emit(LogType::Error, line);
@@ -256,7 +264,8 @@ impl SocketMap {
         let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) else {
             return;
         };
-        if listener.backoff.take().is_some() {
+        listener.backoff = None;
+        if std::mem::take(&mut listener.end_is_news) {
             let channel = self.channel_mut(key);
             log::emit(LogType::Info, format_args!("{channel:?} accepts again"));
         }
