@@ -3,13 +3,12 @@
 //! Each server is a binary of its own rather than a subcommand of this one, so that none carries another's
 //! code, statics or allocations into the memory figures.
 
-use std::env;
 use std::ffi::OsString;
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
+use bench::cargo::{self, first_line, locked_version, package_dir};
 
 use crate::peers::{Origin, Peer};
 
@@ -32,19 +31,10 @@ enum Outcome {
     Absent(String),
 }
 
-/// The package's folder, where the sources of the peers that are not Rust lie.
-pub(crate) fn package_dir() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
 /// Builds `peers`, in their order. A toolchain, header or interpreter that is missing makes a peer
 /// absent; source that does not compile is an error.
 pub(crate) fn build(peers: &[Peer]) -> Result<(Vec<Program>, Vec<Absent>)> {
-    let executable = env::current_exe().context("cannot tell where this program lies")?;
-    let directory = executable.parent().context("this program lies in no directory")?;
-    if peers.iter().any(|peer| matches!(peer.origin(), Origin::Rust { .. })) {
-        build_rust(directory)?;
-    }
+    let directory = cargo::build_binaries(&package_dir().join("Cargo.toml"), "")?;
     let mut programs = Vec::new();
     let mut absent = Vec::new();
     for &peer in peers {
@@ -54,7 +44,7 @@ pub(crate) fn build(peers: &[Peer]) -> Result<(Vec<Program>, Vec<Absent>)> {
             }
             Origin::C { program, header, library, debian_package } => {
                 if has_header(header) {
-                    compile_c(peer, program, library, directory)
+                    compile_c(peer, program, library, &directory)
                 } else {
                     Ok(Outcome::Absent(format!(
                         "no C compiler finds {header}; on Debian: apt-get install gcc {debian_package}"
@@ -71,22 +61,6 @@ pub(crate) fn build(peers: &[Peer]) -> Result<(Vec<Program>, Vec<Absent>)> {
     Ok((programs, absent))
 }
 
-/// Has cargo put every binary of this package beside this one.
-fn build_rust(directory: &Path) -> Result<()> {
-    let target =
-        directory.parent().context("this program does not lie in a cargo target directory")?;
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(&cargo)
-        .args(["build", "--release", "--bins", "--manifest-path"])
-        .arg(package_dir().join("Cargo.toml"))
-        .arg("--target-dir")
-        .arg(target)
-        .status()
-        .with_context(|| format!("cannot run {}", Path::new(&cargo).display()))?;
-    ensure!(status.success(), "cargo build of the Rust servers failed: {status}");
-    Ok(())
-}
-
 fn rust_program(peer: Peer, executable: &Path, package: &str) -> Result<Outcome> {
     ensure!(
         executable.exists(),
@@ -99,25 +73,6 @@ fn rust_program(peer: Peer, executable: &Path, package: &str) -> Result<Outcome>
         arguments: Vec::new(),
         version: format!("{package} {}", locked_version(package)?),
     }))
-}
-
-/// The version that `Cargo.lock` names for `package`; all of them, if there are several.
-fn locked_version(package: &str) -> Result<String> {
-    let path = package_dir().with_file_name("Cargo.lock");
-    let lock =
-        fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let versions = versions_in(&lock, package);
-    ensure!(!versions.is_empty(), "{} names no {package}", path.display());
-    Ok(versions.join(" and "))
-}
-
-fn versions_in<'a>(lock: &'a str, package: &str) -> Vec<&'a str> {
-    let name = format!("name = \"{package}\"");
-    lock.split("[[package]]")
-        .filter(|entry| entry.lines().any(|line| line == name))
-        .flat_map(|entry| entry.lines())
-        .filter_map(|line| line.strip_prefix("version = \"")?.strip_suffix('"'))
-        .collect()
 }
 
 /// Whether a C compiler is there and its preprocessor finds `header`.
@@ -183,24 +138,4 @@ fn python_program(peer: Peer, script: &str, module: &str) -> Result<Outcome> {
     Ok(Outcome::Absent(format!(
         "no Python here has the module {module}; Python 3.11 is the last that does"
     )))
-}
-
-fn first_line(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).lines().next().unwrap_or_default().to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::versions_in;
-
-    const LOCK: &str = "version = 4\n\n[[package]]\nname = \"mio\"\nversion = \"1.2.4\"\n\n\
-        [[package]]\nname = \"mio-extras\"\nversion = \"2.0.0\"\n\n\
-        [[package]]\nname = \"twice\"\nversion = \"1.0.0\"\n\n[[package]]\nname = \"twice\"\nversion = \"2.0.0\"\n";
-
-    #[test]
-    fn a_locked_version_is_that_of_the_very_package() {
-        assert_eq!(versions_in(LOCK, "mio"), ["1.2.4"]);
-        assert_eq!(versions_in(LOCK, "twice"), ["1.0.0", "2.0.0"]);
-        assert!(versions_in(LOCK, "calloop").is_empty());
-    }
 }

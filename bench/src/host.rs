@@ -9,14 +9,19 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The CPUs that the two sides run on; `None` where there is only one.
 #[derive(Clone, Copy)]
-pub(crate) struct Cpus {
-    pub(crate) server: Option<usize>,
-    pub(crate) client: Option<usize>,
+pub struct Cpus {
+    /// What is measured.
+    pub server: Option<usize>,
+    /// Who measures it.
+    pub client: Option<usize>,
 }
 
 impl Cpus {
     /// The first two CPUs that this process may use.
-    pub(crate) fn choose() -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn choose() -> Result<Self> {
         let allowed = sched_getaffinity(None).context("cannot tell which CPUs may be used")?;
         let mut usable = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu));
         Ok(match (usable.next(), usable.next()) {
@@ -27,7 +32,10 @@ impl Cpus {
 }
 
 /// Ties `process`, or with `None` this thread, to `cpu`; without a CPU it does nothing.
-pub(crate) fn pin(process: Option<Pid>, cpu: Option<usize>) -> Result<()> {
+///
+/// # Errors
+/// When the system refuses.
+pub fn pin(process: Option<Pid>, cpu: Option<usize>) -> Result<()> {
     let Some(cpu) = cpu else { return Ok(()) };
     let mut set = CpuSet::new();
     set.set(cpu);
@@ -36,7 +44,10 @@ pub(crate) fn pin(process: Option<Pid>, cpu: Option<usize>) -> Result<()> {
 
 /// Raises the soft descriptor limit to the hard one, for this process and the servers it starts, and
 /// tells how many descriptors that allows.
-pub(crate) fn raise_descriptor_limit() -> Result<u64> {
+///
+/// # Errors
+/// When the system refuses.
+pub fn raise_descriptor_limit() -> Result<u64> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: maximum, maximum };
     setrlimit(Resource::Nofile, raised)
@@ -45,7 +56,7 @@ pub(crate) fn raise_descriptor_limit() -> Result<u64> {
 }
 
 /// One line: CPU model, number of CPUs, kernel.
-pub(crate) fn description() -> String {
+pub fn description() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo
         .lines()

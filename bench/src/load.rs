@@ -13,7 +13,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::client::{self, MESSAGE};
+use bench::client::{self, MESSAGE};
 
 struct Connection {
     socket: TcpStream,
@@ -97,7 +97,11 @@ impl Load {
         for connection in &mut self.connections[..count] {
             connection.send()?;
         }
-        let mut answered = 0;
+        // Servers take connections in the order in which these became ready, so mostly this is the
+        // end of the volley.
+        let last = &mut self.connections[count - 1];
+        client::look_now_and_then(|| last.receive())?;
+        let mut answered = 1;
         while answered < count {
             client::spin(&self.epoll, &mut self.events)?;
             for event in self.events.drain(..) {

@@ -3,8 +3,6 @@
 
 mod accepts;
 mod build;
-mod client;
-mod host;
 mod idle;
 mod load;
 mod peers;
@@ -12,7 +10,6 @@ mod report;
 mod results;
 mod scenario;
 mod server;
-mod stats;
 mod targets;
 
 use std::path::PathBuf;
@@ -21,16 +18,17 @@ use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context, Result, ensure};
+use bench::cargo::package_dir;
+use bench::host::{self, Cpus};
+use bench::verdict::Verdict;
 use clap::{Parser, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::build::Program;
-use crate::host::Cpus;
 use crate::peers::Peer;
 use crate::report::Report;
 use crate::results::Results;
 use crate::scenario::{Scenario, Size};
-use crate::targets::Verdict;
 
 /// Descriptors kept for what are not idle connections: the busy ones, the epoll, files of /proc.
 const SPARE_DESCRIPTORS: u64 = 150;
@@ -114,7 +112,7 @@ impl Arguments {
     /// The file for the report; `None` is standard output.
     fn report_file(&self) -> Option<PathBuf> {
         let whole = !self.quick && self.only.is_empty() && self.scenario.is_empty();
-        let default = whole.then(|| build::package_dir().join("RESULTS.md"));
+        let default = whole.then(|| package_dir().join("RESULTS.md"));
         self.output.clone().or(default)
     }
 }

@@ -3,12 +3,13 @@
 use std::fmt::Write;
 
 use crate::build::{Absent, Program};
-use crate::host::Cpus;
 use crate::peers::Peer;
 use crate::results::{Cost, Results};
 use crate::scenario::{Scenario, Size};
-use crate::stats::Summary;
-use crate::targets::{self, Target};
+use crate::targets;
+use bench::host::Cpus;
+use bench::stats::Summary;
+use bench::verdict::Target;
 
 const READING: &str = "\
 ## How to read this
@@ -32,6 +33,8 @@ begins again. Figures are medians over the rounds, with the least and the greate
 - **The accept load** connects, gets one message echoed and closes, 16 connections at a time.
 - **Bytes in user space** is the growth of the server's anonymous resident memory, divided by the idle
   connections that caused it, each of which had one message echoed. The kernel's memory for sockets is not in it.
+
+How the forwarder compares with other relays is in [RELAYS.md](RELAYS.md).
 ";
 
 /// All that the report tells of.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::peers::Peer;
 use crate::scenario::{Measurement, Scenario};
-use crate::stats::Summary;
+use bench::stats::Summary;
 
 /// What a row of the comparison is about; less is better in each.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use clap::ValueEnum;
 
 use crate::accepts;
 use crate::build::Program;
-use crate::host::Cpus;
 use crate::idle::Idle;
 use crate::load::{Exchange, Load};
 use crate::server::Server;
+use bench::host::Cpus;
 
 /// The share of a measurement's size that precedes it unmeasured.
 const WARM_UP: u64 = 10;

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 
 use crate::build::Program;
-use crate::host;
+use bench::host;
 
 /// How long a server may take to print its address.
 const START_LIMIT: Duration = Duration::from_secs(10);

@@ -2,15 +2,18 @@
 
 /// The median of some rounds with the least and the greatest value seen.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Summary {
-    pub(crate) median: f64,
-    pub(crate) min: f64,
-    pub(crate) max: f64,
+pub struct Summary {
+    /// Half of the values are less.
+    pub median: f64,
+    /// The least.
+    pub min: f64,
+    /// The greatest.
+    pub max: f64,
 }
 
 impl Summary {
     /// Summarizes `values`; `None` when there are none or one is not a number.
-    pub(crate) fn of(values: &[f64]) -> Option<Self> {
+    pub fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() || values.iter().any(|value| value.is_nan()) {
             return None;
         }
@@ -27,7 +30,7 @@ impl Summary {
 
     /// Summarizes the ratios of values taken in the same round, so that what slows a whole round down
     /// cancels out. `None` when the two differ in length or a ratio does not exist.
-    pub(crate) fn of_ratios(values: &[f64], bases: &[f64]) -> Option<Self> {
+    pub fn of_ratios(values: &[f64], bases: &[f64]) -> Option<Self> {
         if values.len() != bases.len() || bases.contains(&0.0) {
             return None;
         }

@@ -1,5 +1,7 @@
 //! What the library is meant to reach, judged by what was measured.
 
+use bench::verdict::{Target, Verdict};
+
 use crate::peers::Peer;
 use crate::results::{Cost, Results};
 use crate::scenario::Scenario;
@@ -14,31 +16,6 @@ const GROWTH_LIMIT: f64 = 1.10;
 const RIVALS: [Peer; 5] =
     [Peer::Calloop, Peer::Tokio, Peer::LibeventEvent, Peer::LibeventBufferevent, Peer::Libuv];
 const LOADS: [Scenario; 4] = [Scenario::One, Scenario::Fifty, Scenario::Idle, Scenario::Accept];
-
-/// Whether a target is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Pass,
-    Fail,
-    NotMeasured,
-}
-
-impl Verdict {
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Verdict::Pass => "pass",
-            Verdict::Fail => "**fail**",
-            Verdict::NotMeasured => "not measured",
-        }
-    }
-}
-
-/// One target: what it is, what was measured, and whether that is enough.
-pub(crate) struct Target {
-    pub(crate) name: String,
-    pub(crate) measured: String,
-    pub(crate) verdict: Verdict,
-}
 
 /// Judges every target.
 pub(crate) fn judge(results: &Results, title: impl Fn(Scenario) -> String) -> Vec<Target> {
@@ -109,28 +86,11 @@ fn better_under_every_load(
     }
 }
 
-impl Target {
-    fn at_most(
-        name: String,
-        measured: Option<f64>,
-        limit: f64,
-        format: impl Fn(f64) -> String,
-    ) -> Self {
-        Target {
-            name: format!("{name}: at most {limit}"),
-            measured: measured.map_or("–".to_owned(), format),
-            verdict: match measured {
-                None => Verdict::NotMeasured,
-                Some(measured) if measured <= limit => Verdict::Pass,
-                Some(_) => Verdict::Fail,
-            },
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{GROWTH_LIMIT, RIVALS, Verdict, judge};
+    use bench::verdict::Verdict;
+
+    use super::{GROWTH_LIMIT, RIVALS, judge};
     use crate::peers::Peer;
     use crate::results::Results;
     use crate::scenario::{Measurement, Scenario};

@@ -14,6 +14,7 @@ pub mod top;
 mod bind;
 mod capture;
 mod check;
+mod descriptors;
 mod fault;
 mod handover;
 mod http;

@@ -6,6 +6,7 @@ use asyncore::{Channel, Socket, Token};
 
 use crate::config::Listen;
 use crate::relay;
+use crate::server::Drain;
 use crate::serving::Serving;
 use crate::udp;
 
@@ -53,11 +54,15 @@ impl Listening {
     }
 
     /// Lets nobody new in; what there is goes on.
-    pub(crate) fn drain(self, ch: &mut Channel<'_>) {
-        match self {
-            Listening::Connections(token) => close(ch, token),
-            Listening::Datagrams(token) => {
-                ch.with(token, udp::Listener::drain);
+    pub(crate) fn drain(self, ch: &mut Channel<'_>, why: Drain) {
+        match (self, why) {
+            (Listening::Connections(token), Drain::Stop) => {
+                ch.with(token, relay::Listener::drain);
+            }
+            // Who waits in the backlog is the other process's.
+            (Listening::Connections(token), Drain::HandedOver { .. }) => close(ch, token),
+            (Listening::Datagrams(token), _) => {
+                ch.with(token, |listener, ch| listener.drain(ch, why));
             }
         }
     }

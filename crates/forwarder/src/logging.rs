@@ -1,5 +1,8 @@
 //! Where log lines go, and what they look like.
 
+mod held;
+mod line;
+
 use std::io::IsTerminal as _;
 
 use tracing::Level;
@@ -8,6 +11,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+pub(crate) use self::held::{hold, release};
 use crate::config::{Log, LogFormat, LogLevel};
 
 /// Logs to standard error from now on, as the configuration says.
@@ -16,15 +20,14 @@ pub(crate) fn start(log: Log) {
     // The library's own life of a channel is of interest only to those who ask for each decision.
     let library = if log.level < LogLevel::Debug { LevelFilter::WARN.min(level) } else { level };
     let filter = Targets::new().with_default(level).with_target("asyncore", library);
-    let lines = fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
+    let colours = std::io::stderr().is_terminal();
+    let lines = fmt::layer().with_writer(|| held::Stderr).with_ansi(colours).with_target(false);
     let registry = tracing_subscriber::registry().with(filter);
     // A second start in one process, as tests make, leaves the first in place.
     let _ = match log.format {
-        LogFormat::Text => registry.with(lines).try_init(),
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
+        LogFormat::Text if colours => registry.with(lines).try_init(),
+        LogFormat::Text => registry.with(lines.event_format(line::Line)).try_init(),
     };
 }
 

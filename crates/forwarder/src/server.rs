@@ -11,6 +11,7 @@ use asyncore::{ExitNow, SocketMap, Token, Trigger};
 use crate::bind;
 use crate::capture::Captures;
 use crate::config::{Config, Listen, Rule};
+use crate::descriptors::{self, Beside, Descriptors};
 use crate::handover::{Door, Kept, Predecessor};
 use crate::inherited::Inherited;
 use crate::pid_file::PidFile;
@@ -29,11 +30,22 @@ pub(crate) struct Shared {
     /// Set at the start, if anything is to be captured.
     pub(crate) captures: OnceLock<Arc<Captures>>,
     workers: OnceLock<Vec<Handle>>,
+    /// Workers that listen still.
+    listening: AtomicUsize,
     /// Workers that have not drained yet.
     busy: AtomicUsize,
     draining: AtomicBool,
     /// A second signal, or the drain's deadline, cut connections off.
     pub(crate) cut_off: AtomicBool,
+}
+
+/// Why nothing new is accepted any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Drain {
+    /// The process is to end.
+    Stop,
+    /// Another process, of this number, serves by the same sockets.
+    HandedOver { to: u32 },
 }
 
 /// How to reach a worker from another thread.
@@ -69,6 +81,7 @@ impl Shared {
             kept: Kept::default(),
             captures: OnceLock::new(),
             workers: OnceLock::new(),
+            listening: AtomicUsize::new(workers),
             busy: AtomicUsize::new(workers),
             draining: AtomicBool::new(false),
             cut_off: AtomicBool::new(false),
@@ -94,15 +107,25 @@ impl Shared {
     }
 
     /// Stops accepting everywhere; the loops return when all connections have ended.
-    pub(crate) fn drain(&self, deadline: Duration) {
+    pub(crate) fn drain(&self, why: Drain, deadline: Duration) {
         if self.draining.swap(true, Ordering::Relaxed) {
             return;
         }
-        self.process.drain();
         self.kept.close();
-        systemd::stopping();
+        match why {
+            Drain::Stop => systemd::stopping(),
+            Drain::HandedOver { to } => systemd::main_pid(to),
+        }
         for worker in self.workers() {
-            worker.run(move |worker, ch| worker.drain(ch, deadline));
+            worker.run(move |worker, ch| worker.drain(ch, why, deadline));
+        }
+    }
+
+    /// A worker listens no longer; when none does, nobody new is let in by what still receives.
+    /// Not before that: whom another worker accepts meanwhile would be turned away.
+    pub(crate) fn worker_stopped_listening(&self) {
+        if self.listening.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.process.drain();
         }
     }
 
@@ -145,6 +168,7 @@ pub fn serve(
     source: Option<Source>,
     site: Option<Site>,
 ) -> anyhow::Result<Outcome> {
+    let descriptors = Descriptors::raise(config.workers);
     let shared = Shared::new(config.max_connections, config.workers);
     if let Some(captures) = Captures::open(&config.capture)? {
         // Nobody else sets it.
@@ -162,11 +186,11 @@ pub fn serve(
     });
     let mut sockets = bind::all(config, config.workers, &[], &mut inherited)?;
 
-    let mut map = SocketMap::new().context("cannot make a loop")?;
+    let mut map = new_map(descriptors)?;
     let mut handles = vec![start(&mut map, &shared)?];
     let mut threads = Vec::new();
     for index in 1..config.workers {
-        let (thread, handle) = spawn(index, &shared)?;
+        let (thread, handle) = spawn(index, &shared, descriptors)?;
         threads.push(thread);
         handles.push(handle);
     }
@@ -184,6 +208,14 @@ pub fn serve(
     if config.handover.is_some() {
         shared.kept.keep(&sockets)?;
     }
+    let room = descriptors.room(Beside {
+        open: descriptors::open(),
+        workers: config.workers,
+        targets: config.rules.iter().map(|rule| rule.targets.len()).sum(),
+        pages: usize::from(config.status.is_some()) + usize::from(site.is_some()),
+    });
+    descriptors.tell(room, config.max_connections);
+    shared.process.set_room(room);
     hand_out(&shared, &states, &mut sockets);
     *shared.rules() = states;
     crate::signals::watch(&mut map, &shared, config.drain, source)?;
@@ -223,18 +255,25 @@ pub fn serve(
     Ok(if cut_off { Outcome::CutOff } else { Outcome::Drained })
 }
 
+fn new_map(descriptors: Descriptors) -> anyhow::Result<SocketMap> {
+    SocketMap::builder().max_pipes(descriptors.pipes).build().context("cannot make a loop")
+}
+
 fn start(map: &mut SocketMap, shared: &Arc<Shared>) -> anyhow::Result<Handle> {
     let token = Worker::start(map, Arc::clone(shared)).context("cannot start a worker")?;
     let trigger = map.trigger().context("cannot make a trigger")?;
     Ok(Handle { trigger, token })
 }
 
-fn spawn(index: usize, shared: &Arc<Shared>) -> anyhow::Result<(thread::JoinHandle<()>, Handle)> {
+fn spawn(
+    index: usize,
+    shared: &Arc<Shared>,
+    descriptors: Descriptors,
+) -> anyhow::Result<(thread::JoinHandle<()>, Handle)> {
     let (tell, told) = std::sync::mpsc::channel();
     let shared = Arc::clone(shared);
     let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let started = SocketMap::new()
-            .context("cannot make a loop")
+        let started = new_map(descriptors)
             .and_then(|mut map| start(&mut map, &shared).map(|handle| (map, handle)));
         match started {
             Ok((mut map, handle)) => {

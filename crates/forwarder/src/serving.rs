@@ -56,10 +56,13 @@ impl Serving {
             }
             Endpoint::Host(host, port) => {
                 let known = self.addresses[target].borrow();
-                if known.is_empty() {
-                    ch.connect_host(host, *port)
-                } else {
-                    ch.connect_any(&format!("{host}:{port}"), known.clone())
+                match known[..] {
+                    [] => ch.connect_host(host, *port),
+                    [addr] => {
+                        ch.create_socket(Domain::for_address(addr), Type::STREAM)?;
+                        ch.connect(addr)
+                    }
+                    [..] => ch.connect_any(&format!("{host}:{port}"), known.clone()),
                 }
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use asyncore::SocketMap;
 
-use crate::server::{Shared, Source, reload};
+use crate::server::{Drain, Shared, Source, reload};
 use crate::systemd;
 
 const SIGHUP: i32 = 1;
@@ -31,7 +31,7 @@ pub(crate) fn watch(
             } else {
                 let open = shared.process.open();
                 tracing::info!(open, seconds = drain.as_secs_f64(), "draining");
-                shared.drain(drain);
+                shared.drain(Drain::Stop, drain);
             }
             Ok(())
         })

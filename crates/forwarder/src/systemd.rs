@@ -21,6 +21,11 @@ pub(crate) fn reloading() {
     }
 }
 
+/// Another process is the service from now on.
+pub(crate) fn main_pid(pid: u32) {
+    tell(&[NotifyState::MainPid(pid)]);
+}
+
 /// Nothing more is accepted.
 pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);

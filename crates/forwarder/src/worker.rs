@@ -15,7 +15,7 @@ use crate::config::{Endpoint, Listen, Rule};
 use crate::listening::Listening;
 use crate::policy::RuleState;
 use crate::relay::{self, Ending, greeting};
-use crate::server::Shared;
+use crate::server::{Drain, Shared};
 use crate::serving::Serving;
 use crate::udp;
 
@@ -116,11 +116,12 @@ impl Worker {
     }
 
     /// Stops accepting, and ends what is still open after `deadline`.
-    pub(crate) fn drain(&mut self, ch: &mut Channel<'_>, deadline: Duration) {
+    pub(crate) fn drain(&mut self, ch: &mut Channel<'_>, why: Drain, deadline: Duration) {
         self.checks.clear();
         for listening in self.listeners.drain().flat_map(|(_, listening)| listening) {
-            listening.drain(ch);
+            listening.drain(ch, why);
         }
+        self.load.shared.worker_stopped_listening();
         let load = Rc::clone(&self.load);
         ch.call_later(deadline, move |map| {
             if load.open.get() > 0 {

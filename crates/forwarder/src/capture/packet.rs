@@ -10,11 +10,13 @@ pub(super) const RST: u8 = 0x04;
 pub(super) const PSH: u8 = 0x08;
 pub(super) const ACK: u8 = 0x10;
 
-/// The most payload of a packet, so that it stays below the 65,535 bytes that IP allows.
+/// The most payload of a TCP packet, so that it stays below the 65,535 bytes that IP allows.
 pub(super) const SEGMENT: usize = 32 * 1024;
 
 const TCP: u8 = 6;
 const TCP_HEADER: usize = 20;
+const UDP: u8 = 17;
+const UDP_HEADER: usize = 8;
 
 /// A TCP packet; both addresses have to be of the same family.
 pub(super) struct Packet<'a> {
@@ -29,38 +31,61 @@ pub(super) struct Packet<'a> {
 impl Packet<'_> {
     /// The packet from its IP header on.
     pub(super) fn encode(&self) -> Vec<u8> {
-        let length = u16::try_from(TCP_HEADER + self.payload.len()).unwrap_or(u16::MAX);
-        let (mut packet, addresses) = match (self.from.ip(), self.to.ip()) {
-            (IpAddr::V4(from), IpAddr::V4(to)) => {
-                let addresses = [from.octets(), to.octets()].concat();
-                (ipv4(length, &addresses), addresses)
-            }
-            (from, to) => {
-                let addresses = [v6(from), v6(to)].concat();
-                (ipv6(length, &addresses), addresses)
-            }
-        };
-        let mut tcp = self.tcp();
-        let [high, low] = length.to_be_bytes();
-        let pseudo = [&addresses[..], &[0, TCP, high, low]].concat();
-        let sum = checksum(&[&pseudo, &tcp, self.payload]);
-        tcp[16..18].copy_from_slice(&sum.to_be_bytes());
-        packet.extend_from_slice(&tcp);
-        packet.extend_from_slice(self.payload);
-        packet
+        let mut header = [0; TCP_HEADER];
+        header[0..2].copy_from_slice(&self.from.port().to_be_bytes());
+        header[2..4].copy_from_slice(&self.to.port().to_be_bytes());
+        header[4..8].copy_from_slice(&self.seq.to_be_bytes());
+        header[8..12].copy_from_slice(&self.ack.to_be_bytes());
+        header[12] = 5 << 4; // the header's length in words
+        header[13] = self.flags;
+        header[14..16].copy_from_slice(&u16::MAX.to_be_bytes()); // the window
+        in_ip(TCP, (self.from.ip(), self.to.ip()), &mut header, 16, self.payload)
     }
+}
 
-    fn tcp(&self) -> [u8; TCP_HEADER] {
-        let mut tcp = [0; TCP_HEADER];
-        tcp[0..2].copy_from_slice(&self.from.port().to_be_bytes());
-        tcp[2..4].copy_from_slice(&self.to.port().to_be_bytes());
-        tcp[4..8].copy_from_slice(&self.seq.to_be_bytes());
-        tcp[8..12].copy_from_slice(&self.ack.to_be_bytes());
-        tcp[12] = 5 << 4; // the header's length in words
-        tcp[13] = self.flags;
-        tcp[14..16].copy_from_slice(&u16::MAX.to_be_bytes()); // the window
-        tcp
-    }
+/// A UDP packet from its IP header on; both addresses have to be of the same family.
+pub(super) fn datagram(from: SocketAddr, to: SocketAddr, payload: &[u8]) -> Vec<u8> {
+    let mut header = [0; UDP_HEADER];
+    header[0..2].copy_from_slice(&from.port().to_be_bytes());
+    header[2..4].copy_from_slice(&to.port().to_be_bytes());
+    header[4..6].copy_from_slice(&length(UDP_HEADER + payload.len()).to_be_bytes());
+    in_ip(UDP, (from.ip(), to.ip()), &mut header, 6, payload)
+}
+
+/// The packet with an IP header before it, and its checksum at `sum_at` in its own.
+fn in_ip(
+    protocol: u8,
+    (from, to): (IpAddr, IpAddr),
+    header: &mut [u8],
+    sum_at: usize,
+    payload: &[u8],
+) -> Vec<u8> {
+    let length = length(header.len() + payload.len());
+    let (mut packet, addresses) = match (from, to) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let addresses = [from.octets(), to.octets()].concat();
+            (ipv4(protocol, length, &addresses), addresses)
+        }
+        (from, to) => {
+            let addresses = [v6(from), v6(to)].concat();
+            (ipv6(protocol, length, &addresses), addresses)
+        }
+    };
+    let [high, low] = length.to_be_bytes();
+    let pseudo = [&addresses[..], &[0, protocol, high, low]].concat();
+    let sum = match checksum(&[&pseudo, header, payload]) {
+        // In UDP no sum at all is written as 0.
+        0 if protocol == UDP => u16::MAX,
+        sum => sum,
+    };
+    header[sum_at..sum_at + 2].copy_from_slice(&sum.to_be_bytes());
+    packet.extend_from_slice(header);
+    packet.extend_from_slice(payload);
+    packet
+}
+
+fn length(bytes: usize) -> u16 {
+    u16::try_from(bytes).unwrap_or(u16::MAX)
 }
 
 /// The addresses in one family: IPv4 is written as IPv6 if the other is that.
@@ -77,18 +102,18 @@ fn v6(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-fn ipv4(length: u16, addresses: &[u8]) -> Vec<u8> {
+fn ipv4(protocol: u8, length: u16, addresses: &[u8]) -> Vec<u8> {
     let [high, low] = length.saturating_add(20).to_be_bytes();
-    let mut header = vec![0x45, 0, high, low, 0, 0, 0x40, 0, 64, TCP, 0, 0];
+    let mut header = vec![0x45, 0, high, low, 0, 0, 0x40, 0, 64, protocol, 0, 0];
     header.extend_from_slice(addresses);
     let sum = checksum(&[&header]).to_be_bytes();
     header[10..12].copy_from_slice(&sum);
     header
 }
 
-fn ipv6(length: u16, addresses: &[u8]) -> Vec<u8> {
+fn ipv6(protocol: u8, length: u16, addresses: &[u8]) -> Vec<u8> {
     let [high, low] = length.to_be_bytes();
-    let mut header = vec![0x60, 0, 0, 0, high, low, TCP, 64];
+    let mut header = vec![0x60, 0, 0, 0, high, low, protocol, 64];
     header.extend_from_slice(addresses);
     header
 }

@@ -11,12 +11,20 @@ use crate::relay::Side;
 /// What a connection tells of its life to those who capture it.
 pub(crate) struct Tap {
     captures: Arc<Captures>,
+    kind: Kind,
     id: u64,
     hexdump: bool,
     pcapng: bool,
     began: Instant,
     client: Party,
     target: Party,
+}
+
+/// Which packets the bytes are written down as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Stream,
+    Datagrams,
 }
 
 /// One end, as it is shown.
@@ -32,6 +40,7 @@ struct Party {
 impl Tap {
     pub(super) fn new(
         captures: Arc<Captures>,
+        kind: Kind,
         id: u64,
         (hexdump, pcapng): (bool, bool),
         subject: &Subject<'_>,
@@ -46,7 +55,7 @@ impl Tap {
         let name = subject.client.map_or("unix".to_owned(), |client| client.to_string());
         let client = Party { name, addr: from, sent: 0, seq: 0 };
         let target = Party { name: subject.target.to_string(), addr: to, sent: 0, seq: 0 };
-        let mut tap = Tap { captures, id, hexdump, pcapng, began, client, target };
+        let mut tap = Tap { captures, kind, id, hexdump, pcapng, began, client, target };
         tap.packet(Side::Client, packet::SYN, &[]);
         tap.packet(Side::Target, packet::SYN | packet::ACK, &[]);
         tap.packet(Side::Client, packet::ACK, &[]);
@@ -55,7 +64,7 @@ impl Tap {
 
     /// Bytes that were received from a side.
     pub(crate) fn data(&mut self, from: Side, bytes: &[u8], now: Instant) {
-        if bytes.is_empty() {
+        if bytes.is_empty() && self.kind == Kind::Stream {
             return;
         }
         let (id, hexdump) = (self.id, self.hexdump);
@@ -68,8 +77,13 @@ impl Tap {
             sink.write(hexdump::dump(&head, offset, bytes).as_bytes());
         }
         self.parties(from).0.sent += bytes.len() as u64;
-        for segment in bytes.chunks(SEGMENT) {
-            self.packet(from, packet::PSH | packet::ACK, segment);
+        match self.kind {
+            Kind::Stream => {
+                for segment in bytes.chunks(SEGMENT) {
+                    self.packet(from, packet::PSH | packet::ACK, segment);
+                }
+            }
+            Kind::Datagrams => self.datagram(from, bytes),
         }
     }
 
@@ -85,7 +99,8 @@ impl Tap {
 
     fn packet(&mut self, from: Side, flags: u8, payload: &[u8]) {
         let captures = Arc::clone(&self.captures);
-        let Some(sink) = captures.pcapng.as_ref().filter(|_| self.pcapng) else {
+        let wanted = self.pcapng && self.kind == Kind::Stream;
+        let Some(sink) = captures.pcapng.as_ref().filter(|_| wanted) else {
             return;
         };
         let (sender, receiver) = self.parties(from);
@@ -96,6 +111,15 @@ impl Tap {
         let counts = u32::from(flags & (packet::SYN | packet::FIN) != 0);
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         sender.seq = sender.seq.wrapping_add(length).wrapping_add(counts);
+    }
+
+    fn datagram(&mut self, from: Side, payload: &[u8]) {
+        let captures = Arc::clone(&self.captures);
+        if let Some(sink) = captures.pcapng.as_ref().filter(|_| self.pcapng) {
+            let (sender, receiver) = self.parties(from);
+            let packet = packet::datagram(sender.addr, receiver.addr, payload);
+            sink.write(&pcapng::packet(SystemTime::now(), &packet));
+        }
     }
 
     fn parties(&mut self, from: Side) -> (&mut Party, &mut Party) {

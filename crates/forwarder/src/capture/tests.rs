@@ -33,7 +33,7 @@ impl Write for Full {
 }
 
 fn captures(filter: &str, hexdump: Option<Output>, pcapng: Option<Output>) -> Arc<Captures> {
-    let sink = |output| Sink::new(filter.parse().unwrap(), output);
+    let sink = |output| Sink::new(filter.parse().unwrap(), output, None);
     let count = AtomicU64::new(0);
     Arc::new(Captures { hexdump: hexdump.map(sink), pcapng: pcapng.map(sink), count })
 }
@@ -138,4 +138,40 @@ fn an_output_that_fails_ends_the_capture_and_not_the_connection() {
     tap.data(Side::Client, b"abc", now);
     assert!(captures.hexdump.as_ref().unwrap().output.lock().unwrap().is_none());
     tap.data(Side::Client, b"abc", now);
+}
+
+#[test]
+fn a_capture_ends_before_it_is_longer_than_it_may_be() {
+    let written = Written::default();
+    let sink = Sink::new("all".parse().unwrap(), Box::new(written.clone()), Some(10));
+    for record in [&b"1234"[..], b"567890", b"x", b""] {
+        sink.write(record);
+    }
+    assert_eq!(*written.0.lock().unwrap(), b"1234567890");
+    assert!(sink.output.lock().unwrap().is_none());
+}
+
+#[test]
+fn datagrams_are_written_one_packet_each() {
+    let written = Written::default();
+    let captures = captures("all", None, Some(Box::new(written.clone())));
+    let (target, now) = (target(), Instant::now());
+    let mut tap = captures.tap_datagrams(&subject(&target), now).unwrap();
+    let longest = vec![7; 65_507];
+    for datagram in [&b"question"[..], b"", &longest] {
+        tap.data(Side::Client, datagram, now);
+    }
+    tap.end(Side::Client);
+    let file = written.0.lock().unwrap();
+    let mut rest = &file[..];
+    for datagram in [&b"question"[..], b"", &longest] {
+        let length = u32::from_le_bytes(rest[4..8].try_into().unwrap()) as usize;
+        let packet = &rest[28..28 + 28 + datagram.len()];
+        assert_eq!((packet[0], packet[9]), (0x45, 17));
+        assert_eq!(packet[20..24], [19, 136, 0, 80], "the ports");
+        assert_eq!(usize::from(u16::from_be_bytes([packet[24], packet[25]])), 8 + datagram.len());
+        assert!(packet[28..] == *datagram);
+        rest = &rest[length..];
+    }
+    assert!(rest.is_empty());
 }

@@ -11,15 +11,23 @@ use serde::Deserialize;
 
 use super::invalid::{Invalid, quoted};
 use super::model::Endpoint;
-use super::value::{Net, Written, written};
+use super::value::{Net, OrNone, Size, Written, written};
 
 /// What becomes of the bytes of chosen connections.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capture {
     /// Whose bytes are printed.
     pub hexdump: Option<CaptureFilter>,
     /// Whose bytes are written to a file.
     pub pcapng: Option<Pcapng>,
+    /// The most bytes that each of the two gets; `None` is without a limit.
+    pub max: Option<u64>,
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Capture { hexdump: None, pcapng: None, max: Some(1 << 30) }
+    }
 }
 
 /// A capture for Wireshark and its kin.
@@ -110,6 +118,10 @@ pub struct CaptureOptions {
     /// The notation is that of --hexdump.
     #[arg(long, value_name = "FILTER")]
     pub pcapng_filter: Option<CaptureFilter>,
+
+    /// Bytes after which a capture ends, printed or in the file, or none [default: 1GiB]
+    #[arg(long, value_name = "BYTES")]
+    pub capture_max: Option<OrNone<Size>>,
 }
 
 impl CaptureOptions {
@@ -118,11 +130,17 @@ impl CaptureOptions {
             hexdump: self.hexdump.or(base.hexdump),
             pcapng: self.pcapng.or(base.pcapng),
             pcapng_filter: self.pcapng_filter.or(base.pcapng_filter),
+            capture_max: self.capture_max.or(base.capture_max),
         }
     }
 
     pub(super) fn capture(self) -> Capture {
         let filter = self.pcapng_filter.unwrap_or_default();
-        Capture { hexdump: self.hexdump, pcapng: self.pcapng.map(|file| Pcapng { file, filter }) }
+        let pcapng = self.pcapng.map(|file| Pcapng { file, filter });
+        let max = match self.capture_max {
+            Some(OrNone(max)) => max.map(|Size(bytes)| bytes),
+            None => Capture::default().max,
+        };
+        Capture { hexdump: self.hexdump, pcapng, max }
     }
 }

@@ -97,6 +97,11 @@ fn limits(rule: &Rule, wrong: Wrong<'_>) {
     wrong(limits.max_connections == 0, "max_connections", nobody);
     wrong(rule.backlog == 0, "backlog", nobody);
     wrong(limits.max_connections_per_client == Some(0), "max_connections_per_client", or_none);
+    wrong(
+        !(1..=128).contains(&limits.ipv6_client_prefix),
+        "ipv6_client_prefix",
+        "an IPv6 address has 128 bits: write a number from 1 to 128",
+    );
     wrong(limits.connections_per_second == Some(0), "connections_per_second", or_none);
     wrong(limits.bytes_per_second == Some(0), "rate", or_none);
     wrong(limits.bytes_per_second_per_connection == Some(0), "rate_per_connection", or_none);

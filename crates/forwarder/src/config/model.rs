@@ -138,8 +138,10 @@ pub struct Timeouts {
 pub struct Limits {
     /// Open at once.
     pub max_connections: usize,
-    /// Open at once from one address.
+    /// Open at once from one client.
     pub max_connections_per_client: Option<usize>,
+    /// How many bits of an IPv6 address tell one client from another, 1 to 128.
+    pub ipv6_client_prefix: u8,
     /// Newly accepted.
     pub connections_per_second: Option<u32>,
     /// Both directions together.
@@ -233,6 +235,7 @@ impl Default for Limits {
         Limits {
             max_connections: 10_000,
             max_connections_per_client: None,
+            ipv6_client_prefix: 64,
             connections_per_second: None,
             bytes_per_second: None,
             bytes_per_second_per_connection: None,

@@ -33,6 +33,9 @@ pub struct Options {
     pub drain: Option<Period>,
 
     /// Maximum connections open at once, in all rules together [default: 100000]
+    ///
+    /// It is less if the limit on open files is too low for that many. Who comes then waits in the
+    /// system's queue until others have gone.
     #[arg(long, value_name = "N")]
     pub max_connections_total: Option<Count>,
 

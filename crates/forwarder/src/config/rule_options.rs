@@ -80,8 +80,17 @@ pub struct RuleOptions {
     pub max_connections: Option<Count>,
 
     /// Maximum connections open at once, per client address, or none [default: none]
+    ///
+    /// Of IPv6, all addresses of a network are one client, see --ipv6-client-prefix.
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub max_connections_per_client: Option<OrNone<Count>>,
+
+    /// Bits of an IPv6 address that tell one client from another [default: 64]
+    ///
+    /// Whoever has IPv6 usually has all addresses of a /64 to connect from, so they count as one
+    /// client. With 128 each address is a client.
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    pub ipv6_client_prefix: Option<Count>,
 
     /// Maximum new connections a second, per rule, or none [default: none]
     #[arg(long, value_name = "N", help_heading = LIMITS)]
@@ -163,6 +172,7 @@ impl RuleOptions {
             max_connections_per_client: self
                 .max_connections_per_client
                 .or(base.max_connections_per_client),
+            ipv6_client_prefix: self.ipv6_client_prefix.or(base.ipv6_client_prefix),
             connections_per_second: self.connections_per_second.or(base.connections_per_second),
             rate: self.rate.or(base.rate),
             rate_per_connection: self.rate_per_connection.or(base.rate_per_connection),
@@ -197,6 +207,11 @@ impl RuleOptions {
                     self.max_connections_per_client,
                     size,
                     limits.max_connections_per_client,
+                ),
+                ipv6_client_prefix: self.ipv6_client_prefix.map_or(
+                    limits.ipv6_client_prefix,
+                    // What is too much is refused when it is checked.
+                    |Count(n)| u8::try_from(n).unwrap_or(u8::MAX),
                 ),
                 connections_per_second: chosen(
                     self.connections_per_second,

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use asyncore::{Channel, Dispatcher, Result, Socket, SocketMap, Token};
+use rustix::net::sockopt;
 
-use super::{SERVING, is_own_user, listen};
+use super::{SERVING, listen};
 use crate::http::Server;
-use crate::server::Shared;
+use crate::server::{Drain, Shared};
 
 /// Where the next process connects, on the first worker's loop.
 pub(crate) struct Door {
@@ -52,7 +53,8 @@ impl Dispatcher for Door {
         let Some(fd) = sock.as_fd() else {
             return Ok(());
         };
-        if !is_own_user(fd)? {
+        let peer = sockopt::socket_peercred(fd)?;
+        if peer.uid != rustix::process::geteuid() {
             tracing::warn!("another user asked for the listening sockets, and got none");
             return Ok(());
         }
@@ -62,7 +64,13 @@ impl Dispatcher for Door {
         }
         self.shared.kept.send(fd)?;
         let shared = Arc::clone(&self.shared);
-        let successor = Successor { shared, drain: self.drain, status: self.status, serves: false };
+        let successor = Successor {
+            pid: peer.pid.as_raw_nonzero().get().unsigned_abs(),
+            shared,
+            drain: self.drain,
+            status: self.status,
+            serves: false,
+        };
         self.successor = Some(ch.add(successor, sock));
         Ok(())
     }
@@ -70,6 +78,7 @@ impl Dispatcher for Door {
 
 /// The process that has the sockets, until it serves.
 struct Successor {
+    pid: u32,
     shared: Arc<Shared>,
     drain: Duration,
     status: Option<Token<Server>>,
@@ -89,7 +98,7 @@ impl Dispatcher for Successor {
         if let Some(mut status) = self.status.and_then(|status| ch.channel(status)) {
             status.close();
         }
-        self.shared.drain(self.drain);
+        self.shared.drain(Drain::HandedOver { to: self.pid }, self.drain);
         ch.close();
         Ok(())
     }

@@ -14,7 +14,7 @@ mod service;
 pub(crate) use self::connection::Connection;
 pub(crate) use self::request::{Refusal, Request};
 pub(crate) use self::response::Response;
-pub(crate) use self::server::{Server, listen};
+pub(crate) use self::server::{MAX_CONNECTIONS, Server, listen};
 pub(crate) use self::service::{Answer, Reply, Service};
 
 #[cfg(test)]

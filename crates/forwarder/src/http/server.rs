@@ -10,7 +10,7 @@ use socket2::{Domain, Type};
 use super::{Connection, Service};
 
 /// How many clients are served at once; whoever comes then is closed on.
-pub(super) const MAX_CONNECTIONS: usize = 128;
+pub(crate) const MAX_CONNECTIONS: usize = 128;
 /// More than browsers and monitors open at once.
 const BACKLOG: i32 = 128;
 

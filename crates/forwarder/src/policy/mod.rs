@@ -6,7 +6,8 @@
 //!
 //! The life of a connection:
 //!
-//! 1. [`RuleState::admit`] asks the [`AccessList`], takes a place from the [`RuleCounts`] and a
+//! 1. [`RuleState::place`] takes a [`Place`] in the process before the connection is accepted.
+//!    [`RuleState::admit_to`] asks the [`AccessList`], takes another from the [`RuleCounts`] and a
 //!    token from the rate, and gives a [`Permit`], or says why not with a [`Refusal`]. A client
 //!    that a PROXY header names later is held to the rules by [`RuleState::identify`].
 //! 2. [`RuleState::choose`] asks the [`Balancer`] for a target; [`TargetState::assign`] counts the
@@ -33,7 +34,7 @@ pub use access::AccessList;
 pub use balance::Balancer;
 pub use bucket::{Bucket, Draw, LEAST_BYTE_BURST, LONGEST_WAIT, SharedBucket};
 pub use clients::Clients;
-pub use counts::{Permit, ProcessCounts, RuleCounts};
+pub use counts::{Permit, Place, ProcessCounts, RuleCounts};
 pub use health::{FALL, FIRST_REST, Health, HealthState, LONGEST_REST};
 pub use nets::NetSet;
 pub use refusal::Refusal;

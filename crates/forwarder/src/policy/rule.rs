@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{
-    AccessList, Balancer, Bucket, Permit, ProcessCounts, Refusal, RuleCounts, SharedBucket,
+    AccessList, Balancer, Bucket, Permit, Place, ProcessCounts, Refusal, RuleCounts, SharedBucket,
     TargetState, Throttle,
 };
 use crate::config::{Limits, Rule};
@@ -28,12 +28,11 @@ pub struct RuleState {
 impl RuleState {
     /// A rule that begins now, with targets that nothing is known about.
     pub fn new(rule: &Rule, process: Arc<ProcessCounts>, now: Instant) -> Self {
-        let Limits { max_connections, max_connections_per_client, .. } = rule.limits;
         let targets = rule.targets.iter().map(|target| Arc::new(TargetState::new(target, now)));
         RuleState {
             balancer: Balancer::new(rule.balance, targets.collect()),
             access: AccessList::new(&rule.access),
-            counts: Arc::new(RuleCounts::new(process, max_connections, max_connections_per_client)),
+            counts: Arc::new(RuleCounts::new(process, &rule.limits)),
             connection_rate: connection_rate(None, &rule.limits, now),
             byte_rate: byte_rate(None, &rule.limits, now),
             byte_rate_per_connection: rule.limits.bytes_per_second_per_connection,
@@ -62,8 +61,7 @@ impl RuleState {
             }
             state
         });
-        let Limits { max_connections, max_connections_per_client, .. } = rule.limits;
-        self.counts.set_limits(max_connections, max_connections_per_client);
+        self.counts.set_limits(&rule.limits);
         RuleState {
             balancer: Balancer::new(rule.balance, targets.collect()),
             access: AccessList::new(&rule.access),
@@ -74,14 +72,34 @@ impl RuleState {
         }
     }
 
+    /// Takes a place for a connection that may be on its way, so that those which would be too
+    /// many for the process are left in the backlog; `None` when all are taken.
+    pub fn place(&self) -> Option<Place> {
+        self.counts.place()
+    }
+
+    /// As [`admit_to`](Self::admit_to), with a place if there is one.
+    pub fn admit(&self, now: Instant, client: Option<IpAddr>) -> Result<Permit, Refusal> {
+        let Some(place) = self.place() else {
+            self.counts.note_refused(Refusal::GlobalLimit);
+            return Err(Refusal::GlobalLimit);
+        };
+        self.admit_to(place, now, client)
+    }
+
     /// Lets a connection in, or says why not; either is counted. The connection is the permit's
     /// until that is dropped.
     ///
     /// `client` is `None` for a client without an address, on a Unix socket: access lists and the
     /// limit per client do not concern it. It is also `None` while a PROXY header is to tell who
     /// the client is, see [`identify`](Self::identify).
-    pub fn admit(&self, now: Instant, client: Option<IpAddr>) -> Result<Permit, Refusal> {
-        let admitted = self.check(now, client);
+    pub fn admit_to(
+        &self,
+        place: Place,
+        now: Instant,
+        client: Option<IpAddr>,
+    ) -> Result<Permit, Refusal> {
+        let admitted = self.check(place, now, client);
         match &admitted {
             Ok(_) => self.counts.note_admitted(),
             Err(refusal) => self.counts.note_refused(*refusal),
@@ -89,11 +107,11 @@ impl RuleState {
         admitted
     }
 
-    fn check(&self, now: Instant, client: Option<IpAddr>) -> Result<Permit, Refusal> {
+    fn check(&self, place: Place, now: Instant, client: Option<IpAddr>) -> Result<Permit, Refusal> {
         if client.is_some_and(|client| !self.access.permits(client)) {
             return Err(Refusal::Denied);
         }
-        let permit = self.counts.enter(client)?;
+        let permit = place.enter(client)?;
         // Last, so that a refused connection does not use up the rate of others.
         match &self.connection_rate {
             Some(rate) => rate.take(now, 1).map_or(Err(Refusal::Rate), |()| Ok(permit)),

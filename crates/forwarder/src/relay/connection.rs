@@ -4,11 +4,13 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use asyncore::Timer;
+use asyncore::{Channel, Timer};
 
 use crate::capture::Tap;
+use crate::logging;
 use crate::policy::{Assignment, Permit, Throttle};
 use crate::relay::proxy_header::Ends;
 use crate::serving::Serving;
@@ -80,13 +82,14 @@ pub(crate) struct Connection {
     /// What came from the client together with its PROXY header, until there is a target.
     pub(crate) early: RefCell<Vec<u8>>,
     pub(crate) started: Instant,
-    pub(crate) throttle: Option<RefCell<Throttle>>,
+    /// What few connections have is boxed: an idle one should cost little.
+    pub(crate) throttle: Option<Box<RefCell<Throttle>>>,
     pub(crate) lifetime: Cell<Option<Timer>>,
-    /// The targets that were tried, the last of them the one in use.
+    /// The targets that are not to be tried again.
     pub(crate) tried: RefCell<Vec<usize>>,
     pub(crate) assignment: RefCell<Option<Assignment>>,
     /// Who captures the connection, from when it has a target.
-    pub(crate) tap: RefCell<Option<Tap>>,
+    pub(crate) tap: RefCell<Option<Box<Tap>>>,
     ending: RefCell<Option<Ending>>,
     /// Bytes from the client, and from the target.
     bytes: Cell<(u64, u64)>,
@@ -102,7 +105,7 @@ impl Connection {
         permit: Permit,
         now: Instant,
     ) -> Rc<Self> {
-        let throttle = serving.state.throttle(now).map(RefCell::new);
+        let throttle = serving.state.throttle(now).map(|it| Box::new(RefCell::new(it)));
         serving.load.begin();
         Rc::new(Connection {
             serving,
@@ -125,6 +128,13 @@ impl Connection {
     /// Notes why the connection ends; the first reason is the one that counts.
     pub(crate) fn note_ending(&self, ending: Ending) {
         self.ending.borrow_mut().get_or_insert(ending);
+    }
+
+    /// Notes that a target could not be used, so that another one's turn comes.
+    pub(crate) fn note_tried(&self, assignment: &Assignment) {
+        let targets = self.serving.state.targets();
+        let index = targets.iter().position(|target| Arc::ptr_eq(target, assignment.target()));
+        self.tried.borrow_mut().extend(index);
     }
 
     /// Keeps what was received from the client before its half was there.
@@ -170,23 +180,45 @@ impl Connection {
     }
 
     /// The last act: counts the bytes and logs the connection, when both halves have ended.
-    pub(crate) fn finish(&self, now: Instant) {
+    pub(crate) fn finish(&self, ch: &mut Channel<'_>) {
         let (up, down) = self.bytes.get();
         let assignment = self.assignment.take();
         if let Some(assignment) = &assignment {
             assignment.add_bytes(up, down);
         }
         let ending = self.ending.borrow();
-        tracing::info!(
-            rule = %self.serving.rule.name,
-            client = self.client.as_ref().map(tracing::field::display),
-            target = assignment.map(|it| tracing::field::display(it.target().endpoint().to_string())),
-            bytes_up = up,
-            bytes_down = down,
-            seconds = now.saturating_duration_since(self.started).as_secs_f64(),
-            ending = ending.as_ref().map(tracing::field::display),
-            "connection"
-        );
+        let target = assignment.as_ref().map(|it| tracing::field::display(it.target().endpoint()));
+        let waits = logging::hold(|| {
+            tracing::info!(
+                rule = %self.serving.rule.name,
+                client = self.client.as_ref().map(tracing::field::display),
+                target,
+                bytes_up = up,
+                bytes_down = down,
+                seconds = ch.now().saturating_duration_since(self.started).as_secs_f64(),
+                ending = ending.as_ref().map(tracing::field::display),
+                "connection"
+            );
+        });
+        if waits {
+            // The connections that end in this pass of the loop are written together.
+            ch.call_later(Duration::ZERO, |_map| {
+                logging::release();
+                Ok(())
+            });
+        }
         self.serving.load.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Connection;
+    use crate::relay::Half;
+
+    #[test]
+    fn an_idle_connection_costs_little_beside_its_two_channels() {
+        assert!(size_of::<Connection>() <= 320, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Half>() <= 24, "{} bytes", size_of::<Half>());
     }
 }

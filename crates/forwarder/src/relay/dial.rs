@@ -10,7 +10,7 @@ use crate::capture::Subject;
 use crate::fault::{self, Shortage};
 use crate::policy::Permit;
 use crate::relay::connection::{Connection, Ending, Side};
-use crate::relay::half::Half;
+use crate::relay::half::{self, Half};
 use crate::relay::proxy_header;
 use crate::serving::Serving;
 
@@ -34,6 +34,9 @@ pub(crate) fn begin(ch: &mut Channel<'_>, serving: &Rc<Serving>, arrival: Arriva
     connection.note_early(early);
     let half = Half::new(Side::Client, None, Rc::clone(&connection));
     let client = ch.add(half, sock);
+    if let Some(mut client) = ch.channel(client) {
+        half::pause(&mut client);
+    }
     dial(ch, client, &connection, None);
 }
 
@@ -51,7 +54,6 @@ fn dial(
         let Some(index) = chosen else {
             return give_up(ch, client, connection, last_error);
         };
-        connection.tried.borrow_mut().push(index);
         let assignment = serving.state.targets()[index].assign(ch.now());
         match connect(ch, client, connection, index) {
             Ok(target) => {
@@ -62,6 +64,7 @@ fn dial(
                 return;
             }
             Err(error) => {
+                connection.tried.borrow_mut().push(index);
                 let shortage = fault::shortage_in(&error);
                 report_failure(connection, &assignment, ch.now(), &error, shortage);
                 last_error = Some(error.to_string());
@@ -81,6 +84,7 @@ fn connect(
 ) -> std::io::Result<Token<Half>> {
     let serving = &connection.serving;
     ch.add_with(|ch| {
+        half::resume(ch);
         ch.set_connect_timeout(serving.rule.timeouts.connect);
         serving.connect(ch, index)?;
         Ok(Half::new(Side::Target, Some(client), Rc::clone(connection)))
@@ -106,8 +110,9 @@ pub(crate) fn connected(half: &mut Half, ch: &mut Channel<'_>) {
         client.open = true;
     }
     let timeouts = &connection.serving.rule.timeouts;
-    // All bytes pass the client's side, one way or the other, so its silence is the connection's.
     if let Some(mut client) = ch.channel(client) {
+        half::resume(&mut client);
+        // All bytes pass this side, one way or the other, so its silence is the connection's.
         client.set_timeout(timeouts.idle);
     }
     if let Some(lifetime) = timeouts.lifetime {
@@ -135,7 +140,7 @@ fn capture(ch: &Channel<'_>, connection: &Connection) {
     if let Some(tap) = &mut tap {
         tap.data(Side::Client, &connection.early.borrow(), ch.now());
     }
-    connection.tap.replace(tap);
+    connection.tap.replace(tap.map(Box::new));
 }
 
 /// Sends the target what comes before anything that is read from now on: who the client is, if the
@@ -161,6 +166,7 @@ pub(crate) fn failed(half: &mut Half, ch: &mut Channel<'_>, error: &Error) {
     }
     let shortage = fault::shortage(error.chain());
     if let Some(assignment) = connection.assignment.take() {
+        connection.note_tried(&assignment);
         report_failure(&connection, &assignment, ch.now(), error, shortage);
     }
     ch.close();

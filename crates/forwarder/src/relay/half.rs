@@ -13,8 +13,10 @@ use crate::relay::dial;
 const READ: usize = 32 * 1024;
 /// A side is not read from while more than this waits for the other.
 pub(crate) const HIGH_WATER: usize = 256 * 1024;
-/// How many reads in a row have to fill the buffer before the stream is spliced.
-const FULL_READS: u8 = 4;
+/// A read of this much is a stream's; a segment of 65,483 bytes, as loopback has them, makes two.
+const LARGE: usize = READ / 2;
+/// How many large reads in a row it takes until the stream is spliced.
+const LARGE_READS: u8 = 4;
 /// How much one splice moves at the most.
 const SPLICE: usize = 256 * 1024;
 
@@ -32,7 +34,7 @@ pub(crate) struct Half {
 
 /// How bytes are passed on: small exchanges through a buffer, streams inside the kernel.
 enum Copying {
-    /// With the number of reads in a row that filled the buffer.
+    /// With the number of large reads in a row.
     Buffer(u8),
     Splice,
 }
@@ -60,16 +62,46 @@ impl Half {
     /// Leaves off reading until the limit on bytes allows it again.
     fn wait(&mut self, ch: &mut Channel<'_>, wait: Duration) {
         self.waiting = true;
+        pause(ch);
         let this = ch.token::<Half>();
         ch.call_later(wait, move |map| {
-            if let Some(half) = map.get_mut(this) {
+            map.with(this, |half, ch| {
                 half.waiting = false;
-            }
+                resume(ch);
+            });
             Ok(())
         });
     }
 
-    /// Receives into the buffer that all connections share, and queues that for the other side.
+    fn change(&mut self, ch: &mut Channel<'_>, copying: Copying) {
+        self.copying = copying;
+        ch.set_in_buffer_size(self.ac_in_buffer_size());
+    }
+
+    /// Queues what was received for the other side.
+    fn pass_on(&mut self, ch: &mut Channel<'_>, other: Token<Half>, data: &[u8]) {
+        let is_captured = match &mut *self.connection.tap.borrow_mut() {
+            Some(tap) => {
+                tap.data(self.side, data, ch.now());
+                true
+            }
+            None => false,
+        };
+        if let Some(mut other) = ch.channel(other) {
+            other.push(data);
+        }
+        let large = match self.copying {
+            Copying::Buffer(large) if data.len() >= LARGE => large.saturating_add(1),
+            _ => 0,
+        };
+        self.copying = Copying::Buffer(large);
+        // What is captured has to pass through here.
+        if large >= LARGE_READS && !is_captured {
+            self.change(ch, Copying::Splice);
+        }
+    }
+
+    /// Receives what the limit on bytes grants, into the buffer that all connections share.
     fn copy(&mut self, ch: &mut Channel<'_>, other: Token<Half>) -> Result {
         let size = match self.grant(ch, READ) {
             Ok(size) => size,
@@ -80,22 +112,11 @@ impl Half {
         };
         let received = ch.with_buffer(size, |ch, buf| {
             let n = ch.recv(buf)?;
-            if let Some(tap) = &mut *self.connection.tap.borrow_mut() {
-                tap.data(self.side, &buf[..n], ch.now());
-            }
-            if let Some(mut other) = ch.channel(other) {
-                other.push(&buf[..n]);
-            }
+            self.pass_on(ch, other, &buf[..n]);
             io::Result::Ok(n)
         });
         self.spend(ch, *received.as_ref().unwrap_or(&0));
-        let full = match self.copying {
-            Copying::Buffer(full) if received? == READ => full + 1,
-            _ => 0,
-        };
-        // What is captured has to pass through here.
-        let copies = full < FULL_READS || self.connection.tap.borrow().is_some();
-        self.copying = if copies { Copying::Buffer(full.min(FULL_READS)) } else { Copying::Splice };
+        received?;
         Ok(())
     }
 
@@ -111,10 +132,11 @@ impl Half {
         let moved = ch.splice_to(other, size);
         self.spend(ch, *moved.as_ref().unwrap_or(&0));
         match moved {
-            Ok(n) if n < READ => self.copying = Copying::Buffer(0),
+            // The next large read shows whether it is a stream still.
+            Ok(n) if n < LARGE => self.change(ch, Copying::Buffer(LARGE_READS - 1)),
             Ok(_) => {}
             Err(error) if cannot_splice(&error) => {
-                self.copying = Copying::Buffer(0);
+                self.change(ch, Copying::Buffer(0));
                 return self.copy(ch, other);
             }
             Err(error) => return Err(error.into()),
@@ -123,25 +145,55 @@ impl Half {
     }
 }
 
+/// Nothing is read from a channel from now on: no queue is shorter than a mark of 0.
+///
+/// Predicates of our own would say the same, at the price of being asked about every message.
+pub(crate) fn pause(ch: &mut Channel<'_>) {
+    ch.set_high_water(0);
+}
+
+/// The channel is read from again, whatever its own queue holds: that is the other side's to heed.
+pub(crate) fn resume(ch: &mut Channel<'_>) {
+    ch.set_high_water(usize::MAX);
+}
+
 fn cannot_splice(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
 }
 
 impl Dispatcher for Half {
-    fn readable(&self, ch: &Channel<'_>) -> bool {
-        self.open
-            && !self.waiting
-            && self.other.is_some_and(|other| ch.output_len_of(other) < HIGH_WATER)
+    fn handle_data(&mut self, ch: &mut Channel<'_>, data: &[u8]) -> Result {
+        let Some(other) = self.other else {
+            return Err(Error::msg("bytes came in before there was somewhere to send them"));
+        };
+        // What is queued now waits for the socket, so that `handle_write` will tell when it is sent.
+        if ch.output_len_of(other) >= HIGH_WATER {
+            pause(ch);
+        }
+        self.pass_on(ch, other, data);
+        Ok(())
     }
 
     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
-        let Some(other) = self.other else {
+        let Some(other) = self.other.filter(|_| !self.waiting) else {
+            pause(ch);
             return Ok(());
         };
+        if ch.output_len_of(other) >= HIGH_WATER {
+            pause(ch);
+            return Ok(());
+        }
         match self.copying {
             Copying::Buffer(_) => self.copy(ch, other),
             Copying::Splice => self.splice(ch, other),
         }
+    }
+
+    fn handle_write(&mut self, ch: &mut Channel<'_>) -> Result {
+        if let Some(mut other) = self.other.and_then(|other| ch.channel(other)) {
+            resume(&mut other);
+        }
+        Ok(())
     }
 
     fn handle_connect(&mut self, ch: &mut Channel<'_>) -> Result {
@@ -193,9 +245,17 @@ impl Dispatcher for Half {
                 if let Some(timer) = self.connection.lifetime.take() {
                     ch.cancel(timer);
                 }
-                self.connection.finish(ch.now());
+                self.connection.finish(ch);
             }
             None => {}
+        }
+    }
+
+    /// The loop receives what is copied, which is cheaper; it does not know of limits and splicing.
+    fn ac_in_buffer_size(&self) -> usize {
+        match self.copying {
+            Copying::Buffer(_) if self.connection.throttle.is_none() => READ,
+            Copying::Buffer(_) | Copying::Splice => 0,
         }
     }
 
@@ -203,3 +263,6 @@ impl Dispatcher for Half {
         HIGH_WATER
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,3 +15,6 @@ pub(crate) use self::connection::{Connection, Ending, Side};
 pub(crate) use self::dial::{end, report_failure};
 pub(crate) use self::half::Half;
 pub(crate) use self::listener::Listener;
+
+#[cfg(test)]
+mod tests;

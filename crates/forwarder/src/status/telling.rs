@@ -11,7 +11,7 @@ use super::report::{
     WorkerReport,
 };
 use super::snapshot::{Row, Snapshot};
-use crate::config::{Balance, Rule};
+use crate::config::{Balance, Endpoint, Rule};
 use crate::policy::{HealthState, Refusal, RuleState, TargetState};
 
 /// The report of this moment, from the answers of the workers; `None` is one that did not answer.
@@ -102,9 +102,14 @@ fn target(ledger: &Ledger, now: Instant, target: &Arc<TargetState>) -> TargetRep
         bytes_down_per_second: per_second.down,
         last_error: target.last_error().map(|error| ErrorReport {
             ago: seconds(now.saturating_duration_since(error.at)),
-            text: error.text,
+            text: beside(target.endpoint(), &error.text).to_owned(),
         }),
     }
+}
+
+/// An error as it is told beside the target's name, which it need not repeat.
+fn beside<'e>(endpoint: &Endpoint, error: &'e str) -> &'e str {
+    error.strip_prefix(&format!("cannot connect to {endpoint}: ")).unwrap_or(error)
 }
 
 fn connection(row: Row) -> ConnectionReport {

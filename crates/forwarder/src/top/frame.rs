@@ -127,7 +127,8 @@ fn targets(report: &Report) -> Vec<Line> {
 
 fn target(rule: &RuleReport, target: &TargetReport, is_first: bool) -> Vec<(Style, String)> {
     let health = match target.health {
-        _ if target.drained || target.weight == 0 => (Style::Warn, "drained".to_owned()),
+        _ if target.drained => (Style::Warn, "drained".to_owned()),
+        _ if target.weight == 0 => (Style::Warn, "weight 0".to_owned()),
         HealthReport::Well => (Style::Good, "well".to_owned()),
         HealthReport::Resting => {
             (Style::Warn, format!("resting {}", time(target.rests.unwrap_or_default())))

@@ -50,12 +50,14 @@ impl Terminal {
 
     /// Replaces what is shown, in one write and without clearing first, so that nothing flickers.
     pub(super) fn show(&self, lines: &[Line]) -> io::Result<()> {
-        let mut frame = String::from("\x1b[H");
+        let (width, _) = self.size();
+        let mut frame = String::new();
         for (row, line) in lines.iter().enumerate() {
+            // After a full line there is nothing to erase, and its last character would go.
+            let rest = if line.width() < width { "\x1b[K" } else { "" };
             // Writing to a string cannot fail.
-            let _ = write!(frame, "\x1b[{};1H{}\x1b[K", row + 1, line.styled());
+            let _ = write!(frame, "\x1b[{};1H{}{rest}", row + 1, line.styled());
         }
-        frame.push_str("\x1b[J");
         write(&frame)
     }
 }

@@ -19,17 +19,17 @@ pub(super) enum Style {
 
 impl Style {
     /// Colours of the terminal's own palette, which its user has chosen.
-    fn code(self) -> &'static str {
+    fn code(self) -> Option<&'static str> {
         match self {
-            Style::Plain => "0",
-            Style::Bold => "1",
-            Style::Faint => "2",
-            Style::Reversed => "7",
-            Style::Good => "32",
-            Style::Warn => "33",
-            Style::Bad => "1;31",
-            Style::Up => "34",
-            Style::Down => "35",
+            Style::Plain => None,
+            Style::Bold => Some("1"),
+            Style::Faint => Some("2"),
+            Style::Reversed => Some("7"),
+            Style::Good => Some("32"),
+            Style::Warn => Some("33"),
+            Style::Bad => Some("1;31"),
+            Style::Up => Some("34"),
+            Style::Down => Some("35"),
         }
     }
 }
@@ -47,7 +47,11 @@ impl Line {
     /// elsewhere.
     pub(super) fn add(mut self, style: Style, text: impl AsRef<str>) -> Self {
         let shown = |c: char| if c.is_control() { '\u{fffd}' } else { c };
-        self.0.push((style, text.as_ref().chars().map(shown).collect()));
+        let text = text.as_ref().chars().map(shown);
+        match self.0.last_mut() {
+            Some((last, before)) if *last == style => before.extend(text),
+            _ => self.0.push((style, text.collect())),
+        }
         self
     }
 
@@ -69,11 +73,19 @@ impl Line {
 
     pub(super) fn styled(&self) -> String {
         let mut styled = String::new();
-        for (style, text) in &self.0 {
+        for (style, text) in self.0.iter().filter(|(_, text)| !text.is_empty()) {
             // Writing to a string cannot fail.
-            let _ = write!(styled, "\x1b[{}m{text}\x1b[0m", style.code());
+            let _ = match style.code() {
+                None => write!(styled, "{text}"),
+                Some(code) => write!(styled, "\x1b[{code}m{text}\x1b[0m"),
+            };
         }
         styled
+    }
+
+    /// How many characters it has.
+    pub(super) fn width(&self) -> usize {
+        self.0.iter().map(|(_, text)| text.chars().count()).sum()
     }
 }
 

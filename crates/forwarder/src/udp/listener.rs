@@ -7,6 +7,7 @@ use std::rc::Rc;
 use asyncore::{Channel, Dispatcher, Error, Result, Token};
 
 use crate::relay::Ending;
+use crate::server::Drain;
 use crate::serving::Serving;
 use crate::udp::session::{self, Session};
 use crate::udp::{BURST, DATAGRAM};
@@ -17,23 +18,24 @@ use crate::udp::{BURST, DATAGRAM};
 pub(crate) struct Listener {
     pub(crate) serving: Rc<Serving>,
     sessions: HashMap<SocketAddr, Token<Session>>,
-    draining: bool,
+    draining: Option<Drain>,
 }
 
 impl Listener {
     pub(crate) fn new(serving: Rc<Serving>) -> Self {
-        Listener { serving, sessions: HashMap::new(), draining: false }
+        Listener { serving, sessions: HashMap::new(), draining: None }
     }
 
-    /// Closes when the last session has ended. Until then it is still what their datagrams come
-    /// and go through; nobody new is let in by the rule.
-    pub(crate) fn drain(&mut self, ch: &mut Channel<'_>) {
-        self.draining = true;
+    /// Closes when the last session has ended. Until then their answers still go through it, and so
+    /// do clients' datagrams unless those are another process's to receive; nobody new is let in by
+    /// the rule.
+    pub(crate) fn drain(&mut self, ch: &mut Channel<'_>, why: Drain) {
+        self.draining = Some(why);
         self.close_if_drained(ch);
     }
 
     fn close_if_drained(&self, ch: &mut Channel<'_>) {
-        if self.draining && self.sessions.is_empty() {
+        if self.draining.is_some() && self.sessions.is_empty() {
             ch.close();
         }
     }
@@ -78,6 +80,10 @@ impl Listener {
 }
 
 impl Dispatcher for Listener {
+    fn readable(&self, _ch: &Channel<'_>) -> bool {
+        !matches!(self.draining, Some(Drain::HandedOver { .. }))
+    }
+
     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
         ch.with_buffer(DATAGRAM, |ch, buf| {
             for _ in 0..BURST {

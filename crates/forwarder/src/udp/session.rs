@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use asyncore::{Channel, Dispatcher, Domain, Error, Result, SocketMap, Token, Type};
 
+use crate::capture::Subject;
 use crate::fault::{self, Shortage};
 use crate::policy::Assignment;
 use crate::relay::{Connection, Ending, Side, report_failure};
@@ -74,6 +75,7 @@ fn assign(
         match session {
             Ok(session) => {
                 connection.assignment.replace(Some(assignment));
+                capture(ch, session, connection);
                 return Some(session);
             }
             Err(error) => {
@@ -100,6 +102,22 @@ fn connect(ch: &mut Channel<'_>, addrs: &[SocketAddr]) -> io::Result<()> {
     outcome
 }
 
+/// Begins to capture the session, if it is one of the chosen.
+fn capture(ch: &mut Channel<'_>, session: Token<Session>, connection: &Connection) {
+    let Some(captures) = connection.serving.load.captures() else {
+        return;
+    };
+    let assignment = connection.assignment.borrow();
+    let Some(target) = assignment.as_ref().map(|it| it.target().endpoint()) else {
+        return;
+    };
+    let target_addr = ch.channel(session).and_then(|session| session.addr()?.inet());
+    let rule = connection.serving.rule.name.as_str();
+    let subject = Subject { rule, client: connection.client, target, target_addr };
+    let tap = captures.tap_datagrams(&subject, ch.now());
+    connection.tap.replace(tap.map(Box::new));
+}
+
 /// Ends a session for a reason of our own.
 pub(crate) fn end(map: &mut SocketMap, session: Token<Session>, ending: Ending) {
     map.with(session, |session, ch| session.end(ch, ending));
@@ -112,6 +130,7 @@ impl Session {
         if !self.allows(ch, datagram.len()) {
             return true;
         }
+        self.show(ch, Side::Client, datagram);
         match ch.send(datagram) {
             Ok(_) => true,
             Err(error) if concerns_one_datagram(&error) => {
@@ -134,11 +153,19 @@ impl Session {
         if !self.allows(ch, datagram.len()) {
             return;
         }
+        self.show(ch, Side::Target, datagram);
         let Some(mut listener) = ch.channel(self.listener) else {
             return;
         };
         if let Err(error) = listener.send_to(datagram, self.client) {
             tracing::debug!(client = %self.client, "cannot send a datagram back: {error}");
+        }
+    }
+
+    /// Tells those who capture the session what goes through.
+    fn show(&self, ch: &Channel<'_>, from: Side, datagram: &[u8]) {
+        if let Some(tap) = &mut *self.connection.tap.borrow_mut() {
+            tap.data(from, datagram, ch.now());
         }
     }
 
@@ -219,7 +246,7 @@ impl Dispatcher for Session {
         let stats = ch.stats();
         self.connection.note_bytes(Side::Client, stats.bytes_out);
         self.connection.note_bytes(Side::Target, stats.bytes_in);
-        self.connection.finish(ch.now());
+        self.connection.finish(ch);
         let (client, this) = (self.client, ch.token::<Session>());
         ch.with(self.listener, |listener, ch| listener.forget(ch, client, this));
     }

@@ -7,6 +7,7 @@ use asyncore::{Channel, Dispatcher, Domain, Result, SocketMap, Token, Type};
 
 use super::Listener;
 use crate::config::{Balance, Endpoint, Listen, Rule, Target};
+use crate::server::Drain;
 use crate::serving::Serving;
 
 const LISTEN: &str = "192.0.2.1:53";
@@ -205,7 +206,7 @@ fn a_drained_listener_serves_its_sessions_until_they_are_silent() {
     scene.send(known, b"one");
     scene.serving.state.counts().drain();
     let listener = scene.listener;
-    scene.map.with(listener, Listener::drain);
+    scene.map.with(listener, |listener, ch| listener.drain(ch, Drain::Stop));
     scene.send(known, b"two");
     scene.send(late, b"three");
     assert_eq!(datagrams(&scene.received(known)), [b"one", b"two"]);

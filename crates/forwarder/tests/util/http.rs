@@ -40,7 +40,7 @@ pub fn ask(
         request += &format!("{name}: {value}\r\n");
     }
     request += &format!("Content-Length: {}\r\n\r\n{body}", body.len());
-    let mut stream = TcpStream::connect(addr).expect("a connection");
+    let mut stream = TcpStream::connect_timeout(&addr, PATIENCE).expect("a connection");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
     stream.write_all(request.as_bytes()).expect("sent");
     answer(&mut stream, method != "HEAD")

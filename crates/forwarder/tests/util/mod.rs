@@ -2,14 +2,24 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod browser;
+pub mod daemon;
+pub mod folder;
 pub mod http;
+pub mod load;
+pub mod random;
+pub mod scene;
+pub mod tool;
+pub mod wire;
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 /// The longest that a test waits for anything.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -23,8 +33,21 @@ pub struct Forwarder {
 impl Forwarder {
     /// Starts it, and waits until it says that it forwards.
     pub fn start(args: &[&str]) -> Forwarder {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_forwarder"))
-            .args(args)
+        let mut command = Command::new(env!("CARGO_BIN_EXE_forwarder"));
+        command.args(args);
+        Forwarder::spawn(command)
+    }
+
+    /// As [`start`](Self::start), by a command that runs it.
+    pub fn spawn(command: Command) -> Forwarder {
+        let forwarder = Forwarder::launch(command);
+        forwarder.wait_for("forwarding");
+        forwarder
+    }
+
+    /// Starts it, and does not wait.
+    pub fn launch(mut command: Command) -> Forwarder {
+        let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -39,9 +62,11 @@ impl Forwarder {
                 }
             }
         });
-        let forwarder = Forwarder { child, log };
-        forwarder.wait_for("forwarding");
-        forwarder
+        Forwarder { child, log }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// The next line of the log that has `text` in it.
@@ -57,6 +82,12 @@ impl Forwarder {
         }
     }
 
+    /// Waits until it listens, for those who read no log.
+    #[track_caller]
+    pub fn wait_until_listening(&mut self, addr: SocketAddr) {
+        daemon::wait_until_listening(&mut self.child, &[addr]).expect("a listener");
+    }
+
     pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
         rustix::process::kill_process(pid, signal).expect("a running program");
@@ -65,8 +96,13 @@ impl Forwarder {
     /// Waits for its end, which has to come by itself.
     pub fn exit_status(mut self) -> ExitStatus {
         // Its log ends with it.
-        while self.log.recv_timeout(PATIENCE).is_ok() {}
+        self.rest_of_log();
         self.child.wait().expect("the program's end")
+    }
+
+    /// What it still says until its end, which has to come by itself.
+    pub fn rest_of_log(&self) -> Vec<String> {
+        std::iter::from_fn(|| self.log.recv_timeout(PATIENCE).ok()).collect()
     }
 }
 
@@ -87,6 +123,32 @@ pub fn target() -> (TcpListener, SocketAddr) {
 /// A port that nobody listens on at the moment.
 pub fn free_port() -> SocketAddr {
     target().1
+}
+
+/// A rule between two ports, and a connection through it: the client's end and the target's.
+pub fn pair(more: &[&str]) -> (Forwarder, TcpStream, TcpStream) {
+    let (listener, addr) = target();
+    let port = free_port();
+    let (port_arg, addr_arg) = (port.to_string(), addr.to_string());
+    let forwarder = Forwarder::start(&[&[port_arg.as_str(), &addr_arg], more].concat());
+    let client = connect(port);
+    (forwarder, client, accept(&listener))
+}
+
+/// Connects from one of this machine's addresses.
+pub fn connect_from(ip: &str, addr: SocketAddr) -> TcpStream {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None).expect("a socket");
+    let source = SocketAddr::new(ip.parse().expect("an address"), 0);
+    socket.bind(&source.into()).expect("an address of this machine");
+    socket.connect(&addr.into()).expect("a connection to the forwarder");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    stream
+}
+
+/// How the other side ended the connection: in good order, with nothing sent, or not.
+pub fn ending(stream: &mut TcpStream) -> Result<usize, ErrorKind> {
+    stream.read(&mut [0]).map_err(|error| error.kind())
 }
 
 pub fn connect(addr: SocketAddr) -> TcpStream {

@@ -51,6 +51,7 @@ const CASES: &[Case] = &[
         let filter = "all".parse().unwrap();
         c.capture.pcapng = Some(Pcapng { file: "/x.pcapng".into(), filter });
     }),
+    case("capture-max", "7KiB", ("capture", "capture_max"), |c| c.capture.max = Some(7168)),
     case("balance", "first", ("rule", "balance"), |c| c.rules[0].balance = Balance::First),
     case("resolve-every", "7s", ("rule", "resolve_every"), |c| {
         c.rules[0].resolve_every = Duration::from_secs(7);
@@ -81,6 +82,9 @@ const CASES: &[Case] = &[
     }),
     case("max-connections-per-client", "7", ("rule", "max_connections_per_client"), |c| {
         c.rules[0].limits.max_connections_per_client = Some(7);
+    }),
+    case("ipv6-client-prefix", "56", ("rule", "ipv6_client_prefix"), |c| {
+        c.rules[0].limits.ipv6_client_prefix = 56;
     }),
     case("connections-per-second", "7", ("rule", "connections_per_second"), |c| {
         c.rules[0].limits.connections_per_second = Some(7);

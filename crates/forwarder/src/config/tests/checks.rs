@@ -45,7 +45,10 @@ fn rules_with_nothing_but_addresses_are_well() {
 fn a_limit_of_zero_is_refused() {
     let nobody = "0 would let nobody in: write a number from 1 on";
     let nothing = "0 would let nothing through: write a number from 1 on, or none for no limit";
-    let cases: [(&str, &str, Change); 6] = [
+    let bits = "an IPv6 address has 128 bits: write a number from 1 to 128";
+    let cases: [(&str, &str, Change); 8] = [
+        ("ipv6_client_prefix", bits, |rule| rule.limits.ipv6_client_prefix = 0),
+        ("ipv6_client_prefix", bits, |rule| rule.limits.ipv6_client_prefix = 129),
         ("max_connections", nobody, |rule| rule.limits.max_connections = 0),
         ("backlog", nobody, |rule| rule.backlog = 0),
         ("max_connections_per_client", nothing, |rule| {

@@ -6,6 +6,7 @@ mod net;
 mod or_none;
 mod period;
 mod rate;
+mod size;
 pub(crate) mod written;
 
 pub use count::Count;
@@ -14,4 +15,5 @@ pub use net::Net;
 pub use or_none::OrNone;
 pub use period::Period;
 pub use rate::Rate;
+pub use size::Size;
 pub(crate) use written::{Written, written};

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Barrier;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -15,11 +16,15 @@ fn process(limit: usize) -> Arc<ProcessCounts> {
 }
 
 fn rule(process: &Arc<ProcessCounts>, limit: usize, per_client: Option<usize>) -> Arc<RuleCounts> {
-    Arc::new(RuleCounts::new(Arc::clone(process), limit, per_client))
+    Arc::new(RuleCounts::new(Arc::clone(process), &at_most(limit, per_client)))
+}
+
+fn at_most(max_connections: usize, max_connections_per_client: Option<usize>) -> Limits {
+    Limits { max_connections, max_connections_per_client, ..Limits::default() }
 }
 
 fn enter(rule: &Arc<RuleCounts>, number: u8) -> Result<Permit, Refusal> {
-    rule.enter(Some(address(number)))
+    rule.place().ok_or(Refusal::GlobalLimit)?.enter(Some(address(number)))
 }
 
 #[test]
@@ -59,8 +64,8 @@ fn a_dropped_permit_gives_back_all_three_places() {
 fn a_client_without_an_address_counts_for_process_and_rule() {
     let process = process(2);
     let rule = rule(&process, 9, Some(0));
-    let _open = (rule.enter(None).unwrap(), rule.enter(None).unwrap());
-    assert_eq!(rule.enter(None).unwrap_err(), Refusal::GlobalLimit);
+    let _open = [(); 2].map(|()| rule.place().unwrap().enter(None).unwrap());
+    assert!(rule.place().is_none());
     assert!(rule.clients().is_empty());
 }
 
@@ -68,7 +73,7 @@ fn a_client_without_an_address_counts_for_process_and_rule() {
 fn a_permit_moves_to_the_client_that_is_named_later() {
     let process = process(9);
     let rule = rule(&process, 9, Some(1));
-    let mut permit = rule.enter(None).unwrap();
+    let mut permit = rule.place().unwrap().enter(None).unwrap();
     permit.identify(address(1)).unwrap();
     assert_eq!(permit.client(), Some(address(1)));
     permit.identify(address(2)).unwrap();
@@ -85,7 +90,7 @@ fn a_lowered_limit_lets_what_is_open_stay() {
     let process = process(9);
     let rule = rule(&process, 3, None);
     let mut open: Vec<Permit> = (0..3).map(|n| enter(&rule, n).unwrap()).collect();
-    rule.set_limits(2, None);
+    rule.set_limits(&at_most(2, None));
     open.pop();
     assert_eq!(enter(&rule, 9).unwrap_err(), Refusal::RuleLimit);
     open.pop();
@@ -99,7 +104,7 @@ fn a_lowered_limit_lets_what_is_open_stay() {
 fn a_limit_per_client_that_is_set_later_counts_what_was_open_before() {
     let rule = rule(&process(9), 9, None);
     let _open = (enter(&rule, 1).unwrap(), enter(&rule, 1).unwrap());
-    rule.set_limits(9, Some(2));
+    rule.set_limits(&at_most(9, Some(2)));
     assert_eq!(enter(&rule, 1).unwrap_err(), Refusal::ClientLimit);
 }
 
@@ -172,6 +177,52 @@ fn of_threads_that_all_want_in_exactly_as_many_get_in_as_may() {
 }
 
 #[test]
+fn the_limit_of_the_process_is_never_more_than_there_is_room_for() {
+    let process = process(10);
+    process.set_room(3);
+    assert_eq!(process.max_connections(), 3);
+    process.set_max_connections(2);
+    assert_eq!(process.max_connections(), 2);
+    process.set_max_connections(100);
+    assert_eq!(process.max_connections(), 3);
+}
+
+#[test]
+fn all_addresses_of_an_ipv6_network_are_one_client() {
+    let process = process(99);
+    let by_prefix = |ipv6_client_prefix| {
+        let limits = Limits { ipv6_client_prefix, ..at_most(99, Some(1)) };
+        Arc::new(RuleCounts::new(Arc::clone(&process), &limits))
+    };
+    let enter = |rule: &Arc<RuleCounts>, client: &str| {
+        rule.place().unwrap().enter(Some(client.parse().unwrap()))
+    };
+    let rule = by_prefix(64);
+    let _one = enter(&rule, "2001:db8::1").unwrap();
+    assert_eq!(enter(&rule, "2001:db8::ffff:ffff:ffff:ffff").unwrap_err(), Refusal::ClientLimit);
+    let _others = ["2001:db8:0:1::1", "fe80::1", "fe80::2", "192.0.2.1", "::ffff:192.0.2.2"]
+        .map(|client| enter(&rule, client).unwrap());
+    assert_eq!(enter(&rule, "192.0.2.2").unwrap_err(), Refusal::ClientLimit);
+
+    let each = by_prefix(128);
+    let two = ["2001:db8::1", "2001:db8::2"].map(|client| enter(&each, client).unwrap());
+    // A place is given back where it was taken, whatever the prefix has become since.
+    each.set_limits(&at_most(99, Some(1)));
+    drop(two);
+    assert!(each.clients().is_empty());
+}
+
+#[test]
+fn that_all_places_are_taken_is_news_once_a_minute() {
+    let (process, now) = (process(1), Instant::now());
+    let after = |seconds| process.note_full(now + Duration::from_secs(seconds));
+    assert_eq!(
+        [0, 1, 59, 60, 61, 119, 120].map(after),
+        [true, false, false, true, false, false, true]
+    );
+}
+
+#[test]
 fn a_limit_of_one_is_never_shared_by_two_threads() {
     const THREADS: usize = 4;
     let (count, inside, barrier) = (Count::new(1), AtomicUsize::new(0), Barrier::new(THREADS));
@@ -241,7 +292,8 @@ proptest! {
                     } else {
                         Ok(())
                     };
-                    let entered = rules[rule].enter(client.map(address));
+                    let place = rules[rule].place().ok_or(Refusal::GlobalLimit);
+                    let entered = place.and_then(|place| place.enter(client.map(address)));
                     prop_assert_eq!(entered.as_ref().map(|_| ()).map_err(|refusal| *refusal), expected);
                     open.extend(entered.ok().map(|permit| (rule, client, permit)));
                 }
@@ -258,7 +310,7 @@ proptest! {
                 Step::Identify { .. } | Step::Leave { .. } => {}
                 Step::Limit { rule, limit, per_client } => {
                     limits[rule] = (limit, per_client);
-                    rules[rule].set_limits(limit, per_client);
+                    rules[rule].set_limits(&at_most(limit, per_client));
                 }
                 Step::LimitAll { limit } => {
                     limit_all = limit;

@@ -101,7 +101,7 @@ export class Graph {
       text.textContent = share ? this.axis(top * share) : "0";
       parts.push(text);
     }
-    const step = width < 420 ? this.span / 2 : this.span > 60 ? 60 : 10;
+    const step = width < 420 ? this.span / 2 : this.span > 60 ? 60 : 15;
     for (let seconds = 0; seconds <= this.span; seconds += step) {
       const anchor = seconds === 0 ? "end" : seconds === this.span ? "start" : "middle";
       const text = node("text", { x: x(seconds), y: bottom + 18, "text-anchor": anchor });

@@ -9,7 +9,7 @@ use asyncore::{SocketMap, Token};
 
 use crate::config::{Endpoint, Listen, Rule, Target};
 use crate::policy::RuleState;
-use crate::server::Shared;
+use crate::server::{Drain, Shared};
 use crate::worker::{Served, Worker};
 
 struct Scene {
@@ -132,8 +132,7 @@ fn what_is_open_at_the_end_of_the_drain_is_cut_off() {
     scene.apply(&[target.local_addr().unwrap()]);
     client.send_to(b"one", scene.listen).unwrap();
     scene.receive(&target);
-    scene.shared.process.drain();
-    scene.map.with(scene.worker, |worker, ch| worker.drain(ch, Duration::ZERO));
+    scene.map.with(scene.worker, |worker, ch| worker.drain(ch, Drain::Stop, Duration::ZERO));
     scene.until("its end", |scene| (scene.state().counts().open() == 0).then_some(()));
     assert!(scene.shared.cut_off.load(Ordering::Relaxed));
     let listen = scene.listen;

@@ -1,0 +1,154 @@
+//! Whole lives of connections on the simulated network: a seed is a life.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use asyncore::sim::{self, Network, Peer, Rng};
+use asyncore::{Domain, SocketMap, Type};
+
+use super::Listener;
+use crate::config::{Endpoint, Listen, Rule};
+use crate::serving::Serving;
+
+const PASSES: usize = 20_000;
+
+fn addr(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+/// One end of a connection, and what it is going to do.
+struct End {
+    peer: Peer,
+    bytes: Vec<u8>,
+    sent: usize,
+    received: Vec<u8>,
+    /// After how many bytes it resets, if it does.
+    resets_at: Option<usize>,
+    has_shut_down: bool,
+    has_reset: bool,
+    is_paused: bool,
+}
+
+impl End {
+    fn new(peer: Peer, rng: &mut Rng) -> Self {
+        // Some lives are short, and some are long enough to fill every buffer on the way.
+        let longest = [10, 3_000, 300_000][rng.below(3) as usize];
+        let bytes: Vec<u8> = (0..rng.below(longest)).map(|_| rng.next_u64() as u8).collect();
+        let resets_at = (rng.below(4) == 0).then(|| rng.below(bytes.len() as u64 + 1) as usize);
+        End {
+            peer,
+            bytes,
+            sent: 0,
+            received: Vec::new(),
+            resets_at,
+            has_shut_down: false,
+            has_reset: false,
+            is_paused: false,
+        }
+    }
+
+    /// Does the next thing, or nothing.
+    fn act(&mut self, rng: &mut Rng) {
+        self.received.extend(self.peer.received());
+        if self.has_reset {
+            return;
+        }
+        if rng.below(20) == 0 {
+            self.is_paused = !self.is_paused;
+            if self.is_paused { self.peer.pause_reading() } else { self.peer.resume_reading() }
+        }
+        if rng.below(3) > 0 || self.has_shut_down {
+            return;
+        }
+        let until = self.resets_at.unwrap_or(self.bytes.len());
+        let more = (rng.below(20_000) as usize + 1).min(until - self.sent);
+        self.peer.send(&self.bytes[self.sent..self.sent + more]);
+        self.sent += more;
+        if self.sent == until && self.resets_at.is_some() {
+            self.peer.reset();
+            self.has_reset = true;
+        } else if self.sent == until {
+            self.peer.shutdown();
+            self.has_shut_down = true;
+        }
+    }
+
+    fn rest(&mut self) {
+        self.peer.resume_reading();
+        self.received.extend(self.peer.received());
+    }
+
+    /// Both halves have ended in good order.
+    fn is_done(&self) -> bool {
+        self.has_shut_down && self.peer.saw_eof()
+    }
+}
+
+/// Lets a client and a target do what they like with a relay between them, until nothing is left
+/// of the connection.
+fn live(network: &Network, rng: &mut Rng) -> [End; 2] {
+    let listener = network.listen(addr("192.0.2.9:80")).unwrap();
+    let endpoint = Endpoint::Host("192.0.2.9".to_owned(), 80);
+    let rule = Rule::new(Listen::Tcp(addr("192.0.2.1:80")), vec![endpoint.into()]);
+    let mut map = SocketMap::simulated(network);
+    let serving = Serving::alone(rule, map.now());
+    let made = Rc::clone(&serving);
+    map.add_with(|ch| {
+        ch.create_socket(Domain::IPV4, Type::STREAM)?;
+        ch.bind(addr("192.0.2.1:80"))?;
+        ch.listen(16)?;
+        Ok(Listener::new(made))
+    })
+    .unwrap();
+    let client = network.connect(addr("192.0.2.1:80"));
+    let mut pass = || {
+        let _ = map.poll(Some(Duration::from_millis(1))).unwrap();
+        map.len()
+    };
+    let target = (0..PASSES).find_map(|_| {
+        pass();
+        listener.accept()
+    });
+    let mut ends = [End::new(client, rng), End::new(target.expect("a target"), rng)];
+    for _ in 0..PASSES {
+        ends.iter_mut().for_each(|end| end.act(rng));
+        let channels = pass();
+        if ends.iter().all(|end| end.has_shut_down) || ends.iter().any(|end| end.has_reset) {
+            ends.iter_mut().for_each(End::rest);
+            if channels == 1 {
+                break;
+            }
+        }
+    }
+    assert_eq!(map.len(), 1, "the listener is left and nothing else");
+    assert_eq!((serving.state.counts().open(), serving.state.counts().process().open()), (0, 0));
+    assert_eq!(serving.state.targets()[0].active(), 0);
+    // What the relay sent last is on its way still.
+    while network.step() {}
+    ends.iter_mut().for_each(End::rest);
+    ends
+}
+
+#[test]
+fn whatever_both_ends_do_bytes_arrive_in_order_and_endings_as_what_they_are() {
+    let (mut whole, mut cut) = (0, 0);
+    sim::check(0..150, |network| {
+        let ends = live(&network, &mut Rng::new(!network.seed()));
+        let is_cut = ends.iter().any(|end| end.has_reset);
+        *(if is_cut { &mut cut } else { &mut whole }) += 1;
+        for (end, other) in [(&ends[0], &ends[1]), (&ends[1], &ends[0])] {
+            let (received, sent) = (&end.received, &other.bytes[..other.sent]);
+            assert!(sent.starts_with(received), "other bytes than were sent");
+            if other.has_reset {
+                // Never as if that had been all.
+                assert!(end.has_reset || end.peer.was_reset(), "a reset that came as an end");
+            } else if !is_cut {
+                assert!(end.is_done(), "no end in good order");
+                assert_eq!(received.len(), sent.len(), "bytes are missing");
+            }
+        }
+    });
+    // One seed alone is for looking into what it does.
+    assert!(whole + cut == 1 || whole.min(cut) > 30, "{whole} whole and {cut} cut");
+}
