@@ -21,9 +21,9 @@ use crate::transport::Transport;
 /// How long a listener waits at first when the system has no descriptors left; each time in vain
 /// doubles it.
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// How many connections that were given up one `accept` passes over.
 const SKIPPED_AT_ONCE: usize = 64;
-const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// A listener that runs out again and again complains no more often.
 const COMPLAINTS_APART: Duration = Duration::from_secs(60);
 

@@ -1,0 +1,1 @@
+from asyncore_rs.asynchat import *

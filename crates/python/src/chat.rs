@@ -1,0 +1,296 @@
+//! `async_chat.handle_read`: what was received is split at the terminator.
+
+use std::cell::{Cell, RefCell};
+
+use asyncore::find_prefix_at_end;
+use memchr::{memchr, memmem};
+use pyo3::exceptions::{PyBlockingIOError, PyOSError, PyTypeError};
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyDict, PyInt, PyList, PyMemoryView, PyString};
+use rustix::io::Errno;
+
+use crate::hooks::{self, Hook, Hooks};
+use crate::in_buffer::{Window, to_bytes};
+use crate::{plain, stock, wait};
+
+const HOOKS: Hooks = Hooks::of(&[
+    Hook::HandleReadEvent,
+    Hook::HandleRead,
+    Hook::Recv,
+    Hook::GetTerminator,
+    Hook::Collect,
+    Hook::InBuffer,
+    Hook::SocketRecv,
+    Hook::NotAccepting,
+]);
+
+/// `async_chat.handle_read`: reads once, and handles what came.
+pub(crate) fn read(channel: &Bound<'_, PyAny>) -> PyResult<()> {
+    let own = stock::instance_dict(channel)?;
+    let hooks = hooks::of(channel, &own, HOOKS)?;
+    receive(channel, own, hooks)
+}
+
+/// Does what `handle_read_event` would for a dialogue that is connected and overrides nothing of
+/// that, of which the system has just said that there is something to read. Tells whether it is
+/// one.
+pub(crate) fn read_ready(channel: &Bound<'_, PyAny>) -> PyResult<bool> {
+    let py = channel.py();
+    let Ok(own) = stock::instance_dict(channel) else { return Ok(false) };
+    let hooks = hooks::of(channel, &own, HOOKS)?;
+    if !hooks.has(Hook::HandleReadEvent) || !hooks.has(Hook::HandleRead) {
+        return Ok(false);
+    }
+    let accepting =
+        !hooks.has(Hook::NotAccepting) && stock::is_true(channel, &own, intern!(py, "accepting"))?;
+    if accepting || !stock::is_true(channel, &own, intern!(py, "connected"))? {
+        return Ok(false);
+    }
+    if hooks.has(Hook::Recv) && hooks.has(Hook::SocketRecv) {
+        let socket = stock::attribute(channel, &own, intern!(py, "socket"))?;
+        let size = channel.getattr(intern!(py, "ac_in_buffer_size"))?.extract::<usize>();
+        if let (Some(fd), Ok(size)) = (plain::descriptor(&socket)?, size) {
+            if let Some(outcome) = plain::receive(py, fd, size) {
+                receive_plain(channel, own, hooks, outcome)?;
+                return Ok(true);
+            }
+        }
+    }
+    receive(channel, own, hooks)?;
+    Ok(true)
+}
+
+/// Does what `recv` does with what the socket said.
+fn receive_plain<'py>(
+    channel: &Bound<'py, PyAny>,
+    own: Bound<'py, PyDict>,
+    hooks: Hooks,
+    outcome: Result<Bound<'py, PyBytes>, Errno>,
+) -> PyResult<()> {
+    let py = channel.py();
+    let data = match outcome {
+        Ok(data) if !data.as_bytes().is_empty() => data,
+        Err(Errno::WOULDBLOCK) => return Ok(()),
+        Err(errno) if !plain::is_disconnected(errno) => {
+            return failed(channel, wait::os_error(errno));
+        }
+        _ => {
+            channel.call_method0(intern!(py, "handle_close"))?;
+            PyBytes::new(py, b"")
+        }
+    };
+    Scan::new(channel, own, hooks).run(data)
+}
+
+fn receive<'py>(
+    channel: &Bound<'py, PyAny>,
+    own: Bound<'py, PyDict>,
+    hooks: Hooks,
+) -> PyResult<()> {
+    let py = channel.py();
+    let size = channel.getattr(intern!(py, "ac_in_buffer_size"))?;
+    let data = match channel.call_method1(intern!(py, "recv"), (size,)) {
+        Ok(data) => data,
+        Err(error) if error.is_instance_of::<PyBlockingIOError>(py) => return Ok(()),
+        Err(error) if error.is_instance_of::<PyOSError>(py) => return failed(channel, error),
+        Err(error) => return Err(error),
+    };
+    let data = match data.cast::<PyString>() {
+        Ok(text) if encodes(channel)? => encode(channel, text)?,
+        _ => to_bytes(&data)?,
+    };
+    Scan::new(channel, own, hooks).run(data)
+}
+
+fn failed(channel: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+    let py = channel.py();
+    stock::stock(py).report.call1(py, (channel, error.into_value(py)))?;
+    Ok(())
+}
+
+pub(crate) fn encodes(channel: &Bound<'_, PyAny>) -> PyResult<bool> {
+    channel.getattr(intern!(channel.py(), "use_encoding"))?.is_truthy()
+}
+
+pub(crate) fn encode<'py>(
+    channel: &Bound<'py, PyAny>,
+    text: &Bound<'py, PyString>,
+) -> PyResult<Bound<'py, PyBytes>> {
+    let py = channel.py();
+    let encoding = channel.getattr(intern!(py, "encoding"))?;
+    Ok(text.call_method1(intern!(py, "encode"), (encoding,))?.cast_into()?)
+}
+
+struct Scan<'a, 'py> {
+    channel: &'a Bound<'py, PyAny>,
+    own: Bound<'py, PyDict>,
+    window: Window<'a, 'py>,
+    /// What the channel has not overridden. Looked up again when its class changes, or how much its
+    /// dictionary holds, as it does when a method is put on the instance.
+    hooks: Cell<Hooks>,
+    class: Cell<usize>,
+    attributes: Cell<usize>,
+    collector: Collector<'py>,
+}
+
+/// The function that a class has for `collect_incoming_data`, if it is one, and the instance has
+/// none: kept from the second call on, since to look it up costs as much as to call it.
+#[derive(Default)]
+struct Collector<'py> {
+    calls: Cell<usize>,
+    function: RefCell<Option<Bound<'py, PyAny>>>,
+}
+
+impl<'a, 'py> Scan<'a, 'py> {
+    fn new(channel: &'a Bound<'py, PyAny>, own: Bound<'py, PyDict>, hooks: Hooks) -> Self {
+        Scan {
+            channel,
+            window: Window::new(channel, hooks.has(Hook::InBuffer).then(|| own.clone())),
+            hooks: Cell::new(hooks),
+            class: Cell::new(channel.get_type().as_ptr() as usize),
+            attributes: Cell::new(own.len()),
+            own,
+            collector: Collector::default(),
+        }
+    }
+
+    fn run(&self, data: Bound<'py, PyBytes>) -> PyResult<()> {
+        let py = self.channel.py();
+        self.window.append(data)?;
+        loop {
+            let (data, at) = self.window.get()?;
+            let buffer = &data.as_bytes()[at..];
+            if buffer.is_empty() {
+                return Ok(());
+            }
+            self.refresh()?;
+            let terminator = if self.hooks.get().has(Hook::GetTerminator) {
+                stock::attribute(self.channel, &self.own, intern!(py, "terminator"))?
+            } else {
+                self.channel.call_method0(intern!(py, "get_terminator"))?
+            };
+            if let Ok(needle) = terminator.cast_exact::<PyBytes>() {
+                if !needle.as_bytes().is_empty() {
+                    if !self.delimited(buffer, needle.as_bytes())? {
+                        return Ok(());
+                    }
+                    continue;
+                }
+            }
+            if !terminator.is_truthy()? {
+                self.collect(buffer)?;
+                self.window.clear()?;
+            } else if let Ok(number) = terminator.cast::<PyInt>() {
+                self.counted(buffer, number)?;
+            } else if !self.delimited(buffer, &needle(&terminator)?)? {
+                return Ok(());
+            }
+        }
+    }
+
+    fn refresh(&self) -> PyResult<()> {
+        let class = self.channel.get_type().as_ptr() as usize;
+        if self.class.get() != class || self.attributes.get() != self.own.len() {
+            self.class.set(class);
+            self.attributes.set(self.own.len());
+            self.hooks.set(hooks::of(self.channel, &self.own, HOOKS)?);
+            self.collector.calls.set(0);
+            drop(self.collector.function.take());
+        }
+        Ok(())
+    }
+
+    /// Handles what `buffer` holds up to the end of the next message, or all of it. Tells whether
+    /// to go on: a beginning of the needle is left alone until there is more.
+    fn delimited(&self, buffer: &[u8], needle: &[u8]) -> PyResult<bool> {
+        let found = match needle {
+            [byte] => memchr(*byte, buffer),
+            _ => memmem::find(buffer, needle),
+        };
+        if let Some(end) = found {
+            if end > 0 {
+                self.collect(&buffer[..end])?;
+            }
+            self.window.advance(end + needle.len())?;
+            self.found()?;
+            return Ok(true);
+        }
+        let held = find_prefix_at_end(buffer, needle);
+        if held == 0 {
+            self.collect(buffer)?;
+            self.window.clear()?;
+            return Ok(true);
+        }
+        if held < buffer.len() {
+            self.collect(&buffer[..buffer.len() - held])?;
+            self.window.advance(buffer.len() - held)?;
+        }
+        Ok(false)
+    }
+
+    fn counted(&self, buffer: &[u8], number: &Bound<'py, PyInt>) -> PyResult<()> {
+        let py = self.channel.py();
+        let name = intern!(py, "terminator");
+        let length = buffer.len();
+        if number.gt(length)? {
+            self.collect(buffer)?;
+            self.window.clear()?;
+            let left = self.channel.getattr(name)?.sub(length)?;
+            return self.channel.setattr(name, left);
+        }
+        // A number below zero counts from the end, as in a slice.
+        let end = match number.extract::<isize>()? {
+            number if number >= 0 => number.unsigned_abs(),
+            number => length.saturating_sub(number.unsigned_abs()),
+        };
+        self.collect(&buffer[..end])?;
+        self.window.advance(end)?;
+        self.channel.setattr(name, 0)?;
+        self.found()
+    }
+
+    fn collect(&self, data: &[u8]) -> PyResult<()> {
+        let py = self.channel.py();
+        let data = PyBytes::new(py, data);
+        if self.hooks.get().has(Hook::Collect) {
+            let incoming = stock::attribute(self.channel, &self.own, intern!(py, "incoming"))?;
+            if let Ok(list) = incoming.cast_exact::<PyList>() {
+                return list.append(data);
+            }
+        }
+        let name = intern!(py, "collect_incoming_data");
+        let Collector { calls, function } = &self.collector;
+        calls.set(calls.get() + 1);
+        if calls.get() == 2 && !self.own.contains(name)? {
+            let functions = stock::stock(py).read.bind(py).get_type();
+            let method = self.channel.get_type().getattr_opt(name)?;
+            *function.borrow_mut() = method.filter(|method| method.get_type().is(&functions));
+        }
+        let function = function.borrow().clone();
+        match function {
+            Some(function) => function.call1((self.channel, data))?,
+            None => self.channel.call_method1(name, (data,))?,
+        };
+        Ok(())
+    }
+
+    fn found(&self) -> PyResult<()> {
+        self.channel.call_method0(intern!(self.channel.py(), "found_terminator"))?;
+        Ok(())
+    }
+}
+
+/// The bytes of a terminator that is neither `bytes` nor a number.
+fn needle(terminator: &Bound<'_, PyAny>) -> PyResult<Vec<u8>> {
+    let has_bytes = terminator.is_instance_of::<PyBytes>()
+        || terminator.is_instance_of::<PyByteArray>()
+        || terminator.is_instance_of::<PyMemoryView>();
+    if !has_bytes {
+        return Err(PyTypeError::new_err(format!(
+            "a terminator is bytes, a number or None, not {}",
+            terminator.get_type().name()?
+        )));
+    }
+    Ok(to_bytes(terminator)?.as_bytes().to_vec())
+}

@@ -1,0 +1,200 @@
+//! Which methods of a class are still those of asyncore and asynchat, so that the engine may do at
+//! once what they would do.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyString, PyType};
+
+use crate::stock::{self, Stock};
+
+/// A method that a subclass may have overridden.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub(crate) enum Hook {
+    HandleReadEvent,
+    /// `async_chat`'s.
+    HandleRead,
+    Recv,
+    Send,
+    GetTerminator,
+    /// `collect_incoming_data` that is `async_chat._collect_incoming_data`.
+    Collect,
+    InBuffer,
+    InitiateSend,
+    /// `recv` of `socket.socket` itself, and `send`, which are everybody's.
+    SocketRecv,
+    SocketSend,
+    /// A class in which `accepting` is false unless the instance says otherwise.
+    NotAccepting,
+}
+
+/// Several of them.
+#[derive(Clone, Copy)]
+pub(crate) struct Hooks(u16);
+
+impl Hooks {
+    pub(crate) const fn of(hooks: &[Hook]) -> Hooks {
+        let mut bits = 0;
+        let mut at = 0;
+        while at < hooks.len() {
+            bits |= 1 << hooks[at] as u16;
+            at += 1;
+        }
+        Hooks(bits)
+    }
+
+    pub(crate) fn has(self, hook: Hook) -> bool {
+        self.0 & (1 << hook as u16) != 0
+    }
+}
+
+/// What is known of one class. It is kept alive as long as that is, so that no other can come to
+/// be at its address.
+struct Known {
+    class: Py<PyType>,
+    looked_up: u16,
+    stock: u16,
+}
+
+/// What was looked up in the present pass; nothing outlives it, since a program may change classes.
+static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
+static PASSES: Mutex<usize> = Mutex::new(0);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// While there is one, classes are looked up once.
+pub(crate) struct DuringPass;
+
+impl DuringPass {
+    pub(crate) fn begin() -> Self {
+        forget();
+        *lock(&PASSES) += 1;
+        DuringPass
+    }
+}
+
+impl Drop for DuringPass {
+    fn drop(&mut self) {
+        *lock(&PASSES) -= 1;
+        forget();
+    }
+}
+
+/// Classes may end here, so nothing is locked when they do.
+fn forget() {
+    let known = std::mem::take(&mut *lock(&KNOWN));
+    drop(known);
+}
+
+/// Those of `asked` for which the class has the stock method.
+pub(crate) fn of_class(class: &Bound<'_, PyType>, asked: Hooks) -> PyResult<Hooks> {
+    let (mut looked_up, mut stock) = (0, 0);
+    if let Some(known) = lock(&KNOWN).iter().find(|known| known.class.is(class)) {
+        (looked_up, stock) = (known.looked_up, known.stock);
+    }
+    let new = asked.0 & !looked_up;
+    if new == 0 {
+        return Ok(Hooks(stock & asked.0));
+    }
+    for hook in ALL {
+        if Hooks(new).has(hook) && hook.look_up(class)? {
+            stock |= Hooks::of(&[hook]).0;
+        }
+    }
+    if *lock(&PASSES) > 0 {
+        let mut all = lock(&KNOWN);
+        match all.iter_mut().find(|known| known.class.is(class)) {
+            Some(known) => {
+                known.looked_up |= new;
+                known.stock |= stock & new;
+            }
+            None => all.push(Known { class: class.clone().unbind(), looked_up: new, stock }),
+        }
+    }
+    Ok(Hooks(stock & asked.0))
+}
+
+/// Those of `asked` for which `channel`, whose own attributes are `own`, has the stock method.
+pub(crate) fn of(
+    channel: &Bound<'_, PyAny>,
+    own: &Bound<'_, PyDict>,
+    asked: Hooks,
+) -> PyResult<Hooks> {
+    let mut hooks = of_class(&channel.get_type(), asked)?;
+    for hook in ALL {
+        if hooks.has(hook) && hook.may_be_own() && own.contains(hook.name(channel.py()))? {
+            hooks.0 &= !Hooks::of(&[hook]).0;
+        }
+    }
+    Ok(hooks)
+}
+
+const ALL: [Hook; 11] = [
+    Hook::HandleReadEvent,
+    Hook::HandleRead,
+    Hook::Recv,
+    Hook::Send,
+    Hook::GetTerminator,
+    Hook::Collect,
+    Hook::InBuffer,
+    Hook::InitiateSend,
+    Hook::SocketRecv,
+    Hook::SocketSend,
+    Hook::NotAccepting,
+];
+
+impl Hook {
+    fn name(self, py: Python<'_>) -> &Bound<'_, PyString> {
+        match self {
+            Hook::HandleReadEvent => intern!(py, "handle_read_event"),
+            Hook::HandleRead => intern!(py, "handle_read"),
+            Hook::Recv => intern!(py, "recv"),
+            Hook::Send => intern!(py, "send"),
+            Hook::GetTerminator => intern!(py, "get_terminator"),
+            Hook::Collect => intern!(py, "collect_incoming_data"),
+            Hook::InBuffer => intern!(py, "ac_in_buffer"),
+            Hook::InitiateSend => intern!(py, "initiate_send"),
+            Hook::SocketRecv => intern!(py, "recv"),
+            Hook::SocketSend => intern!(py, "send"),
+            Hook::NotAccepting => intern!(py, "accepting"),
+        }
+    }
+
+    /// Whether an attribute of the name on an instance comes before the class's.
+    fn may_be_own(self) -> bool {
+        !matches!(self, Hook::InBuffer | Hook::SocketRecv | Hook::SocketSend)
+    }
+
+    fn look_up(self, class: &Bound<'_, PyType>) -> PyResult<bool> {
+        let py = class.py();
+        let Stock { handle_read_event, recv, send, socket, socket_recv, socket_send, .. } =
+            stock::stock(py);
+        let chat = stock::chat(py);
+        let original = match self {
+            Hook::HandleReadEvent => Some(handle_read_event),
+            Hook::SocketRecv => Some(socket_recv),
+            Hook::SocketSend => Some(socket_send),
+            Hook::Recv => Some(recv),
+            Hook::Send => Some(send),
+            Hook::HandleRead => chat.map(|chat| &chat.handle_read),
+            Hook::GetTerminator => chat.map(|chat| &chat.get_terminator),
+            Hook::Collect => chat.map(|chat| &chat.collect),
+            Hook::InBuffer => chat.map(|chat| &chat.in_buffer),
+            Hook::InitiateSend => chat.map(|chat| &chat.initiate_send),
+            Hook::NotAccepting => None,
+        };
+        if self == Hook::NotAccepting {
+            let default = class.getattr_opt(self.name(py))?;
+            return Ok(default.is_some_and(|default| default.is(PyBool::new(py, false))));
+        }
+        let Some(original) = original else { return Ok(false) };
+        if matches!(self, Hook::SocketRecv | Hook::SocketSend) {
+            return Ok(socket.bind(py).getattr(self.name(py))?.is(original));
+        }
+        Ok(class.getattr_opt(self.name(py))?.is_some_and(|method| method.is(original)))
+    }
+}

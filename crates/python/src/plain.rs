@@ -1,0 +1,84 @@
+//! Plain sockets, with which the engine may do what `socket.socket.recv` and `send` would.
+
+use std::cell::RefCell;
+use std::os::fd::RawFd;
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use crate::descriptor;
+use crate::stock;
+
+/// The largest read that memory is kept for.
+const LARGEST: usize = 1 << 20;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The descriptor of `socket`, if that is exactly a `socket.socket`, and open.
+pub(crate) fn descriptor(socket: &Bound<'_, PyAny>) -> PyResult<Option<RawFd>> {
+    let py = socket.py();
+    if !socket.get_type().is(&stock::stock(py).socket) {
+        return Ok(None);
+    }
+    let fd: RawFd = socket.call_method0(intern!(py, "fileno"))?.extract()?;
+    Ok((fd >= 0).then_some(fd))
+}
+
+/// As `descriptor`, of a socket that does not wait.
+pub(crate) fn nonblocking(socket: &Bound<'_, PyAny>) -> PyResult<Option<RawFd>> {
+    let Some(fd) = descriptor(socket)? else { return Ok(None) };
+    let timeout = socket.getattr(intern!(socket.py(), "timeout"))?;
+    Ok((!timeout.is_none() && timeout.extract::<f64>()? == 0.0).then_some(fd))
+}
+
+/// Up to `size` bytes; none at the end of the stream.
+pub(crate) fn receive(
+    py: Python<'_>,
+    fd: RawFd,
+    size: usize,
+) -> Option<Result<Bound<'_, PyBytes>, Errno>> {
+    if size == 0 || size > LARGEST {
+        return None;
+    }
+    Some(BUFFER.with_borrow_mut(|buffer| {
+        if buffer.len() < size {
+            buffer.resize(size, 0);
+        }
+        let file = descriptor::borrow(fd);
+        let (count, _) = again(|| recv(file, &mut buffer[..size], RecvFlags::DONTWAIT))?;
+        Ok(PyBytes::new(py, &buffer[..count]))
+    }))
+}
+
+pub(crate) fn transmit(fd: RawFd, data: &[u8]) -> Result<usize, Errno> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    again(|| send(descriptor::borrow(fd), data, flags))
+}
+
+/// A call that does not wait, made again if a signal came in between.
+fn again<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Whether `errno` says that the connection is no more.
+pub(crate) fn is_disconnected(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::CONNRESET
+            | Errno::NOTCONN
+            | Errno::SHUTDOWN
+            | Errno::CONNABORTED
+            | Errno::PIPE
+            | Errno::BADF
+    )
+}
