@@ -166,6 +166,9 @@ impl Report<'_> {
         for program in self.programs {
             writeln!(out, "- {}: {}", program.peer.label(), program.version)?;
         }
+        for failure in &self.results.failures {
+            writeln!(out, "- Not measured: {failure}.")?;
+        }
         for absent in self.absent {
             writeln!(out, "- {}: left out ({})", absent.peer.label(), absent.reason)?;
         }

@@ -51,6 +51,8 @@ impl Metric {
 #[derive(Default)]
 pub(crate) struct Results {
     measured: HashMap<(Metric, Peer), Vec<f64>>,
+    /// Why some could not be taken.
+    pub(crate) failures: Vec<String>,
 }
 
 impl Results {

@@ -51,6 +51,25 @@ def test_a_predicate_overridden_later_is_asked_from_then_on(pair, one_pass, unti
     assert near.recv(100) == b'x', 'handle_read was called though readable() said no'
 
 
+@pytest.mark.parametrize('own', [None, 'writable'])
+def test_a_readable_put_on_the_instance_later_is_obeyed_at_once(pair, one_pass, readable_now, own):
+    near, far = pair()
+    mine = {}
+
+    class Plain(Quiet):
+        pass
+
+    if own:
+        Plain.writable = lambda self: False
+    channel = Plain(near, mine)
+    one_pass(map=mine)
+    channel.readable = lambda: False
+    far.sendall(b'x')
+    readable_now(near)
+    one_pass(map=mine)
+    assert near.recv(100) == b'x', 'handle_read was called though readable() said no'
+
+
 def test_a_predicate_that_changes_its_mind_is_obeyed_at_once(pair, one_pass, readable_now):
     near, far = pair()
     mine, log = {}, []

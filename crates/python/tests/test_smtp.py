@@ -1,11 +1,9 @@
-"""smtpd: the dialogue word for word, its servers, its program, and what is mended in it."""
+"""smtpd: the dialogue word for word, its servers, and what is mended in it."""
 
 import asyncore
 import random
 import smtplib
 import socket
-import subprocess
-import sys
 import threading
 
 import pytest
@@ -349,44 +347,3 @@ def test_random_dialogues_go_word_for_word_as_in_the_standard_library(standard):
         assert play(smtpd, lines, options) == expected, lines
         messages += len(expected[1])
     assert messages > 500
-
-
-# The program
-
-
-def program(*arguments):
-    return subprocess.run([sys.executable, '-W', 'ignore', '-m', 'smtpd', *arguments],
-                          capture_output=True, text=True, timeout=60)
-
-
-@pytest.mark.parametrize('arguments, code, said', [
-    (['--help'], 0, 'Usage:'), (['-h'], 0, '--nosetuid'), (['--nonsense'], 1, '--nonsense'),
-    (['-s', 'x'], 1, 'Invalid size: x'), (['a:1', 'b:2', 'c:3'], 1, 'Invalid arguments'),
-    (['localhost'], 1, 'Bad local spec: localhost'), (['a:x'], 1, 'Bad local port: a:x'),
-    (['a:1', 'b'], 1, 'Bad remote spec: b'), (['a:1', 'b:x'], 1, 'Bad remote port: b:x')])
-def test_the_program_says_what_is_wrong_with_its_arguments(arguments, code, said):
-    result = program(*arguments)
-    assert result.returncode == code and said in result.stderr
-
-
-def test_the_program_tells_its_version():
-    assert program('-V').stdout == 'Python SMTP proxy version 0.3\n'
-
-
-def test_the_program_serves(stack):
-    with socket.create_server(('127.0.0.1', 0)) as free:
-        port = free.getsockname()[1]
-    process = subprocess.Popen(
-        [sys.executable, '-W', 'ignore', '-u', '-m', 'smtpd', '-n', '-d', '-c', 'DebuggingServer',
-         f'127.0.0.1:{port}'],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        assert 'DebuggingServer started at' in process.stderr.readline()
-        with smtplib.SMTP('127.0.0.1', port, timeout=20) as client:
-            client.sendmail('a@example', ['b@example'], b'Subject: x\r\n\r\nbody\r\n')
-    finally:
-        process.terminate()
-        out, _ = process.communicate(timeout=20)
-    assert out.splitlines() == [
-        '---------- MESSAGE FOLLOWS ----------', *out.splitlines()[1:-5], "b'Subject: x'",
-        "b'X-Peer: 127.0.0.1'", "b''", "b'body'", '------------ END MESSAGE ------------']

@@ -2,7 +2,6 @@
 
 import heapq
 import itertools
-import sys
 import time
 
 from asyncore_rs import _engine

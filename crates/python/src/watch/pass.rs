@@ -290,8 +290,12 @@ impl<'py> Pass<'_, 'py> {
                 set.touch(fd);
                 entry
             };
+            // A predicate may have been put on the instance since it was asked.
             let wanted = match entry.kind {
                 Some(Kind::Stock) => self.asking.interest(&object)?,
+                Some(kind) if self.asking.kind(&object)? != kind => {
+                    self.asking.interest(&object)?
+                }
                 _ => entry.wanted,
             };
             let came = came & (wanted.flags | UNASKED);
