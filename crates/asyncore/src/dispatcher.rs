@@ -73,7 +73,7 @@ pub trait Dispatcher: Any {
     /// [`ac_in_buffer_size`](Dispatcher::ac_in_buffer_size) says so. The buffer is one that all
     /// channels share, so what is to be kept has to be copied; nothing is lost by not looking at
     /// it twice. The end of the stream goes to [`handle_eof`](Dispatcher::handle_eof) as always.
-    /// This is the quickest way to receive: a small message costs an eighth less than through
+    /// This is the quickest way to receive: a small message costs a seventh less than through
     /// `recv`.
     ///
     /// By default logs a [`Warning`](LogType::Warning) and drops the data. Python had no such
