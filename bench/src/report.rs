@@ -26,7 +26,7 @@ begins again. Figures are medians over the rounds, with the least and the greate
   of it and the same for all; what the libraries add is the difference to raw epoll.
 - **raw epoll** and asyncore receive and send without the C library. All others go through it, and
   **raw epoll in C**, which is the same program, tells what that costs: hardly an instruction, but a
-  return from a function that was called before the system call, which the processor predicts wrongly.
+  return from a function that was called before the system call, which the processor seems to predict wrongly.
 - **CPU ÷ raw epoll** is the median of the ratios within each round, not the ratio of the medians. A
   difference smaller than its min–max is noise.
 - **Round trips/s** depends on the client as well, which spins on a CPU of its own. With one busy connection it

@@ -19,8 +19,7 @@ impl SocketMap {
     ///
     /// Mostly it can be read from, and nothing else. That way is inlined as a whole into the loop,
     /// down to the system calls: returning from a function that has made one costs more than all
-    /// its other instructions, because the kernel's calls have overwritten what the processor
-    /// predicts returns from.
+    /// its other instructions (ARCHITECTURE.md, "What a message costs").
     #[inline(always)]
     pub(crate) fn dispatch(&mut self, key: Key, ready: Readiness) {
         let Some(slot) = self.slots.get_mut(key) else {
