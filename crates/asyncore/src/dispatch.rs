@@ -23,7 +23,7 @@ impl SocketMap {
     #[inline(always)]
     pub(crate) fn dispatch(&mut self, key: Key, ready: Readiness) {
         let Some(slot) = self.slots.get_mut(key) else {
-            return;
+            return self.note_stray(key);
         };
         slot.events += 1;
         let is_plain = slot.phase == Phase::Connected && !slot.closing && slot.reads();

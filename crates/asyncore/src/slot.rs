@@ -8,7 +8,7 @@ use crate::address::Address;
 use crate::dispatcher::Handler;
 use crate::error::Error;
 use crate::framing::Framer;
-use crate::map::Links;
+use crate::map::{Deadlines, Links};
 use crate::net::HostConnect;
 use crate::output::OutputQueue;
 use crate::poller::Interest;
@@ -98,10 +98,7 @@ pub(crate) struct Slot {
     /// `discard_buffers` was called: what is left of the piece that is parsed now is dropped.
     pub(crate) input_discarded: bool,
 
-    /// The deadline of the phase: to connect, to send the rest, or to linger.
-    pub(crate) phase_timer: Option<TimerKey>,
-    pub(crate) connect_timeout: Option<Duration>,
-    pub(crate) idle: Option<Box<IdleTimeout>>,
+    pub(crate) deadlines: Option<Box<Deadlines>>,
     pub(crate) last_activity: Instant,
     pub(crate) host: Option<Box<HostConnect>>,
     /// It tries an address for a channel that connects to a host, and is no channel of its own.
@@ -111,12 +108,6 @@ pub(crate) struct Slot {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     pub(crate) events: u64,
-}
-
-/// The time after which a channel without traffic gets `handle_timeout`.
-pub(crate) struct IdleTimeout {
-    pub(crate) after: Duration,
-    pub(crate) timer: TimerKey,
 }
 
 /// How a listener is doing at accepting.
@@ -204,9 +195,7 @@ impl Slot {
             in_buffer_size: 0,
             framer: None,
             input_discarded: false,
-            phase_timer: None,
-            connect_timeout: None,
-            idle: None,
+            deadlines: None,
             last_activity: now,
             host: None,
             is_attempt: false,
@@ -323,6 +312,6 @@ mod tests {
 
     #[test]
     fn an_idle_channel_is_one_small_slot() {
-        assert!(size_of::<Slot>() <= 272, "{} bytes", size_of::<Slot>());
+        assert!(size_of::<Slot>() <= 248, "{} bytes", size_of::<Slot>());
     }
 }

@@ -105,6 +105,13 @@ impl<T> TimerQueue<T> {
         true
     }
 
+    /// Moves a timer's deadline to `deadline` unless it is due before.
+    pub(crate) fn hasten(&mut self, key: TimerKey, deadline: Instant) {
+        if self.entries.get(key).is_some_and(|entry| deadline < entry.deadline) {
+            self.reset(key, deadline);
+        }
+    }
+
     /// What is due first, if its deadline is not after `now`.
     ///
     /// A timer that repeats is set again from `now` on, however late it was; its content is lent

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use crate::error::Result;
 use crate::map::SocketMap;
-use crate::poller::{Interest, Source};
+use crate::poller::{AnyPoller, Interest, Source};
 
 /// The key under which the poller reports the waking socket; no channel has it, since the
 /// generation of a channel in use is odd.
@@ -190,6 +190,11 @@ impl Wake {
         Ok(Trigger { thunks: self.thunks.clone(), bell })
     }
 
+    /// Has the poller watch for rings.
+    pub(crate) fn listen(&self, poller: &mut AnyPoller) -> io::Result<()> {
+        poller.add(Source::Fd(self.ears.as_fd()), WAKE, Interest::READ)
+    }
+
     fn silence(&mut self) {
         let mut rings = [0; 256];
         while matches!(self.ears.read(&mut rings), Ok(256)) {}
@@ -211,7 +216,7 @@ impl SocketMap {
             let wake = Wake::new()?;
             // On a simulated network every pass looks anyway: nothing real can wake its clock.
             if self.network.is_none() {
-                self.poller.add(Source::Fd(wake.ears.as_fd()), WAKE, Interest::READ)?;
+                wake.listen(&mut self.poller)?;
             }
             self.wake = Some(wake);
         }

@@ -4,10 +4,16 @@ mod util;
 
 use std::cell::Cell;
 use std::fs::File;
+use std::io::Write as _;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use asyncore::{Channel, Dispatcher, FileWrapper, Result, Socket, SocketMap, Token, Type};
-use util::{PASS, Recorder, Remote, Seen, World, on_every_network, on_every_poller};
+use util::{
+    PASS, Recorder, Remote, Seen, World, assert_rests, on_every_network, on_every_poller,
+    run_until, tcp_pair,
+};
 
 /// Two channels that find each other by token.
 fn two(
@@ -291,5 +297,41 @@ fn closing_a_file_channel_leaves_the_file_it_was_made_from_open() {
         std::io::Write::write_all(&mut File::from(writer), b"from the test").unwrap();
         let all = std::io::read_to_string(File::from(reader)).unwrap();
         assert_eq!(all, "from the channel, from the test");
+    });
+}
+
+#[test]
+fn a_duplicate_that_outlives_its_channel_neither_keeps_the_loop_awake_nor_costs_others_theirs() {
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let trigger = map.trigger().unwrap();
+        let seen = Seen::default();
+        let (bystander, mut peer) = tcp_pair();
+        map.add(Recorder::new(&seen), bystander);
+        // The first is found out; all after it are expected to do the same.
+        let outlived: Vec<_> = (0..3)
+            .map(|_| {
+                let (ours, mut theirs) = tcp_pair();
+                let duplicate = ours.as_fd().unwrap().try_clone_to_owned().unwrap();
+                let token = map.add(Recorder::new(&Seen::default()), ours);
+                assert_rests(&mut map);
+                map.with(token, |_, ch| ch.close());
+                theirs.write_all(b"for nobody").unwrap();
+                assert_rests(&mut map);
+                (duplicate, theirs)
+            })
+            .collect();
+        peer.write_all(b"for the bystander").unwrap();
+        run_until(&mut map, |_| seen.received() == b"for the bystander");
+        let woken = Arc::new(AtomicBool::new(false));
+        let note = Arc::clone(&woken);
+        trigger
+            .pull_trigger(move |_| {
+                note.store(true, Relaxed);
+                Ok(())
+            })
+            .unwrap();
+        run_until(&mut map, |_| woken.load(Relaxed));
+        drop(outlived);
     });
 }

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use asyncore::sim::{Network, Peer};
 use asyncore::{Channel, Dispatcher, Domain, ExitNow, PollerKind, Result, SocketMap, Timer, Type};
 
+const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// What was called, in order, and when.
@@ -247,7 +248,7 @@ fn every_byte_begins_the_silence_anew() {
     map.run().unwrap();
     assert!(!peer.was_reset());
     let first = silences.borrow()[0].duration_since(sent);
-    assert!(first >= HOUR && first < HOUR + Duration::from_secs(1), "{first:?} after the byte");
+    assert!(first >= HOUR && first < HOUR + SECOND, "{first:?} after the byte");
 }
 
 #[test]
@@ -280,4 +281,55 @@ fn a_timeout_that_is_taken_back_is_not_told() {
     let _peer = add_silent(&net, &mut map, Forgiving);
     map.run().unwrap();
     assert_eq!(map.stats().timers, 2, "one silence, and the end");
+}
+
+#[test]
+fn a_channel_that_connects_has_a_time_for_that_and_one_for_its_silence() {
+    let (net, mut map) = simulated();
+    let calls = Calls::default();
+    struct Dialler(Calls);
+    impl Dispatcher for Dialler {
+        fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
+            self.0.borrow_mut().push(("silent", ch.now()));
+            Ok(())
+        }
+        fn handle_error(&mut self, ch: &mut Channel<'_>, _: asyncore::Error) {
+            self.0.borrow_mut().push(("failed", ch.now()));
+            ch.close();
+        }
+    }
+    net.blackhole(([192, 0, 2, 1], 80).into());
+    map.add_with(|ch| {
+        ch.create_socket(Domain::IPV4, Type::STREAM)?;
+        ch.set_timeout(2 * SECOND);
+        ch.set_connect_timeout(5 * SECOND);
+        ch.connect(([192, 0, 2, 1], 80))?;
+        io::Result::Ok(Dialler(Rc::clone(&calls)))
+    })
+    .unwrap();
+    let start = map.now();
+    map.run().unwrap();
+    let times: Vec<_> = calls.borrow().iter().map(|(name, at)| (*name, *at - start)).collect();
+    assert_eq!(times, [("silent", 2 * SECOND), ("silent", 4 * SECOND), ("failed", 5 * SECOND)]);
+}
+
+#[test]
+fn a_silence_that_was_set_while_connecting_counts_from_the_connection_on() {
+    let (net, mut map) = simulated();
+    let silences = Silences::default();
+    let listener = net.listen(([192, 0, 2, 1], 80).into()).unwrap();
+    map.add_with(|ch| {
+        ch.create_socket(Domain::IPV4, Type::STREAM)?;
+        ch.set_timeout(HOUR);
+        ch.connect(([192, 0, 2, 1], 80))?;
+        io::Result::Ok(Patient { silences: Rc::clone(&silences) })
+    })
+    .unwrap();
+    while net.step() {}
+    net.advance(HOUR / 2);
+    let connected = map.now();
+    map.run().unwrap();
+    assert!(listener.accept().is_some());
+    let first = silences.borrow()[0] - connected;
+    assert!(first >= HOUR && first < HOUR + SECOND, "{first:?}");
 }

@@ -33,9 +33,7 @@ impl Channel<'_> {
         if done {
             self.map.connected(self.key);
         } else {
-            let limit = self.slot().and_then(|slot| slot.connect_timeout);
-            let limit = limit.unwrap_or(self.map.settings.connect_timeout);
-            self.map.arm_phase_timer(self.key, limit);
+            self.map.limit_phase(self.key, self.map.connect_timeout(self.key));
             self.touch();
         }
         Ok(())
@@ -87,7 +85,7 @@ impl Channel<'_> {
     /// call it before `connect`. By default the map's, which is 30 s by default.
     pub fn set_connect_timeout(&mut self, limit: Duration) {
         if let Some(slot) = self.slot_mut() {
-            slot.connect_timeout = Some(limit);
+            slot.deadlines.get_or_insert_default().connect_timeout = Some(limit);
         }
     }
 }
@@ -122,14 +120,14 @@ impl SocketMap {
     }
 
     pub(crate) fn connected(&mut self, key: Key) {
-        self.disarm_phase_timer(key);
+        self.lift_phase_limit(key);
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
         slot.phase = Phase::Connected;
         slot.last_activity = self.now;
         if slot.closing {
-            self.arm_phase_timer(key, self.settings.send_timeout);
+            self.limit_phase(key, self.settings.send_timeout);
         } else {
             self.note(key, Notices::CONNECT);
         }
@@ -140,14 +138,13 @@ impl SocketMap {
 
     /// The connection could not be made: told to `handle_error`, and to nobody else.
     pub(crate) fn connect_failed(&mut self, key: Key, error: io::Error) {
-        self.disarm_phase_timer(key);
+        self.lift_phase_limit(key);
         self.abandon_host(key);
-        self.deregister(key);
+        // The socket is of no more use; a handler that keeps the channel may make another.
+        self.close_transport(key);
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        // The socket is of no more use; a handler that keeps the channel may make another.
-        slot.transport = None;
         slot.phase = Phase::Created;
         let closing = slot.closing;
         self.fail(key, error.into());
@@ -168,7 +165,7 @@ impl SocketMap {
         if let Some(made) = attempts.iter().copied().find(|attempt| self.is_made(*attempt)) {
             return self.attempt_succeeded(key, made);
         }
-        let limit = slot.connect_timeout.unwrap_or(self.settings.connect_timeout);
+        let limit = self.connect_timeout(key);
         let to = match (&slot.addr, &slot.host) {
             (_, Some(host)) => host.name().to_owned(),
             (Some(addr), None) => addr.to_string(),

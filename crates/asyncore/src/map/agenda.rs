@@ -3,6 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 
+use crate::map::SocketMap;
+use crate::poller::Interest;
+use crate::slot::Notices;
 use crate::token::Key;
 
 /// The channels with something due, and those whose predicates may answer differently now.
@@ -55,4 +58,50 @@ impl Agenda {
 pub(crate) struct Links {
     pub(crate) consults: Vec<Key>,
     pub(crate) consulted_by: Vec<Key>,
+}
+
+impl SocketMap {
+    /// Says that the channel's predicates may answer differently from now on, and offers again
+    /// what a callback left alone.
+    pub(crate) fn touch(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.rested = Interest::NONE;
+        if !slot.touched {
+            slot.touched = true;
+            self.agenda.touched.push(key);
+        }
+    }
+
+    /// Touches the channel unless it is known that nothing would come of it.
+    #[inline]
+    pub(crate) fn touch_unsettled(&mut self, key: Key) {
+        if self.slots.get(key).is_some_and(|slot| !slot.is_settled()) {
+            self.touch(key);
+        }
+    }
+
+    /// Has the channel's predicates asked again, and leaves at rest what a callback left alone.
+    pub(crate) fn reconsider(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        if !slot.touched {
+            slot.touched = true;
+            self.agenda.touched.push(key);
+        }
+    }
+
+    /// Notes something to be delivered to the channel when no callback runs.
+    pub(crate) fn note(&mut self, key: Key, notice: Notices) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        slot.notices.insert(notice);
+        if !slot.is_due {
+            slot.is_due = true;
+            self.agenda.due.push_back(key);
+        }
+    }
 }

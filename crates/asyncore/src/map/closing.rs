@@ -66,7 +66,7 @@ impl SocketMap {
             slot.closing = true;
             // The flush finds out whether anything is left, when the running callback is done.
             self.note(key, Notices::SEND);
-            self.arm_phase_timer(key, self.settings.send_timeout);
+            self.limit_phase(key, self.settings.send_timeout);
             self.touch(key);
         } else {
             self.close_now(key, None);
@@ -120,7 +120,7 @@ impl SocketMap {
         }
         slot.own_half = OwnHalf::Ended;
         slot.phase = Phase::Lingering;
-        self.arm_phase_timer(key, self.settings.linger);
+        self.limit_phase(key, self.settings.linger);
         self.touch(key);
     }
 
@@ -140,12 +140,11 @@ impl SocketMap {
             cause = channel.close_cause().map(tracing::field::display),
             "channel closed"
         );
-        self.deregister(key);
+        self.close_transport(key);
         self.cancel_timers(key);
         self.abandon_host(key);
         let slot = &mut self.slots[key];
         slot.phase = Phase::Closed;
-        slot.transport = None;
         slot.framer = None;
         self.discard_output(key);
         self.note(key, Notices::CLOSE);
@@ -224,56 +223,11 @@ impl SocketMap {
         }
     }
 
-    /// Sets the deadline of the phase that the channel has come to.
-    pub(crate) fn arm_phase_timer(&mut self, key: Key, limit: Duration) {
-        let deadline = self.deadline(limit);
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        let timer = self.timers.insert(deadline, Task::Phase(key, slot.bytes_out));
-        if let Some(before) = slot.phase_timer.replace(timer) {
-            self.timers.cancel(before);
-        }
-    }
-
-    pub(crate) fn disarm_phase_timer(&mut self, key: Key) {
-        if let Some(timer) = self.slots.get_mut(key).and_then(|slot| slot.phase_timer.take()) {
-            self.timers.cancel(timer);
-        }
-    }
-
     fn cancel_timers(&mut self, key: Key) {
-        self.disarm_phase_timer(key);
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        let idle = slot.idle.take().map(|idle| idle.timer);
-        let retry = slot.listener.take().and_then(|listener| listener.retry);
-        for timer in [idle, retry].into_iter().flatten() {
-            self.timers.cancel(timer);
-        }
-    }
-
-    /// A phase has lasted for its time: connecting, sending the rest, or lingering.
-    pub(crate) fn phase_expired(&mut self, key: Key, bytes_out: u64) {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        slot.phase_timer = None;
-        let timed_out = |what: String| io::Error::new(io::ErrorKind::TimedOut, what);
-        match slot.phase {
-            Phase::Connecting => self.connect_timed_out(key),
-            Phase::Lingering => self.close_now(key, None),
-            _ if slot.closing && slot.bytes_out > bytes_out => {
-                self.arm_phase_timer(key, self.settings.send_timeout);
-            }
-            _ if slot.closing => {
-                let left = slot.output_len();
-                let limit = self.settings.send_timeout;
-                let what = format!("the peer took none of the last {left} bytes in {limit:?}");
-                self.close_now(key, Some(timed_out(what)));
-            }
-            _ => {}
+        self.lift_limits(key);
+        let listener = self.slots.get_mut(key).and_then(|slot| slot.listener.take());
+        if let Some(retry) = listener.and_then(|listener| listener.retry) {
+            self.timers.cancel(retry);
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::channel::Channel;
 use crate::error::context;
 use crate::map::SocketMap;
-use crate::poller::Interest;
+use crate::poller::{AnyPoller, Interest, Source};
 use crate::slot::{Notices, Phase};
 use crate::token::Key;
 
@@ -139,7 +139,7 @@ impl SocketMap {
     }
 
     /// Makes the poller watch for `interest`, with no system call when it does already.
-    fn register(&mut self, key: Key, interest: Interest) {
+    pub(super) fn register(&mut self, key: Key, interest: Interest) {
         let slot = &mut self.slots[key];
         if interest == slot.registered {
             return;
@@ -172,21 +172,38 @@ impl SocketMap {
         }
     }
 
-    /// Takes the channel off the poller; to be done before its descriptor is closed.
+    /// Takes the channel off the poller; its descriptor stays open.
     pub(crate) fn deregister(&mut self, key: Key) {
+        self.unwatch(key, |poller, source| {
+            // It cannot fail for a source that was added, and nothing could be done.
+            let _ = poller.delete(source);
+        });
+    }
+
+    /// Takes the channel off the poller and closes its descriptor.
+    pub(crate) fn close_transport(&mut self, key: Key) {
+        let is_connection = self.slots.get(key).is_some_and(|it| it.phase != Phase::Listening);
+        if is_connection {
+            self.unwatch(key, AnyPoller::closing);
+        } else {
+            // Listeners are passed on to other processes, and this is no place to save a call.
+            self.deregister(key);
+        }
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.transport = None;
+        }
+    }
+
+    fn unwatch(&mut self, key: Key, stop: impl FnOnce(&mut AnyPoller, Source<'_>)) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        if slot.always_ready {
+        let registered = std::mem::replace(&mut slot.registered, Interest::NONE);
+        if std::mem::take(&mut slot.always_ready) {
             self.always_ready.retain(|other| *other != key);
-            slot.always_ready = false;
-        } else if !slot.registered.is_empty() {
-            if let Some(transport) = &slot.transport {
-                // It cannot fail for a source that was added, and nothing could be done.
-                let _ = self.poller.delete(transport.source());
-            }
+        } else if let (false, Some(transport)) = (registered.is_empty(), &slot.transport) {
+            stop(&mut self.poller, transport.source());
         }
-        slot.registered = Interest::NONE;
     }
 
     /// Asks everybody, and panics where an answer changed without the map being told.

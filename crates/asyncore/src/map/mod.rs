@@ -5,12 +5,14 @@ mod buffers;
 mod builder;
 mod closing;
 mod cork;
+mod deadlines;
 mod interest;
 mod pass;
 mod sending;
 #[cfg(target_os = "linux")]
 mod splicing;
 mod stats;
+mod strays;
 mod tasks;
 
 use std::convert::Infallible;
@@ -25,8 +27,10 @@ pub(crate) use self::buffers::Buffers;
 pub use self::builder::MapBuilder;
 pub(crate) use self::builder::Settings;
 pub(crate) use self::cork::Cork;
+pub(crate) use self::deadlines::Deadlines;
 pub use self::pass::{LoopOptions, Pass};
 pub use self::stats::{ChannelStats, Stats};
+pub(crate) use self::strays::Stray;
 pub(crate) use self::tasks::Task;
 use crate::channel::Channel;
 use crate::dispatcher::{Dispatcher, Handler};
@@ -34,9 +38,9 @@ use crate::error::Error;
 use crate::file::FileWrapper;
 use crate::net::Resolver;
 use crate::panic;
-use crate::poller::{AnyPoller, Event, Interest};
+use crate::poller::{AnyPoller, Event};
 use crate::sim;
-use crate::slot::{Notices, Slot};
+use crate::slot::Slot;
 use crate::socket::Socket;
 use crate::timer::{TimerKey, TimerQueue};
 use crate::token::{Key, Token};
@@ -108,6 +112,8 @@ pub struct SocketMap {
     /// Listeners that wait for a channel to end before they accept again.
     pub(crate) paused: Vec<Key>,
     pub(crate) always_ready: Vec<Key>,
+    /// A channel that is gone and for which an event came.
+    pub(crate) stray: Option<Stray>,
     /// The time of the last wait's end.
     pub(crate) now: Instant,
     pub(crate) exit: bool,
@@ -166,6 +172,7 @@ impl SocketMap {
             stats: Stats::default(),
             paused: Vec::new(),
             always_ready: Vec::new(),
+            stray: None,
             now,
             exit: false,
             draining: None,
@@ -346,50 +353,6 @@ impl SocketMap {
     fn put_back(&mut self, key: Key, handler: Option<Box<dyn Handler>>) {
         if let Some(slot) = self.slots.get_mut(key) {
             slot.handler = handler;
-        }
-    }
-
-    /// Says that the channel's predicates may answer differently from now on, and offers again
-    /// what a callback left alone.
-    pub(crate) fn touch(&mut self, key: Key) {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        slot.rested = Interest::NONE;
-        if !slot.touched {
-            slot.touched = true;
-            self.agenda.touched.push(key);
-        }
-    }
-
-    /// Touches the channel unless it is known that nothing would come of it.
-    #[inline]
-    pub(crate) fn touch_unsettled(&mut self, key: Key) {
-        if self.slots.get(key).is_some_and(|slot| !slot.is_settled()) {
-            self.touch(key);
-        }
-    }
-
-    /// Has the channel's predicates asked again, and leaves at rest what a callback left alone.
-    pub(crate) fn reconsider(&mut self, key: Key) {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        if !slot.touched {
-            slot.touched = true;
-            self.agenda.touched.push(key);
-        }
-    }
-
-    /// Notes something to be delivered to the channel when no callback runs.
-    pub(crate) fn note(&mut self, key: Key, notice: Notices) {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        slot.notices.insert(notice);
-        if !slot.is_due {
-            slot.is_due = true;
-            self.agenda.due.push_back(key);
         }
     }
 }

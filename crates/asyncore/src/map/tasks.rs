@@ -1,6 +1,6 @@
 //! What the map does when a deadline has come.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::error::{Error, ExitNow, Result};
 use crate::log::{self, LogType};
@@ -13,10 +13,8 @@ use crate::token::Key;
 pub(crate) enum Task {
     Once(Box<dyn FnOnce(&mut SocketMap) -> Result>),
     Every(Box<dyn FnMut(&mut SocketMap) -> Result>),
-    /// A channel may have been silent for its time.
-    Idle(Key),
-    /// The phase that a channel is in has lasted for its time; with the bytes sent at its start.
-    Phase(Key, u64),
+    /// A channel may have been silent, or in a phase, for its time.
+    Channel(Key),
     /// The next address of a host may be tried.
     NextAddress(Key),
     /// A listener that ran out of descriptors may try again.
@@ -77,12 +75,6 @@ impl SocketMap {
         self.timers.reset(timer.0, deadline)
     }
 
-    /// The instant `delay` from now; a delay beyond what the clock can tell is a century.
-    pub(crate) fn deadline(&self, delay: Duration) -> Instant {
-        let century = Duration::from_secs(100 * 365 * 24 * 3600);
-        self.poller.now() + delay.min(century)
-    }
-
     /// Runs what is due by now, but not what that sets for now, so that sockets get their turn.
     pub(crate) fn run_timers(&mut self) {
         for _ in 0..self.timers.len() {
@@ -105,8 +97,7 @@ impl SocketMap {
                 self.run_call("a timer", &mut call);
                 self.timers.put_back(timer, Task::Every(call));
             }
-            Task::Idle(key) => self.idle_expired(key),
-            Task::Phase(key, bytes_out) => self.phase_expired(key, bytes_out),
+            Task::Channel(key) => self.channel_due(key),
             Task::NextAddress(key) => self.try_next_address(key),
             Task::Accept(key) => self.resume_listener(key),
             Task::CloseAll => self.close_all(),
@@ -127,30 +118,6 @@ impl SocketMap {
         } else {
             self.stats.errors += 1;
             log::emit(LogType::Error, format_args!("uncaptured error in {what} ({error})"));
-        }
-    }
-
-    /// Calls `handle_timeout` if the channel was silent, and begins the time anew.
-    fn idle_expired(&mut self, key: Key) {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        let Some(idle) = slot.idle.as_ref().filter(|_| !slot.is_ending()) else { return };
-        let silent_since = slot.last_activity + idle.after;
-        let next = if silent_since > self.now {
-            silent_since
-        } else {
-            self.touch(key);
-            self.callback(key, |handler, ch| handler.handle_timeout(ch));
-            match self.slots.get(key).and_then(|slot| slot.idle.as_ref()) {
-                Some(idle) => self.now + idle.after,
-                None => return,
-            }
-        };
-        let timer = self.timers.insert(next, Task::Idle(key));
-        if let Some(idle) = self.slots.get_mut(key).and_then(|slot| slot.idle.as_mut()) {
-            // handle_timeout may have set a time of its own.
-            self.timers.cancel(std::mem::replace(&mut idle.timer, timer));
         }
     }
 }

@@ -83,8 +83,7 @@ impl SocketMap {
             tried: 0,
             last_error: None,
         }));
-        let limit = slot.connect_timeout.unwrap_or(self.settings.connect_timeout);
-        self.arm_phase_timer(key, limit);
+        self.limit_phase(key, self.connect_timeout(key));
     }
 
     fn host_resolved(&mut self, key: Key, outcome: io::Result<Vec<SocketAddr>>) {
@@ -128,14 +127,12 @@ impl SocketMap {
     }
 
     fn start_attempt(&mut self, parent: Key, addr: SocketAddr) -> io::Result<Token<Attempt>> {
-        let limit = self.slots.get(parent).and_then(|slot| slot.connect_timeout);
+        let limit = self.connect_timeout(parent);
         self.add_with(|ch| {
             ch.map.count_as_attempt(ch.key);
             ch.create_socket(Domain::for_address(addr), Type::STREAM)?;
-            if let Some(limit) = limit {
-                // The parent's runs out before this one, and tells the name of the host.
-                ch.set_connect_timeout(limit);
-            }
+            // The parent's runs out before this one, and tells the name of the host.
+            ch.set_connect_timeout(limit);
             ch.connect(addr)?;
             Ok(Attempt { parent })
         })

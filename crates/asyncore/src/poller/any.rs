@@ -60,6 +60,27 @@ impl AnyPoller {
         self.get_mut().delete(source)
     }
 
+    /// Stops watching `source`, whose descriptor is closed next and has, as is believed, no
+    /// duplicate. Events that come on nevertheless are ended by [`renew`](AnyPoller::renew).
+    pub(crate) fn closing(&mut self, source: Source<'_>) {
+        // Neither can fail for a source that was added, and nothing could be done.
+        let _ = match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            AnyPoller::Epoll(epoll) => epoll.closing(source),
+            AnyPoller::Other(poller) => poller.delete(source),
+        };
+    }
+
+    /// Forgets every source, so that all have to be added again, and with them those whose
+    /// descriptors were closed here and live on as duplicates; false if there can be none.
+    pub(crate) fn renew(&mut self) -> io::Result<bool> {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            AnyPoller::Epoll(epoll) => epoll.renew().map(|()| true),
+            AnyPoller::Other(_) => Ok(false),
+        }
+    }
+
     #[inline(always)]
     pub(crate) fn wait(
         &mut self,

@@ -95,8 +95,9 @@ pub(crate) struct Event {
 
 /// A set of registered sources and a way to wait until one is ready.
 ///
-/// Contract: a source is deleted before its descriptor is closed, and is never added with an
-/// empty interest (some systems report hang-ups for it, which would spin).
+/// Contract: a source is deleted before its descriptor is closed (or [`AnyPoller::closing`] is
+/// called), and is never added with an empty interest (some systems report hang-ups for it, which
+/// would spin).
 pub(crate) trait Poller {
     /// Starts watching `source`; its events carry `key`.
     fn add(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()>;
