@@ -185,6 +185,7 @@ def ours(**options):
 STD_SELECT, STD_POLL = 'standard library, select', 'standard library, poll'
 OURS_SELECT, OURS_POLL, OURS_EPOLL = 'ours, select', 'ours, poll', 'ours, poller="epoll"'
 PYFTPDLIB, UVLOOP, FLOOR = 'pyftpdlib, epoll', 'uvloop, protocol', 'floor: bare epoll'
+CALLBACKS = 'floor: the callbacks alone'
 
 ENGINES = {
     STD_SELECT: standard(),

@@ -27,6 +27,24 @@ def target_rows(figures):
                    f'{wall[1] / wall[0]:.1f} times', wall[1] / wall[0] < 6)
 
 
+def notes(name, rows):
+    """What the figures of a case say about how far one can get at all."""
+    if name == 'active':
+        ours, std, floor = (rows[row][0] for row in (
+            engines.OURS_POLL, engines.STD_POLL, engines.FLOOR))
+        yield (f'The floor has no protocol: nothing is collected, split or queued. It is '
+               f'{std / floor:.3g}× as fast as the standard library and no more, since most of a '
+               f'round trip is the system that receives and sends. Above the floor, the standard '
+               f'library takes {std - floor:.2g} µs, and we take {ours - floor:.2g}.')
+    elif engines.CALLBACKS in rows:
+        ours, std, floor = (rows[row][0] for row in (
+            'ours', 'standard library', engines.CALLBACKS))
+        yield (f'The floor is what the program itself does with its lines: its '
+               f'`found_terminator`, called as often by a loop in C, with nothing received or '
+               f'searched. It is {std / floor:.3g}× as fast as the standard library, and nobody '
+               f'who makes these calls can be faster. We take {ours / floor:.2g} times as long.')
+
+
 def processor():
     try:
         with open('/proc/cpuinfo') as file:
@@ -76,4 +94,6 @@ def write(figures, cases):
     for name, rows in figures.items():
         heading, unit, _, _ = cases[name]
         lines += [f'## {heading}', '', *table(rows, unit), '']
+        for note in notes(name, rows):
+            lines += [note, '']
     return '\n'.join(lines)

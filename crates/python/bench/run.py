@@ -41,9 +41,12 @@ def cases():
                 for name, make in engines_.items()}
 
     def lines(size, chunks):
-        return {name: lambda quick, modules=modules: scenarios.short_lines(
+        rows = {name: lambda quick, modules=modules: scenarios.short_lines(
                     modules, size // (16 if quick else 1), chunks)
                 for name, modules in engines.MODULES.items()}
+        rows[engines.CALLBACKS] = lambda quick: scenarios.line_callbacks(
+            size // (16 if quick else 1), chunks)
+        return rows
 
     def stalled():
         return {f'{name}, {kind}, {megabytes} MB': lambda quick, arguments=(

@@ -4,8 +4,10 @@ Everything happens in one process and one thread, peers included, on pairs of Un
 the peers of the round trips do themselves is not counted.
 """
 
+import collections
 import fcntl
 import gc
+import itertools
 import socket
 import time
 
@@ -104,35 +106,45 @@ def round_trips(make_engine, active, idle, rounds):
     return (measured.wall - peers.wall) * scale, (measured.cpu - peers.cpu) * scale
 
 
-def short_lines(modules, chunk_size, chunks):
-    """Milliseconds for lines of one byte and a newline, so many bytes at a time."""
-    asyncore, asynchat = modules
-    near, far = socket_pair()
-    far.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 4 * chunk_size)
-    channels = {}
-
-    class Lines(asynchat.async_chat):
-        ac_in_buffer_size = chunk_size
-        collect_incoming_data = asynchat.async_chat._collect_incoming_data
-        lines, chunks_left = 0, chunks
+def line_counter(base, chunk_size, end_of_chunk):
+    """What a program might do with short lines: forgets what was collected, and counts."""
+    class Lines(base):
+        lines = 0
 
         def found_terminator(self):
             del self.incoming[:]
             self.lines += 1
             if self.lines == chunk_size // 2:
                 self.lines = 0
-                self.chunks_left -= 1
-                if not self.chunks_left:
-                    raise asyncore.ExitNow
-                far.send(chunk)
+                end_of_chunk()
 
+    return Lines
+
+
+def short_lines(modules, chunk_size, chunks):
+    """Milliseconds for lines of one byte and a newline, so many bytes at a time."""
+    asyncore, asynchat = modules
+    near, far = socket_pair()
+    far.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 4 * chunk_size)
+    channels = {}
     chunk = b'x\n' * (chunk_size // 2)
+    left = iter(range(chunks))
+
+    def send():
+        if next(left, None) is None:
+            raise asyncore.ExitNow
+        if far.send(chunk) != chunk_size:
+            raise AssertionError('the socket does not take a chunk at once')
+
+    class Lines(line_counter(asynchat.async_chat, chunk_size, send)):
+        ac_in_buffer_size = chunk_size
+        collect_incoming_data = asynchat.async_chat._collect_incoming_data
+
     chat = Lines(near, channels)
     chat.set_terminator(b'\n')
     try:
         with Measured() as measured:
-            if far.send(chunk) != chunk_size:
-                raise AssertionError('the socket does not take a chunk at once')
+            send()
             try:
                 asyncore.loop(30.0, use_poll=True, map=channels)
             except asyncore.ExitNow:
@@ -140,6 +152,17 @@ def short_lines(modules, chunk_size, chunks):
     finally:
         asyncore.close_all(channels)
         far.close()
+    return measured.wall * 1e3, measured.cpu * 1e3
+
+
+def line_callbacks(chunk_size, chunks):
+    """Milliseconds for the calls of `found_terminator` alone, made by a loop in C."""
+    counter = line_counter(object, chunk_size, lambda: None)()
+    counter.incoming = []
+    calls = itertools.starmap(counter.found_terminator,
+                              itertools.repeat((), chunk_size // 2 * chunks))
+    with Measured() as measured:
+        collections.deque(calls, maxlen=0)
     return measured.wall * 1e3, measured.cpu * 1e3
 
 

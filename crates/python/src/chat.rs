@@ -1,7 +1,5 @@
 //! `async_chat.handle_read`: what was received is split at the terminator.
 
-use std::cell::{Cell, RefCell};
-
 use asyncore::find_prefix_at_end;
 use memchr::{memchr, memmem};
 use pyo3::exceptions::{PyBlockingIOError, PyOSError, PyTypeError};
@@ -80,7 +78,7 @@ fn receive_plain<'py>(
             PyBytes::new(py, b"")
         }
     };
-    Scan::new(channel, own, hooks).run(data)
+    Scan::run(channel, &own, hooks, data)
 }
 
 fn receive<'py>(
@@ -100,7 +98,7 @@ fn receive<'py>(
         Ok(text) if encodes(channel)? => encode(channel, text)?,
         _ => to_bytes(&data)?,
     };
-    Scan::new(channel, own, hooks).run(data)
+    Scan::run(channel, &own, hooks, data)
 }
 
 fn failed(channel: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
@@ -124,52 +122,53 @@ pub(crate) fn encode<'py>(
 
 struct Scan<'a, 'py> {
     channel: &'a Bound<'py, PyAny>,
-    own: Bound<'py, PyDict>,
+    own: &'a Bound<'py, PyDict>,
     window: Window<'a, 'py>,
-    /// What the channel has not overridden. Looked up again when its class changes, or how much its
-    /// dictionary holds, as it does when a method is put on the instance.
-    hooks: Cell<Hooks>,
-    class: Cell<usize>,
-    attributes: Cell<usize>,
+    /// What the channel has not overridden; looked up again when its class changes.
+    hooks: Hooks,
+    class: usize,
+    called_back: bool,
     collector: Collector<'py>,
 }
 
-/// The function that a class has for `collect_incoming_data`, if it is one, and the instance has
-/// none: kept from the second call on, since to look it up costs as much as to call it.
+/// The function that a class has for `collect_incoming_data`, if it is one: kept from the second
+/// call on, since to look it up costs as much as to call it.
 #[derive(Default)]
 struct Collector<'py> {
-    calls: Cell<usize>,
-    function: RefCell<Option<Bound<'py, PyAny>>>,
+    calls: usize,
+    function: Option<Bound<'py, PyAny>>,
 }
 
+/// What any of these callbacks may have put on the instance.
+const IN_CALLBACKS: Hooks = Hooks::of(&[Hook::GetTerminator, Hook::Collect]);
+
 impl<'a, 'py> Scan<'a, 'py> {
-    fn new(channel: &'a Bound<'py, PyAny>, own: Bound<'py, PyDict>, hooks: Hooks) -> Self {
-        Scan {
-            channel,
-            window: Window::new(channel, hooks.has(Hook::InBuffer).then(|| own.clone())),
-            hooks: Cell::new(hooks),
-            class: Cell::new(channel.get_type().as_ptr() as usize),
-            attributes: Cell::new(own.len()),
-            own,
-            collector: Collector::default(),
-        }
+    /// Handles `data`, and what was held back before it.
+    fn run(
+        channel: &'a Bound<'py, PyAny>,
+        own: &'a Bound<'py, PyDict>,
+        hooks: Hooks,
+        data: Bound<'py, PyBytes>,
+    ) -> PyResult<()> {
+        let window = Window::new(channel, hooks.has(Hook::InBuffer).then_some(own), data)?;
+        let class = channel.get_type_ptr() as usize;
+        let collector = Collector::default();
+        let mut scan = Scan { channel, own, window, hooks, class, called_back: false, collector };
+        let outcome = scan.messages();
+        outcome.and(scan.window.finish())
     }
 
-    fn run(&self, data: Bound<'py, PyBytes>) -> PyResult<()> {
+    fn messages(&mut self) -> PyResult<()> {
         let py = self.channel.py();
-        self.window.append(data)?;
-        loop {
-            let (data, at) = self.window.get()?;
-            let buffer = &data.as_bytes()[at..];
-            if buffer.is_empty() {
-                return Ok(());
-            }
+        while !self.window.is_empty() {
             self.refresh()?;
-            let terminator = if self.hooks.get().has(Hook::GetTerminator) {
-                stock::attribute(self.channel, &self.own, intern!(py, "terminator"))?
+            let terminator = if self.hooks.has(Hook::GetTerminator) {
+                stock::attribute(self.channel, self.own, intern!(py, "terminator"))?
             } else {
-                self.channel.call_method0(intern!(py, "get_terminator"))?
+                self.callback(|channel| channel.call_method0(intern!(py, "get_terminator")))?
             };
+            let (data, at) = self.window.get();
+            let buffer = &data.as_bytes()[at..];
             if let Ok(needle) = terminator.cast_exact::<PyBytes>() {
                 if !needle.as_bytes().is_empty() {
                     if !self.delimited(buffer, needle.as_bytes())? {
@@ -180,30 +179,42 @@ impl<'a, 'py> Scan<'a, 'py> {
             }
             if !terminator.is_truthy()? {
                 self.collect(buffer)?;
-                self.window.clear()?;
+                self.window.clear();
             } else if let Ok(number) = terminator.cast::<PyInt>() {
                 self.counted(buffer, number)?;
             } else if !self.delimited(buffer, &needle(&terminator)?)? {
                 return Ok(());
             }
         }
+        Ok(())
     }
 
-    fn refresh(&self) -> PyResult<()> {
-        let class = self.channel.get_type().as_ptr() as usize;
-        if self.class.get() != class || self.attributes.get() != self.own.len() {
-            self.class.set(class);
-            self.attributes.set(self.own.len());
-            self.hooks.set(hooks::of(self.channel, &self.own, HOOKS)?);
-            self.collector.calls.set(0);
-            drop(self.collector.function.take());
+    /// Calls a method of the program's, which may change anything about the channel.
+    fn callback<T>(&mut self, call: impl FnOnce(&Bound<'py, PyAny>) -> PyResult<T>) -> PyResult<T> {
+        let channel = self.channel;
+        self.called_back = true;
+        self.window.shown(|| call(channel))
+    }
+
+    /// Sees what a callback has made of the channel.
+    fn refresh(&mut self) -> PyResult<()> {
+        if !std::mem::take(&mut self.called_back) {
+            return Ok(());
+        }
+        let class = self.channel.get_type_ptr() as usize;
+        if class != self.class {
+            self.class = class;
+            self.hooks = hooks::of(self.channel, self.own, HOOKS)?;
+            self.collector = Collector::default();
+        } else {
+            self.hooks = hooks::left(self.channel.py(), self.own, self.hooks, IN_CALLBACKS)?;
         }
         Ok(())
     }
 
     /// Handles what `buffer` holds up to the end of the next message, or all of it. Tells whether
     /// to go on: a beginning of the needle is left alone until there is more.
-    fn delimited(&self, buffer: &[u8], needle: &[u8]) -> PyResult<bool> {
+    fn delimited(&mut self, buffer: &[u8], needle: &[u8]) -> PyResult<bool> {
         let found = match needle {
             [byte] => memchr(*byte, buffer),
             _ => memmem::find(buffer, needle),
@@ -212,30 +223,30 @@ impl<'a, 'py> Scan<'a, 'py> {
             if end > 0 {
                 self.collect(&buffer[..end])?;
             }
-            self.window.advance(end + needle.len())?;
+            self.window.advance(end + needle.len());
             self.found()?;
             return Ok(true);
         }
         let held = find_prefix_at_end(buffer, needle);
         if held == 0 {
             self.collect(buffer)?;
-            self.window.clear()?;
+            self.window.clear();
             return Ok(true);
         }
         if held < buffer.len() {
             self.collect(&buffer[..buffer.len() - held])?;
-            self.window.advance(buffer.len() - held)?;
+            self.window.advance(buffer.len() - held);
         }
         Ok(false)
     }
 
-    fn counted(&self, buffer: &[u8], number: &Bound<'py, PyInt>) -> PyResult<()> {
+    fn counted(&mut self, buffer: &[u8], number: &Bound<'py, PyInt>) -> PyResult<()> {
         let py = self.channel.py();
         let name = intern!(py, "terminator");
         let length = buffer.len();
         if number.gt(length)? {
             self.collect(buffer)?;
-            self.window.clear()?;
+            self.window.clear();
             let left = self.channel.getattr(name)?.sub(length)?;
             return self.channel.setattr(name, left);
         }
@@ -245,38 +256,41 @@ impl<'a, 'py> Scan<'a, 'py> {
             number => length.saturating_sub(number.unsigned_abs()),
         };
         self.collect(&buffer[..end])?;
-        self.window.advance(end)?;
+        self.window.advance(end);
         self.channel.setattr(name, 0)?;
         self.found()
     }
 
-    fn collect(&self, data: &[u8]) -> PyResult<()> {
+    fn collect(&mut self, data: &[u8]) -> PyResult<()> {
+        self.refresh()?;
         let py = self.channel.py();
         let data = PyBytes::new(py, data);
-        if self.hooks.get().has(Hook::Collect) {
-            let incoming = stock::attribute(self.channel, &self.own, intern!(py, "incoming"))?;
+        if self.hooks.has(Hook::Collect) {
+            let incoming = stock::attribute(self.channel, self.own, intern!(py, "incoming"))?;
             if let Ok(list) = incoming.cast_exact::<PyList>() {
                 return list.append(data);
             }
         }
         let name = intern!(py, "collect_incoming_data");
-        let Collector { calls, function } = &self.collector;
-        calls.set(calls.get() + 1);
-        if calls.get() == 2 && !self.own.contains(name)? {
+        self.collector.calls += 1;
+        if self.collector.calls == 2 {
             let functions = stock::stock(py).read.bind(py).get_type();
             let method = self.channel.get_type().getattr_opt(name)?;
-            *function.borrow_mut() = method.filter(|method| method.get_type().is(&functions));
+            self.collector.function = method.filter(|method| method.get_type().is(&functions));
         }
-        let function = function.borrow().clone();
-        match function {
-            Some(function) => function.call1((self.channel, data))?,
-            None => self.channel.call_method1(name, (data,))?,
+        let function = match &self.collector.function {
+            Some(function) if !self.own.contains(name)? => Some(function.clone()),
+            _ => None,
         };
+        self.callback(|channel| match function {
+            Some(function) => function.call1((channel, data)),
+            None => channel.call_method1(name, (data,)),
+        })?;
         Ok(())
     }
 
-    fn found(&self) -> PyResult<()> {
-        self.channel.call_method0(intern!(self.channel.py(), "found_terminator"))?;
+    fn found(&mut self) -> PyResult<()> {
+        self.callback(|channel| channel.call_method0(intern!(channel.py(), "found_terminator")))?;
         Ok(())
     }
 }

@@ -124,15 +124,41 @@ pub(crate) fn of(
     own: &Bound<'_, PyDict>,
     asked: Hooks,
 ) -> PyResult<Hooks> {
-    let mut hooks = of_class(&channel.get_type(), asked)?;
-    for hook in ALL {
-        if hooks.has(hook) && hook.may_be_own() && own.contains(hook.name(channel.py()))? {
+    left(channel.py(), own, of_class(&channel.get_type(), asked)?, asked)
+}
+
+/// Those of `hooks` that an instance with the attributes `own` leaves as its class has them; only
+/// those of `asked` are looked at.
+pub(crate) fn left(
+    py: Python<'_>,
+    own: &Bound<'_, PyDict>,
+    mut hooks: Hooks,
+    asked: Hooks,
+) -> PyResult<Hooks> {
+    let mut open = hooks.0 & asked.0 & MAY_BE_OWN.0;
+    while open != 0 {
+        let hook = ALL[open.trailing_zeros() as usize];
+        open &= open - 1;
+        if own.contains(hook.name(py))? {
             hooks.0 &= !Hooks::of(&[hook]).0;
         }
     }
     Ok(hooks)
 }
 
+/// Those for which an attribute of the name on an instance comes before the class's.
+const MAY_BE_OWN: Hooks = Hooks::of(&[
+    Hook::HandleReadEvent,
+    Hook::HandleRead,
+    Hook::Recv,
+    Hook::Send,
+    Hook::GetTerminator,
+    Hook::Collect,
+    Hook::InitiateSend,
+    Hook::NotAccepting,
+]);
+
+/// In the order of their numbers.
 const ALL: [Hook; 11] = [
     Hook::HandleReadEvent,
     Hook::HandleRead,
@@ -162,11 +188,6 @@ impl Hook {
             Hook::SocketSend => intern!(py, "send"),
             Hook::NotAccepting => intern!(py, "accepting"),
         }
-    }
-
-    /// Whether an attribute of the name on an instance comes before the class's.
-    fn may_be_own(self) -> bool {
-        !matches!(self, Hook::InBuffer | Hook::SocketRecv | Hook::SocketSend)
     }
 
     fn look_up(self, class: &Bound<'_, PyType>) -> PyResult<bool> {

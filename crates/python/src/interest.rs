@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList, PyType};
+use pyo3::types::{PyList, PyType};
 use rustix::event::PollFlags;
 
+use crate::instance::Instance;
 use crate::stock::{self, Stock};
 use crate::wait::Deadline;
 
@@ -90,29 +91,25 @@ impl<'py> Asking<'py> {
     }
 
     /// Whether the answer for `object` follows from its state, or it has to be asked.
-    pub(crate) fn kind(&mut self, object: &Bound<'py, PyAny>) -> PyResult<Kind> {
-        let (readable_is_stock, writable, own) = self.hooks(object)?;
+    pub(crate) fn kind(&mut self, object: &Instance<'_, 'py>) -> PyResult<Kind> {
+        let (readable_is_stock, writable) = self.hooks(object)?;
         Ok(match writable {
-            _ if !readable_is_stock || self.rests(object)?.is_some() => Kind::Own,
+            _ if !readable_is_stock || self.rests(object.object)?.is_some() => Kind::Own,
             Writable::Always { .. } => Kind::Stock,
-            Writable::Fifo if self.tells(object, own.as_ref())? => Kind::Stock,
+            Writable::Fifo if self.tells(object)? => Kind::Stock,
             // Others put something into an `out_buffer`, and nobody is told.
             Writable::Fifo | Writable::OutBuffer | Writable::Overridden => Kind::OwnWritable,
         })
     }
 
     /// Whether the queue of `object` is one that tells when something is put into it.
-    fn tells(
-        &self,
-        object: &Bound<'py, PyAny>,
-        own: Option<&Bound<'py, PyDict>>,
-    ) -> PyResult<bool> {
+    fn tells(&self, object: &Instance<'_, 'py>) -> PyResult<bool> {
         let py = self.py;
-        let (Some(own), Some(chat)) = (own, stock::chat(py)) else { return Ok(false) };
-        let Some(queue) = own.get_item(intern!(py, "producer_fifo"))? else { return Ok(false) };
+        let Some(chat) = stock::chat(py) else { return Ok(false) };
+        let queue = object.attribute(intern!(py, "producer_fifo"))?;
         Ok(queue.get_type().is(&chat.queue)
             && queue.getattr(intern!(py, "_channel"))?.extract::<usize>()?
-                == object.as_ptr() as usize)
+                == object.object.as_ptr() as usize)
     }
 
     /// Those of `channels`, which are of the kind `OwnWritable`, that want to write.
@@ -145,21 +142,19 @@ impl<'py> Asking<'py> {
         })
     }
 
-    pub(crate) fn interest(&mut self, object: &Bound<'py, PyAny>) -> PyResult<Interest> {
+    pub(crate) fn interest(&mut self, object: &Instance<'_, 'py>) -> PyResult<Interest> {
         let py = self.py;
-        let (readable, writable, own) = self.hooks(object)?;
-        let is_true = |name| match &own {
-            Some(own) => stock::is_true(object, own, name),
-            None => object.getattr(name)?.is_truthy(),
-        };
-        let wants_read = readable || object.call_method0(intern!(py, "readable"))?.is_truthy()?;
-        if let Some(resumes) = self.rests(object)? {
+        let (readable, writable) = self.hooks(object)?;
+        let is_true = |name| object.attribute(name)?.is_truthy();
+        let asked = |name| object.object.call_method0(name)?.is_truthy();
+        let wants_read = readable || asked(intern!(py, "readable"))?;
+        if let Some(resumes) = self.rests(object.object)? {
             self.resumes = Some(self.resumes.map_or(resumes, |earlier| earlier.min(resumes)));
             return Ok(Interest::NONE);
         }
         let mut idle = false;
         let wants_write = match writable {
-            Writable::Overridden => object.call_method0(intern!(py, "writable"))?.is_truthy()?,
+            Writable::Overridden => asked(intern!(py, "writable"))?,
             Writable::Always { idle: may_idle } => {
                 idle = may_idle && !self.idle_writes && is_true(intern!(py, "connected"))?;
                 true
@@ -191,30 +186,21 @@ impl<'py> Asking<'py> {
         }
     }
 
-    /// Whether `readable` is stock, and whose `writable` the object has; with its dictionary, if
-    /// one of the two is stock.
-    fn hooks(
-        &mut self,
-        object: &Bound<'py, PyAny>,
-    ) -> PyResult<(bool, Writable, Option<Bound<'py, PyDict>>)> {
+    /// Whether `readable` is stock, and whose `writable` the object has.
+    fn hooks(&mut self, object: &Instance<'_, 'py>) -> PyResult<(bool, Writable)> {
         let py = self.py;
-        let Predicates { readable_is_stock: mut readable, mut writable, .. } =
-            self.predicates(&object.get_type())?;
-        let mut dict = None;
-        if readable || writable != Writable::Overridden {
-            let own = stock::instance_dict(object)?;
-            readable = readable && !own.contains(intern!(py, "readable"))?;
-            if writable != Writable::Overridden && own.contains(intern!(py, "writable"))? {
-                writable = Writable::Overridden;
-            }
-            if writable == (Writable::Always { idle: true }) {
-                let idle = !own.contains(intern!(py, "handle_write"))?
-                    && !own.contains(intern!(py, "handle_write_event"))?;
-                writable = Writable::Always { idle };
-            }
-            dict = Some(own);
+        let Predicates { readable_is_stock, mut writable, .. } =
+            self.predicates(&object.object.get_type())?;
+        let readable = readable_is_stock && !object.has_own(intern!(py, "readable"))?;
+        if writable != Writable::Overridden && object.has_own(intern!(py, "writable"))? {
+            writable = Writable::Overridden;
         }
-        Ok((readable, writable, dict))
+        if writable == (Writable::Always { idle: true }) {
+            let idle = !object.has_own(intern!(py, "handle_write"))?
+                && !object.has_own(intern!(py, "handle_write_event"))?;
+            writable = Writable::Always { idle };
+        }
+        Ok((readable, writable))
     }
 
     /// Until when `object` is a listener that rests, for want of descriptors.

@@ -7,6 +7,7 @@ mod descriptor;
 mod foreign;
 mod hooks;
 mod in_buffer;
+mod instance;
 mod interest;
 mod output;
 mod pass;

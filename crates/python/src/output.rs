@@ -11,7 +11,7 @@ use crate::hooks::{self, Hook, Hooks};
 use crate::{plain, stock, wait, watch};
 
 const SENDS: Hooks = Hooks::of(&[Hook::Send, Hook::SocketSend]);
-const INITIATES_SEND: Hooks = Hooks::of(&[Hook::InitiateSend]);
+const PUSHES: Hooks = Hooks::of(&[Hook::Send, Hook::SocketSend, Hook::InitiateSend]);
 
 /// What became of the first item of the queue.
 enum Step {
@@ -88,7 +88,8 @@ fn transmit<'py>(
     let py = channel.py();
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
         let own = stock::instance_dict(channel)?;
-        if let Some(outcome) = transmit_plain(channel, &own, bytes)? {
+        let hooks = hooks::of(channel, &own, SENDS)?;
+        if let Some(outcome) = transmit_plain(channel, &own, hooks, bytes)? {
             let sent = match outcome {
                 Ok(sent) => sent,
                 Err(errno) => failed(channel, errno).map(|()| 0)?,
@@ -103,15 +104,19 @@ fn transmit<'py>(
 fn transmit_plain(
     channel: &Bound<'_, PyAny>,
     own: &Bound<'_, PyDict>,
+    hooks: Hooks,
     data: &Bound<'_, PyBytes>,
 ) -> PyResult<Option<Result<usize, Errno>>> {
     let py = channel.py();
-    let hooks = hooks::of(channel, own, SENDS)?;
     if !hooks.has(Hook::Send) || !hooks.has(Hook::SocketSend) {
         return Ok(None);
     }
-    let fd = plain::nonblocking(&stock::attribute(channel, own, intern!(py, "socket"))?)?;
-    Ok(fd.map(|fd| plain::transmit(fd, data.as_bytes())))
+    let socket = stock::attribute(channel, own, intern!(py, "socket"))?;
+    let Some(fd) = plain::descriptor(&socket)? else { return Ok(None) };
+    match plain::transmit(fd, data.as_bytes()) {
+        Err(Errno::WOULDBLOCK) if plain::waits(&socket)? => Ok(None),
+        outcome => Ok(Some(outcome)),
+    }
 }
 
 /// Does what `dispatcher.send` does when the socket has said no.
@@ -142,7 +147,8 @@ pub(crate) fn push<'py>(channel: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -
     }
     let own = stock::instance_dict(channel)?;
     let fifo = stock::attribute(channel, &own, intern!(py, "producer_fifo"))?;
-    let sends = hooks::of(channel, &own, INITIATES_SEND)?.has(Hook::InitiateSend);
+    let hooks = hooks::of(channel, &own, PUSHES)?;
+    let sends = hooks.has(Hook::InitiateSend);
     let size: usize = channel.getattr(intern!(py, "ac_out_buffer_size"))?.extract()?;
     let length = data.len()?;
     let append = intern!(py, "append");
@@ -150,7 +156,7 @@ pub(crate) fn push<'py>(channel: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -
         for start in (0..length).step_by(size.max(1)) {
             fifo.call_method1(append, (part(data, start, (start + size).min(length))?,))?;
         }
-    } else if let (true, Some(outcome)) = (sends, transmit_at_once(channel, &own, &fifo, data)?) {
+    } else if let Some(outcome) = transmit_at_once(channel, &own, hooks, &fifo, data)? {
         let sent = outcome.unwrap_or(0);
         if sent < length {
             fifo.call_method1(append, (part(data, sent, length)?,))?;
@@ -174,16 +180,17 @@ pub(crate) fn push<'py>(channel: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -
 fn transmit_at_once(
     channel: &Bound<'_, PyAny>,
     own: &Bound<'_, PyDict>,
+    hooks: Hooks,
     fifo: &Bound<'_, PyAny>,
     data: &Bound<'_, PyAny>,
 ) -> PyResult<Option<Result<usize, Errno>>> {
     let connected = intern!(channel.py(), "connected");
     match data.cast_exact::<PyBytes>() {
-        Ok(bytes) if !bytes.as_bytes().is_empty() => {
+        Ok(bytes) if hooks.has(Hook::InitiateSend) && !bytes.as_bytes().is_empty() => {
             if fifo.is_truthy()? || !stock::is_true(channel, own, connected)? {
                 return Ok(None);
             }
-            transmit_plain(channel, own, bytes)
+            transmit_plain(channel, own, hooks, bytes)
         }
         _ => Ok(None),
     }

@@ -12,6 +12,7 @@ use crate::deliver::{Delivery, Ready};
 use crate::descriptor;
 use crate::foreign;
 use crate::hooks::DuringPass;
+use crate::instance::Instance;
 use crate::interest::{Asking, Style};
 use crate::stock::{self, Stock};
 use crate::timers;
@@ -72,7 +73,7 @@ fn ask_all<'py>(
     let mut channels = Vec::new();
     let mut fds = Vec::new();
     for (key, object) in entries(map)? {
-        let interest = asking.interest(&object)?;
+        let interest = asking.interest(&Instance::active(&object))?;
         if interest.watched {
             let fd = descriptor::from_key(&key)?;
             fds.push(descriptor::poll_fd(fd, interest.flags));

@@ -21,19 +21,19 @@ thread_local! {
 
 /// The descriptor of `socket`, if that is exactly a `socket.socket`, and open.
 pub(crate) fn descriptor(socket: &Bound<'_, PyAny>) -> PyResult<Option<RawFd>> {
-    let py = socket.py();
-    if !socket.get_type().is(&stock::stock(py).socket) {
+    let stock = stock::stock(socket.py());
+    if !socket.get_type().is(&stock.socket) {
         return Ok(None);
     }
-    let fd: RawFd = socket.call_method0(intern!(py, "fileno"))?.extract()?;
+    // As `recv` and `send` have it, whatever a program makes of `fileno`.
+    let fd: RawFd = stock.socket_fileno.bind(socket.py()).call1((socket,))?.extract()?;
     Ok((fd >= 0).then_some(fd))
 }
 
-/// As `descriptor`, of a socket that does not wait.
-pub(crate) fn nonblocking(socket: &Bound<'_, PyAny>) -> PyResult<Option<RawFd>> {
-    let Some(fd) = descriptor(socket)? else { return Ok(None) };
+/// Whether `socket`, which is a `socket.socket`, waits where others say that nothing can be done.
+pub(crate) fn waits(socket: &Bound<'_, PyAny>) -> PyResult<bool> {
     let timeout = socket.getattr(intern!(socket.py(), "timeout"))?;
-    Ok((!timeout.is_none() && timeout.extract::<f64>()? == 0.0).then_some(fd))
+    Ok(timeout.is_none() || timeout.extract::<f64>()? != 0.0)
 }
 
 /// Up to `size` bytes; none at the end of the stream.

@@ -30,8 +30,9 @@ pub(crate) struct Stock {
     pub(crate) report: Py<PyAny>,
     pub(crate) report_poll: Py<PyAny>,
     pub(crate) who_wants_to_write: Py<PyAny>,
-    /// `socket.socket`, and two of its methods.
+    /// `socket.socket`, and three of its methods.
     pub(crate) socket: Py<PyAny>,
+    pub(crate) socket_fileno: Py<PyAny>,
     pub(crate) socket_recv: Py<PyAny>,
     pub(crate) socket_send: Py<PyAny>,
     pub(crate) timers: Py<PyAny>,
@@ -74,6 +75,7 @@ pub(crate) fn bind(module: &Bound<'_, PyModule>) -> PyResult<()> {
         report_poll: get("_report_poll")?,
         who_wants_to_write: get("_who_wants_to_write")?,
         socket: get("_Socket")?,
+        socket_fileno: module.getattr("_Socket")?.getattr("fileno")?.unbind(),
         socket_recv: module.getattr("_Socket")?.getattr("recv")?.unbind(),
         socket_send: module.getattr("_Socket")?.getattr("send")?.unbind(),
         timers: get("_timers")?,

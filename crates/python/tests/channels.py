@@ -54,6 +54,39 @@ class Reader(asyncore.dispatcher):
         self.close()
 
 
+class LoggingReader(asyncore.dispatcher):
+    """Reads a little at a time, and notes what it gets and how it ends."""
+
+    size = 100
+
+    def __init__(self, sock=None, map=None, log=None):
+        super().__init__(sock, map)
+        self.log = [] if log is None else log
+
+    def writable(self):
+        return False
+
+    def handle_read(self):
+        data = self.recv(self.size)
+        if data:
+            self.log.append(data)
+
+    def handle_close(self):
+        self.log.append('close')
+        self.close()
+
+    def handle_error(self):
+        self.log.append('error')
+        super().handle_error()
+
+
+class Silent(asyncore.dispatcher):
+    """Waits for input only."""
+
+    def writable(self):
+        return False
+
+
 class Quiet(asyncore.dispatcher):
     """Reads and forgets."""
 

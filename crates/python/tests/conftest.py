@@ -176,6 +176,16 @@ def readable_now():
 
 
 @pytest.fixture
+def pass_with_input(one_pass, readable_now):
+    """Makes a pass in which there is a byte to read: pass_with_input(near, far, map)."""
+    def run(near, far, map):
+        far.sendall(b'x')
+        readable_now(near)
+        one_pass(map=map)
+    return run
+
+
+@pytest.fixture
 def cpu_time():
     """CPU seconds of this process while a block runs: with cpu_time() as used: ...; used()."""
     @contextlib.contextmanager

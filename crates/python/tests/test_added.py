@@ -5,6 +5,7 @@ import threading
 
 import asyncore
 import pytest
+from channels import LoggingReader, Silent
 
 pytestmark = pytest.mark.added
 
@@ -114,14 +115,7 @@ def test_a_call_is_made_between_events(pair, one_pass, until):
     near, far = pair()
     mine, log = {}, []
 
-    class Reader(asyncore.dispatcher):
-        def writable(self):
-            return False
-
-        def handle_read(self):
-            log.append(self.recv(100))
-
-    Reader(near, mine)
+    LoggingReader(near, mine, log)
     asyncore.call_later(0.01, far.sendall, b'x', map=mine)
     until(lambda: log, lambda timeout, map: one_pass(60.0, map), mine)
     assert log == [b'x']
@@ -130,10 +124,6 @@ def test_a_call_is_made_between_events(pair, one_pass, until):
 def test_a_call_may_close_and_open_channels(pair):
     near, far = pair()
     mine = {}
-
-    class Silent(asyncore.dispatcher):
-        def writable(self):
-            return False
 
     channel = Silent(near, mine)
     asyncore.call_later(0.01, channel.close, map=mine)
@@ -301,10 +291,6 @@ def test_a_signal_handler_that_raises_ends_the_wait(pair):
         raise Alarm
 
     near, _ = pair()
-
-    class Silent(asyncore.dispatcher):
-        def writable(self):
-            return False
 
     mine = {}
     Silent(near, mine)

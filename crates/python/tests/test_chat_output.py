@@ -1,8 +1,11 @@
 """asynchat: what goes out, from the queue and from producers."""
 
+import threading
+
 import asynchat
 import pytest
 from channels import Chat
+from conftest import DEADLINE
 
 
 def received(far, until, one_pass, channels, size):
@@ -240,3 +243,28 @@ def test_simple_producer_hands_out_pieces():
     (b'', b'\r\n', 0), (b'a', b'a', 0), (b'aaa', b'aab', 2), ('é', 'éa', 1)])
 def test_find_prefix_at_end(haystack, needle, length):
     assert asynchat.find_prefix_at_end(haystack, needle) == length
+
+
+def test_a_socket_that_was_told_to_wait_waits(pair):
+    """As it does when a program sets a time limit of its own on a channel's socket."""
+    near, far = pair()
+    chat = Chat(near, {})
+    near.settimeout(DEADLINE)
+    size = 16 << 20
+
+    def read():
+        left = size
+        while left:
+            left -= len(far.recv(1 << 16))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    for _ in range(size >> 16):
+        chat.push(bytes(1 << 16))
+        left = 1 << 16
+        while chat.producer_fifo:
+            assert len(chat.producer_fifo[0]) < left, 'nothing was sent, and nobody waited'
+            left = len(chat.producer_fifo[0])
+            chat.initiate_send()
+    reader.join(DEADLINE)
+    assert not reader.is_alive()

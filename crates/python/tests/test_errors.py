@@ -350,3 +350,13 @@ def test_readwrite_takes_a_lost_connection_for_a_close():
     target.number = errno.EIO
     asyncore.readwrite(target, select.POLLIN)
     assert log[6:] == ['error']
+
+
+def test_functions_of_the_module_that_a_program_replaces_are_the_ones_used(monkeypatch, capsys):
+    monkeypatch.setattr(asyncore, 'compact_traceback', lambda: ((), 'kind', 'value', 'trace'))
+    channel = asyncore.dispatcher(map={})
+    try:
+        raise LookupError
+    except LookupError:
+        channel.handle_error()
+    assert '(kind:value trace)' in capsys.readouterr().out

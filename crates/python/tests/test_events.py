@@ -8,6 +8,7 @@ import time
 
 import asyncore
 import pytest
+from channels import Silent
 
 
 class Noting(asyncore.dispatcher):
@@ -242,22 +243,24 @@ def test_handle_accept_overridden_calls_accept_itself(one_pass, until):
     server.close()
 
 
+class Ending(Noting):
+    """Notes what each `recv` gives, and the events without their channel's name."""
+
+    def writable(self):
+        return False
+
+    def handle_read(self):
+        self.log.append(self.recv(100))
+
+    def note(self, what):
+        self.log.append(what)
+
+
 def test_end_of_stream_calls_handle_close_from_recv(pair, one_pass, readable_now):
     near, far = pair()
     mine, log = {}, []
 
-    class Reader(Noting):
-        def writable(self):
-            return False
-
-        def handle_read(self):
-            self.log.append(self.recv(100))
-
-        def handle_close(self):
-            self.log.append('close')
-            self.close()
-
-    Reader(near, mine, log, 'a')
+    Ending(near, mine, log, 'a')
     far.sendall(b'last words')
     far.shutdown(socket.SHUT_WR)
     readable_now(near)
@@ -270,21 +273,7 @@ def test_a_reset_is_an_end_of_stream(pair, one_pass, readable_now):
     near, far = pair()
     mine, log = {}, []
 
-    class Reader(Noting):
-        def writable(self):
-            return False
-
-        def handle_read(self):
-            self.log.append(self.recv(100))
-
-        def handle_expt(self):
-            self.log.append('expt')
-
-        def handle_close(self):
-            self.log.append('close')
-            self.close()
-
-    Reader(near, mine, log, 'a')
+    Ending(near, mine, log, 'a')
     far.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
     far.close()
     readable_now(near)
@@ -339,10 +328,6 @@ def test_a_channel_not_readable_and_not_writable_gets_nothing(pair, one_pass, re
 
 def test_a_pass_waits_for_its_timeout_and_no_longer(pair, one_pass):
     near, _ = pair()
-
-    class Silent(asyncore.dispatcher):
-        def writable(self):
-            return False
 
     mine = {}
     Silent(near, mine)

@@ -11,33 +11,29 @@ from channels import Quiet, note
 from conftest import epoll_pass as EPOLL
 
 
-def test_a_hook_on_the_instance_is_called(pair, one_pass, readable_now):
+def test_a_hook_on_the_instance_is_called(pair, pass_with_input):
     near, far = pair()
     mine, log = {}, []
     channel = Quiet(near, mine)
     channel.handle_read = note(log, 'read')
-    far.sendall(b'x')
-    readable_now(near)
-    one_pass(map=mine)
+    pass_with_input(near, far, mine)
     assert log == ['read']
 
 
-def test_a_hook_put_on_the_instance_later_is_called(pair, one_pass, readable_now):
+def test_a_hook_put_on_the_instance_later_is_called(pair, one_pass, pass_with_input):
     near, far = pair()
     mine, log = {}, []
     channel = Quiet(near, mine)
     one_pass(map=mine)
     channel.handle_read = note(log, 'read')
-    far.sendall(b'x')
-    readable_now(near)
-    one_pass(map=mine)
+    pass_with_input(near, far, mine)
     del channel.handle_read
     one_pass(map=mine)
     one_pass(map=mine)
     assert log == ['read']
 
 
-def test_a_hook_put_on_the_class_later_is_called(pair, one_pass, readable_now):
+def test_a_hook_put_on_the_class_later_is_called(pair, one_pass, pass_with_input):
     near, far = pair()
     mine, log = {}, []
 
@@ -47,27 +43,24 @@ def test_a_hook_put_on_the_class_later_is_called(pair, one_pass, readable_now):
     Plain(near, mine)
     one_pass(map=mine)
     Plain.handle_read = note(log, 'read')
-    far.sendall(b'x')
-    readable_now(near)
-    one_pass(map=mine)
+    pass_with_input(near, far, mine)
     assert log == ['read']
 
 
-def test_a_hook_put_on_the_base_class_itself_is_called(pair, one_pass, monkeypatch, readable_now):
+def test_a_hook_put_on_the_base_class_itself_is_called(pair, one_pass, pass_with_input,
+                                                       monkeypatch):
     near, far = pair()
     mine, log = {}, []
     channel = asyncore.dispatcher(near, mine)
     channel.writable = lambda: False
     one_pass(map=mine)
     monkeypatch.setattr(asyncore.dispatcher, 'handle_read', note(log, 'read'))
-    far.sendall(b'x')
-    readable_now(near)
-    one_pass(map=mine)
+    pass_with_input(near, far, mine)
     assert log == ['read']
 
 
 @pytest.mark.parametrize('where', ['class', 'instance'])
-def test_event_methods_can_be_overridden(pair, one_pass, readable_now, where):
+def test_event_methods_can_be_overridden(pair, one_pass, pass_with_input, where):
     near, far = pair()
     mine, log = {}, []
 
@@ -78,13 +71,11 @@ def test_event_methods_can_be_overridden(pair, one_pass, readable_now, where):
     one_pass(map=mine)
     owner = Plain if where == 'class' else channel
     owner.handle_read_event = note(log, 'read event')
-    far.sendall(b'x')
-    readable_now(near)
-    one_pass(map=mine)
+    pass_with_input(near, far, mine)
     assert log == ['read event']
 
 
-def test_a_new_class_for_a_channel_counts_from_then_on(pair, one_pass, readable_now):
+def test_a_new_class_for_a_channel_counts_from_then_on(pair, one_pass, pass_with_input):
     near, far = pair()
     mine, log = {}, []
     channel = Quiet(near, mine)
@@ -94,9 +85,7 @@ def test_a_new_class_for_a_channel_counts_from_then_on(pair, one_pass, readable_
         handle_read = note(log, 'other')
 
     channel.__class__ = Other
-    far.sendall(b'x')
-    readable_now(near)
-    one_pass(map=mine)
+    pass_with_input(near, far, mine)
     assert log == ['other']
 
 
@@ -131,7 +120,7 @@ def test_the_base_may_be_initialised_late(pair, one_pass, readable_now):
     assert log == [b'ab', 'found']
 
 
-def test_a_base_that_is_never_initialised_is_no_obstacle(pair, one_pass, readable_now):
+def test_a_base_that_is_never_initialised_is_no_obstacle(pair, pass_with_input):
     """Some programs set the few attributes they need themselves."""
     near, far = pair()
     near.setblocking(False)
@@ -152,13 +141,11 @@ def test_a_base_that_is_never_initialised_is_no_obstacle(pair, one_pass, readabl
             log.append(self.recv(100))
 
     Bare(near)
-    far.sendall(b'x')
-    readable_now(near)
-    one_pass(map=mine)
+    pass_with_input(near, far, mine)
     assert log == [b'x']
 
 
-def test_slots_and_getattr_in_a_subclass_work(pair, one_pass, readable_now):
+def test_slots_and_getattr_in_a_subclass_work(pair, pass_with_input):
     near, far = pair()
     mine = {}
 
@@ -177,9 +164,7 @@ def test_slots_and_getattr_in_a_subclass_work(pair, one_pass, readable_now):
             self.seen = self.recv(100)
 
     channel = Slotted(near, mine)
-    far.sendall(b'x')
-    readable_now(near)
-    one_pass(map=mine)
+    pass_with_input(near, far, mine)
     assert (channel.seen, channel.colour) == (b'x', 'green')
 
 
@@ -361,3 +346,32 @@ def test_attributes_set_from_outside_are_obeyed(pair, one_pass):
     channel.accepting = False
     one_pass(map=mine)
     assert log == ['write']
+
+
+@pytest.mark.parametrize('name', ['collect_incoming_data', 'get_terminator'])
+def test_what_is_put_on_the_instance_in_a_callback_counts_for_the_next_message(
+        pair, readable_now, name):
+    """Also if the instance has as many attributes afterwards as it had before."""
+    near, far = pair()
+    log = []
+
+    class Changing(asynchat.async_chat):
+        collect_incoming_data = asynchat.async_chat._collect_incoming_data
+        own = {'collect_incoming_data': log.append, 'get_terminator': lambda: b';'}
+
+        def found_terminator(self):
+            log.append(self._get_data())
+            if hasattr(self, 'surplus'):
+                del self.surplus
+                setattr(self, name, self.own[name])
+
+    channel = Changing(near, {})
+    channel.surplus = None
+    channel.set_terminator(b'\n')
+    far.sendall(b'a\nb;\nc\n')
+    readable_now(near)
+    channel.handle_read()
+    assert log == {
+        'collect_incoming_data': [b'a', b'b;', b'', b'c', b''],
+        'get_terminator': [b'a', b'b'],
+    }[name]

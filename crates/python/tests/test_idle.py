@@ -197,3 +197,23 @@ def test_a_large_map_has_a_kept_set():
     result = subprocess.run([sys.executable, '-c', SETS_OF_A_LARGE_MAP], capture_output=True,
                             text=True, timeout=60)
     assert (result.stdout, result.stderr) == ('1\n', '')
+
+
+@pytest.mark.parametrize('own', [False, True])
+def test_a_channel_is_not_asked_for_its_dictionary_before_anything_happens(
+        socketpair, monkeypatch, own):
+    """Python 3.11 and 3.12 make it when it is asked for, and are slower with the channel then."""
+    monkeypatch.setattr(asyncore, 'watch_threshold', 0)
+    asked, mine = [], {}
+
+    class Noting(Collecting):
+        @property
+        def __dict__(self):
+            asked.append(self)
+            return object.__getattribute__(self, '__dict__')
+
+    if own:
+        Noting.writable = lambda self: False
+    Noting(socketpair()[0], mine)
+    asyncore.loop(0.0, True, mine, count=3)
+    assert not asked

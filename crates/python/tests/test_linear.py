@@ -45,24 +45,28 @@ def near(pair):
     return pair()[0]
 
 
+class Fed(asynchat.async_chat):
+    """Reads what its `source` is, and waits for the same terminator again and again."""
+
+    def __init__(self, sock, terminator, source):
+        super().__init__(sock, {})
+        self.set_terminator(terminator)
+        self.again, self.source = terminator, source
+
+    def recv(self, size):
+        return self.source
+
+    def collect_incoming_data(self, data):
+        pass
+
+    def found_terminator(self):
+        self.set_terminator(self.again)
+
+
 @pytest.mark.mended
 def test_many_short_lines(near):
-    class Chat(asynchat.async_chat):
-        source = b''
-
-        def recv(self, size):
-            return self.source
-
-        def collect_incoming_data(self, data):
-            pass
-
-        def found_terminator(self):
-            pass
-
     def work(size):
-        chat = Chat(near, {})
-        chat.set_terminator(b'\n')
-        chat.source = b'x\n' * size
+        chat = Fed(near, b'\n', b'x\n' * size)
 
         def run():
             chat.handle_read()
@@ -74,30 +78,15 @@ def test_many_short_lines(near):
 
 @pytest.mark.mended
 def test_many_short_messages_of_a_given_length(near):
-    class Chat(asynchat.async_chat):
-        source = b''
-
-        def recv(self, size):
-            return self.source
-
-        def collect_incoming_data(self, data):
-            pass
-
-        def found_terminator(self):
-            self.set_terminator(2)
-
     def work(size):
-        chat = Chat(near, {})
-        chat.set_terminator(2)
-        chat.source = b'xy' * size
-        return chat.handle_read
+        return Fed(near, 2, b'xy' * size).handle_read
 
     assert_linear(work, 24000)
 
 
 @pytest.mark.mended
 def test_many_pieces_queued_to_a_stalled_peer(near):
-    piece = bytes(2048)
+    piece = bytes(512)
 
     def work(size):
         channel = asyncore.dispatcher_with_send(near, {})

@@ -12,35 +12,10 @@ import struct
 import asynchat
 import asyncore
 import pytest
+from channels import LoggingReader
 
 mended = pytest.mark.mended
 added = pytest.mark.added
-
-
-class Reader(asyncore.dispatcher):
-    """Reads a little at a time, and notes what it gets."""
-
-    size = 100
-
-    def __init__(self, sock=None, map=None):
-        super().__init__(sock, map)
-        self.log = []
-
-    def writable(self):
-        return False
-
-    def handle_read(self):
-        data = self.recv(self.size)
-        if data:
-            self.log.append(data)
-
-    def handle_close(self):
-        self.log.append('close')
-        self.close()
-
-    def handle_error(self):
-        self.log.append('error')
-        super().handle_error()
 
 
 # Descriptors from 1,024 on
@@ -68,7 +43,7 @@ def test_poll_handles_descriptors_from_1024_on(pair, high, readable_now):
     moved = high(near)
     assert moved.fileno() >= 1024
     mine = {}
-    channel = Reader(moved, mine)
+    channel = LoggingReader(moved, mine)
     far.sendall(b'x')
     asyncore.poll(10.0, mine)
     assert channel.log == [b'x']
@@ -152,19 +127,24 @@ def test_a_connecting_channel_with_nothing_overridden_still_connects(one_pass, u
 # Input before the end
 
 
-@mended
-def test_input_that_comes_with_the_hang_up_is_read_to_the_end(pair, readable_now):
-    near, far = pair()
-    mine = {}
-    channel = Reader(near, mine)
-    channel.size = 10
-    far.sendall(b'x' * 1000)
+def send_and_hang_up(near, far, data):
+    """Until the system reports both of `near`: that there is something to read, and the end."""
+    far.sendall(data)
     near.shutdown(socket.SHUT_WR)
     far.close()
     poller = select.poll()
     poller.register(near, select.POLLIN)
     while not poller.poll(10000)[0][1] & select.POLLHUP:
         pass
+
+
+@mended
+def test_input_that_comes_with_the_hang_up_is_read_to_the_end(pair):
+    near, far = pair()
+    mine = {}
+    channel = LoggingReader(near, mine)
+    channel.size = 10
+    send_and_hang_up(near, far, b'x' * 1000)
     for _ in range(200):
         if not mine:
             break
@@ -174,25 +154,19 @@ def test_input_that_comes_with_the_hang_up_is_read_to_the_end(pair, readable_now
 
 
 @added
-def test_read_before_close_can_be_switched_off(pair, readable_now, monkeypatch):
+def test_read_before_close_can_be_switched_off(pair, monkeypatch):
     monkeypatch.setattr(asyncore, 'read_before_close', False)
     near, far = pair()
     mine = {}
-    channel = Reader(near, mine)
+    channel = LoggingReader(near, mine)
     channel.size = 10
-    far.sendall(b'x' * 1000)
-    near.shutdown(socket.SHUT_WR)
-    far.close()
-    poller = select.poll()
-    poller.register(near, select.POLLIN)
-    while not poller.poll(10000)[0][1] & select.POLLHUP:
-        pass
+    send_and_hang_up(near, far, b'x' * 1000)
     asyncore.poll2(0.0, mine)
     assert channel.log == [b'x' * 10, 'close']
 
 
 @added
-def test_a_channel_that_never_reads_is_closed_by_the_hang_up_all_the_same(pair, readable_now):
+def test_a_channel_that_never_reads_is_closed_by_the_hang_up_all_the_same(pair):
     near, far = pair()
     mine, closed = {}, []
 
@@ -208,13 +182,7 @@ def test_a_channel_that_never_reads_is_closed_by_the_hang_up_all_the_same(pair, 
             self.close()
 
     Lazy(near, mine)
-    far.sendall(b'x')
-    near.shutdown(socket.SHUT_WR)
-    far.close()
-    poller = select.poll()
-    poller.register(near, select.POLLIN)
-    while not poller.poll(10000)[0][1] & select.POLLHUP:
-        pass
+    send_and_hang_up(near, far, b'x')
     asyncore.poll2(0.0, mine)
     assert len(closed) == 1 and mine == {}
 
@@ -274,7 +242,7 @@ def test_an_event_does_not_reach_the_next_owner_of_its_descriptor(pair, stack, r
         def handle_read_event(self):
             self.calls += 1
 
-    class Either(Reader):
+    class Either(LoggingReader):
         """Whichever is first closes the other, whose number a new channel gets at once."""
 
         def handle_read(self):
@@ -308,7 +276,7 @@ def test_an_event_does_not_reach_the_next_owner_of_its_descriptor(pair, stack, r
 def test_recv_with_nothing_to_read_is_no_error(pair):
     near, _ = pair()
     mine = {}
-    channel = Reader(near, mine)
+    channel = LoggingReader(near, mine)
     asyncore.read(channel)
     assert channel.log == [] and list(mine.values()) == [channel]
     assert channel.recv(100) == b'' and channel.connected
@@ -319,8 +287,8 @@ def test_two_channels_that_share_a_socket_may_both_be_told(pair, one_pass, reada
     """The first takes the input; the second finds nothing."""
     near, far = pair()
     mine = {}
-    first = Reader(near, mine)
-    second = Reader(socket.socket(fileno=os.dup(near.fileno())), mine)
+    first = LoggingReader(near, mine)
+    second = LoggingReader(socket.socket(fileno=os.dup(near.fileno())), mine)
     far.sendall(b'x')
     readable_now(near)
     one_pass(map=mine)
@@ -334,7 +302,7 @@ def test_spurious_errors_brings_the_exception_back(pair, monkeypatch):
     monkeypatch.setattr(asyncore, 'spurious_errors', True)
     near, _ = pair()
     with pytest.raises(BlockingIOError):
-        Reader(near, {}).recv(100)
+        LoggingReader(near, {}).recv(100)
 
 
 @mended

@@ -1,5 +1,6 @@
 """Descriptors that change their owner, or have several: a kept set answers as a fresh poll does."""
 
+import ast
 import os
 import random
 import socket
@@ -181,58 +182,64 @@ def test_a_regular_file_among_many_channels_is_ready_in_every_pass(socketpair, a
     assert len(mine) == 80
 
 
-def test_a_fork_leaves_parent_and_child_a_loop_each(socketpair, any_pass):
+@pytest.fixture
+def in_child(socketpair):
+    """in_child(work): what `work` returns in a child process made by fork, a list of bytes."""
+    def run(work):
+        report, tell = socketpair()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                tell.sendall(repr(work()).encode())
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+        report.settimeout(10)
+        return ast.literal_eval(report.recv(100).decode())
+    return run
+
+
+def test_a_fork_leaves_parent_and_child_a_loop_each(socketpair, any_pass, in_child):
     """An epoll set is shared across fork: what the child changes must not reach the parent."""
     mine = {}
     near, far = socketpair()
     reader = Reader(near, mine)
     others = [Reader(socketpair()[0], mine) for _ in range(3)]
     any_pass(map=mine)
-    report, tell = socketpair()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            reader.close()
-            for other in others[:2]:
-                other.close()
-            fresh_near, fresh_far = socket.socketpair()
-            fresh = Reader(fresh_near, mine)
-            fresh_far.sendall(b'child')
-            any_pass(1.0, mine)
-            tell.sendall(repr(fresh.seen).encode())
-            code = 0
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
-    report.settimeout(10)
-    assert report.recv(100) == b"[b'child']"
+
+    def work():
+        reader.close()
+        for other in others[:2]:
+            other.close()
+        fresh_near, fresh_far = socket.socketpair()
+        fresh = Reader(fresh_near, mine)
+        fresh_far.sendall(b'child')
+        any_pass(1.0, mine)
+        return fresh.seen
+
+    assert in_child(work) == [b'child']
     far.sendall(b'parent')
     any_pass(1.0, mine)
     assert reader.seen == [b'parent'] and len(mine) == 4
     assert not any(other.closes for other in others)
 
 
-def test_a_child_that_goes_on_with_the_same_channels_gets_their_events(socketpair, any_pass):
+def test_a_child_that_goes_on_with_the_same_channels_gets_their_events(
+        socketpair, any_pass, in_child):
     """As a server does that forks workers around its listener."""
     mine = {}
     near, far = socketpair()
     reader = Reader(near, mine)
     any_pass(map=mine)
-    report, tell = socketpair()
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            far.sendall(b'x')
-            any_pass(1.0, mine)
-            tell.sendall(repr(reader.seen).encode())
-            code = 0
-        finally:
-            os._exit(code)
-    assert os.waitpid(child, 0)[1] == 0
-    report.settimeout(10)
-    assert report.recv(100) == b"[b'x']"
+
+    def work():
+        far.sendall(b'x')
+        any_pass(1.0, mine)
+        return reader.seen
+
+    assert in_child(work) == [b'x']
     any_pass(0.0, mine)
     assert reader.seen == []
 

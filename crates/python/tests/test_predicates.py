@@ -1,5 +1,6 @@
 """readable() and writable(): who overrides them is asked, whenever it matters."""
 
+import asynchat
 import asyncore
 import pytest
 from channels import Quiet, note
@@ -52,7 +53,8 @@ def test_a_predicate_overridden_later_is_asked_from_then_on(pair, one_pass, unti
 
 
 @pytest.mark.parametrize('own', [None, 'writable'])
-def test_a_readable_put_on_the_instance_later_is_obeyed_at_once(pair, one_pass, readable_now, own):
+def test_a_readable_put_on_the_instance_later_is_obeyed_at_once(pair, one_pass, pass_with_input,
+                                                                own):
     near, far = pair()
     mine = {}
 
@@ -64,13 +66,12 @@ def test_a_readable_put_on_the_instance_later_is_obeyed_at_once(pair, one_pass, 
     channel = Plain(near, mine)
     one_pass(map=mine)
     channel.readable = lambda: False
-    far.sendall(b'x')
-    readable_now(near)
-    one_pass(map=mine)
+    pass_with_input(near, far, mine)
     assert near.recv(100) == b'x', 'handle_read was called though readable() said no'
 
 
-def test_a_predicate_that_changes_its_mind_is_obeyed_at_once(pair, one_pass, readable_now):
+def test_a_predicate_that_changes_its_mind_is_obeyed_at_once(pair, one_pass, pass_with_input,
+                                                             readable_now):
     near, far = pair()
     mine, log = {}, []
 
@@ -90,9 +91,7 @@ def test_a_predicate_that_changes_its_mind_is_obeyed_at_once(pair, one_pass, rea
             log.append('write')
 
     channel = Moody(near, mine)
-    far.sendall(b'x')
-    readable_now(near)
-    one_pass(map=mine)
+    pass_with_input(near, far, mine)
     assert log == []
     channel.wants_to_write = True
     one_pass(map=mine)
@@ -138,3 +137,26 @@ def test_an_error_in_a_predicate_leaves_the_loop(pair, one_pass):
     Broken(near, mine)
     with pytest.raises(LookupError, match='mine'):
         one_pass(map=mine)
+
+
+@pytest.mark.parametrize('what', ['a function', 'a method of another channel', 'no function'])
+def test_whatever_is_put_on_the_instance_before_the_first_pass_is_asked(pair, one_pass, what):
+    mine, log = {}, []
+
+    class Other(asynchat.async_chat):
+        """Has something to send, or so it says."""
+        connected = False
+
+    class Asked:
+        def __call__(self):
+            return True
+
+    channel = asynchat.async_chat(pair()[0], mine)
+    channel.handle_write = note(log, 'write')
+    channel.writable = {
+        'a function': lambda: True,
+        'a method of another channel': Other(map={}).writable,
+        'no function': Asked(),
+    }[what]
+    one_pass(map=mine)
+    assert log == ['write']

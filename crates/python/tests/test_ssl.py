@@ -7,6 +7,7 @@ import ssl
 import asynchat
 import asyncore
 import pytest
+from channels import LoggingReader
 
 mended = pytest.mark.mended
 
@@ -45,35 +46,11 @@ def ssl_pair(pair, stack):
     return make
 
 
-class Reader(asyncore.dispatcher):
-    size = 100
-
-    def __init__(self, sock, map):
-        super().__init__(sock, map)
-        self.log = []
-
-    def writable(self):
-        return False
-
-    def handle_read(self):
-        data = self.recv(self.size)
-        if data:
-            self.log.append(data)
-
-    def handle_close(self):
-        self.log.append('close')
-        self.close()
-
-    def handle_error(self):
-        self.log.append('error')
-        super().handle_error()
-
-
 @mended
 def test_recv_with_no_whole_record_is_no_error(ssl_pair):
     client, server = ssl_pair()
     mine = {}
-    channel = Reader(client, mine)
+    channel = LoggingReader(client, mine)
     asyncore.read(channel)
     assert channel.log == [] and channel.connected
     assert channel.recv(100) == b''
@@ -82,7 +59,7 @@ def test_recv_with_no_whole_record_is_no_error(ssl_pair):
 def test_what_arrives_is_read(ssl_pair, one_pass, until):
     client, server = ssl_pair()
     mine = {}
-    channel = Reader(client, mine)
+    channel = LoggingReader(client, mine)
     server.sendall(b'hello')
     until(lambda: channel.log, one_pass, mine)
     assert channel.log == [b'hello']
@@ -93,7 +70,7 @@ def test_a_record_larger_than_a_read_is_not_left_in_the_ssl_layer(ssl_pair, one_
     """The descriptor shows nothing of what is decrypted already."""
     client, server = ssl_pair()
     mine = {}
-    channel = Reader(client, mine)
+    channel = LoggingReader(client, mine)
     channel.size = 7
     server.sendall(b'x' * 1000)
     assert select.select([client], [], [], 10)[0]
@@ -165,7 +142,7 @@ def test_output_through_ssl_to_a_slow_peer_arrives_whole(ssl_pair, one_pass, unt
 def test_the_end_of_an_ssl_connection_closes_the_channel(ssl_pair, one_pass, until):
     client, server = ssl_pair()
     mine = {}
-    channel = Reader(client, mine)
+    channel = LoggingReader(client, mine)
     server.sendall(b'bye')
     until(lambda: channel.log, one_pass, mine)
     server.close()

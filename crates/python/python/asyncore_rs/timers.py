@@ -91,7 +91,7 @@ def _map_or_default(map):
 
 
 def _drop_dead(map):
-    """Forgets entries that lead the queue and will not be run; returns the agenda if any is left."""
+    """Forgets leading entries that will not be run; returns the agenda if any is left."""
     agenda = _agendas.get(id(map))
     if agenda is None:
         return None

@@ -6,6 +6,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 use rustix::event::PollFlags;
 
+use crate::instance::Instance;
 use crate::interest::{Interest, Kind};
 
 /// A channel, by the number of its descriptor. Addresses stand for objects, which are not kept
@@ -25,7 +26,15 @@ pub(super) struct Entry {
     /// The kernel's set does not take it: a regular file, a number that is not open.
     pub(super) polled: bool,
     pub(super) touched: bool,
+    /// Whether the channel ever had an event.
+    pub(super) active: bool,
     pub(super) seen: bool,
+}
+
+impl Entry {
+    pub(super) fn instance<'a, 'py>(&self, object: &'a Bound<'py, PyAny>) -> Instance<'a, 'py> {
+        if self.active { Instance::active(object) } else { Instance::idle(object) }
+    }
 }
 
 pub(super) const ABSENT: Entry = Entry {
@@ -38,6 +47,7 @@ pub(super) const ABSENT: Entry = Entry {
     registered: None,
     polled: false,
     touched: false,
+    active: false,
     seen: false,
 };
 

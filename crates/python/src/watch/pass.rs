@@ -14,6 +14,7 @@ use super::entry::Asked;
 use super::{Shared, address, class_address, is_held, kernel, lock};
 use crate::deliver::{Delivery, Ready};
 use crate::descriptor;
+use crate::instance::Instance;
 use crate::interest::{Asking, Kind, Style};
 use crate::stock::Stock;
 use crate::wait::{self, Deadline};
@@ -156,11 +157,14 @@ impl<'py> Pass<'_, 'py> {
         if !lock(&self.set).knows(&class) {
             lock(&self.set).learn(class.unbind(), predicates);
         }
-        let kind = self.asking.kind(object)?;
-        let known = lock(&self.set).get(fd).map(|entry| entry.wanted);
-        let Some(known) = known else { return Ok(()) };
-        let wanted =
-            if known_only && kind != Kind::Stock { known } else { self.asking.interest(object)? };
+        let Some(entry) = lock(&self.set).get(fd).copied() else { return Ok(()) };
+        let instance = entry.instance(object);
+        let kind = self.asking.kind(&instance)?;
+        let wanted = if known_only && kind != Kind::Stock {
+            entry.wanted
+        } else {
+            self.asking.interest(&instance)?
+        };
         lock(&self.set).answer(fd, address(object), kind, wanted, anew);
         Ok(())
     }
@@ -172,8 +176,10 @@ impl<'py> Pass<'_, 'py> {
         let objects = asked.objects.bind(py);
         if !asked.all_own_writable {
             for (fd, object) in asked.fds.iter().zip(objects) {
-                let wanted = self.asking.interest(&object)?;
-                let kind = self.asking.kind(&object)?;
+                let Some(entry) = lock(&self.set).get(*fd).copied() else { continue };
+                let instance = entry.instance(&object);
+                let wanted = self.asking.interest(&instance)?;
+                let kind = self.asking.kind(&instance)?;
                 lock(&self.set).answer(*fd, address(&object), kind, wanted, false);
             }
             return Ok(());
@@ -287,14 +293,15 @@ impl<'py> Pass<'_, 'py> {
                     set.add(fd, address(&object), class_address(&object));
                     continue;
                 }
-                set.touch(fd);
+                set.has_event(fd);
                 entry
             };
+            let instance = Instance::active(&object);
             // A predicate may have been put on the instance since it was asked.
             let wanted = match entry.kind {
-                Some(Kind::Stock) => self.asking.interest(&object)?,
-                Some(kind) if self.asking.kind(&object)? != kind => {
-                    self.asking.interest(&object)?
+                Some(Kind::Stock) => self.asking.interest(&instance)?,
+                Some(kind) if self.asking.kind(&instance)? != kind => {
+                    self.asking.interest(&instance)?
                 }
                 _ => entry.wanted,
             };

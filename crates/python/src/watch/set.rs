@@ -166,6 +166,7 @@ impl WatchSet {
             kind: None,
             present: true,
             touched: false,
+            active: false,
             wanted: Interest::NONE,
             ..old
         };
@@ -194,6 +195,14 @@ impl WatchSet {
                 entry.touched = true;
                 self.touched.push(fd);
             }
+        }
+    }
+
+    /// Notes that the channel has an event, and may be another afterwards.
+    pub(super) fn has_event(&mut self, fd: RawFd) {
+        self.touch(fd);
+        if let Some(entry) = self.get_mut(fd) {
+            entry.active = true;
         }
     }
 
