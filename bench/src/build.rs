@@ -3,28 +3,19 @@
 //! Each server is a binary of its own rather than a subcommand of this one, so that none carries another's
 //! code, statics or allocations into the memory figures.
 
-use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use bench::cargo::{self, first_line, locked_version, package_dir};
+use bench::program;
 
 use crate::peers::{Origin, Peer};
 
 /// A server that is ready to be started.
-pub(crate) struct Program {
-    pub(crate) peer: Peer,
-    pub(crate) executable: PathBuf,
-    pub(crate) arguments: Vec<OsString>,
-    pub(crate) version: String,
-}
-
-/// A server that this machine cannot run, and what would change that.
-pub(crate) struct Absent {
-    pub(crate) peer: Peer,
-    pub(crate) reason: String,
-}
+pub(crate) type Program = program::Program<Peer>;
+/// A server that this machine cannot run.
+pub(crate) type Absent = program::Absent<Peer>;
 
 enum Outcome {
     Ready(Program),

@@ -12,17 +12,15 @@ mod scenario;
 mod server;
 mod targets;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
-use std::{env, fs};
 
-use anyhow::{Context, Result, ensure};
-use bench::cargo::package_dir;
+use anyhow::{Result, ensure};
 use bench::host::{self, Cpus};
-use bench::verdict::Verdict;
-use clap::{Parser, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use bench::page;
+use bench::selection::Selection;
+use bench::turns::{self, Turn};
+use clap::Parser;
 
 use crate::build::Program;
 use crate::peers::Peer;
@@ -30,6 +28,8 @@ use crate::report::Report;
 use crate::results::Results;
 use crate::scenario::{Scenario, Size};
 
+/// What starts this program.
+const COMMAND: &str = "cargo run --release -p bench";
 /// Descriptors kept for what are not idle connections: the busy ones, the epoll, files of /proc.
 const SPARE_DESCRIPTORS: u64 = 150;
 /// Messages to a connection of the accept rate, which costs about as much more.
@@ -52,49 +52,19 @@ const BUDGET: Duration = Duration::from_secs(5);
 #[derive(Parser)]
 #[command(name = "bench", verbatim_doc_comment)]
 struct Arguments {
-    /// How often every server is measured; medians are over these rounds [default: 5, or 1 with --quick]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    rounds: Option<u32>,
+    #[command(flatten)]
+    selection: Selection<Peer, Scenario>,
 
     /// Round trips in one measurement; a 20th of that is the number of connections for the accept
     /// rate [default: 100000, or 5000 with --quick]
     #[arg(long, value_parser = clap::value_parser!(u64).range(1000..=10_000_000))]
     messages: Option<u64>,
-
-    /// A run that shows in seconds that everything works: 1 round, 5,000 messages, 1,000 idle connections
-    #[arg(long)]
-    quick: bool,
-
-    /// Measure only these servers; without raw-epoll there are no ratios to it
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "PEER[,PEER]")]
-    only: Vec<Peer>,
-
-    /// Measure only under these loads
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "SCENARIO[,SCENARIO]")]
-    scenario: Vec<Scenario>,
-
-    /// Where the report goes [default: bench/RESULTS.md for a whole run; a run made smaller by --quick, --only
-    /// or --scenario prints it instead]
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
 }
 
 impl Arguments {
-    fn peers(&self) -> Vec<Peer> {
-        chosen(&self.only)
-    }
-
-    fn scenarios(&self) -> Vec<Scenario> {
-        chosen(&self.scenario)
-    }
-
-    fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.quick { 1 } else { 5 })
-    }
-
     fn size(&self, descriptors: u64) -> Result<Size> {
-        let messages = self.messages.unwrap_or(if self.quick { 5_000 } else { 100_000 });
-        let wanted = if self.quick { 1_000 } else { 10_000 };
+        let messages = self.messages.unwrap_or(if self.selection.quick { 5_000 } else { 100_000 });
+        let wanted = if self.selection.quick { 1_000 } else { 10_000 };
         let idle = wanted.min(descriptors.saturating_sub(SPARE_DESCRIPTORS));
         ensure!(
             idle > 0,
@@ -108,25 +78,9 @@ impl Arguments {
             budget: BUDGET,
         })
     }
-
-    /// The file for the report; `None` is standard output.
-    fn report_file(&self) -> Option<PathBuf> {
-        let whole = !self.quick && self.only.is_empty() && self.scenario.is_empty();
-        let default = whole.then(|| package_dir().join("RESULTS.md"));
-        self.output.clone().or(default)
-    }
 }
 
-/// Those of `selection`, or all, in the order of their definition and each once.
-fn chosen<T: ValueEnum + PartialEq>(selection: &[T]) -> Vec<T> {
-    T::value_variants()
-        .iter()
-        .filter(|variant| selection.is_empty() || selection.contains(variant))
-        .cloned()
-        .collect()
-}
-
-/// Has every program measured once in each round under each load, beginning with another one each round.
+/// Has every program measured once in each round under each load.
 fn run(
     programs: &[Program],
     scenarios: &[Scenario],
@@ -134,25 +88,14 @@ fn run(
     rounds: u32,
     cpus: Cpus,
 ) -> Result<Results> {
-    let count = rounds as usize * scenarios.len() * programs.len();
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len}, about {eta} left: {wide_msg}")?;
-    let progress = ProgressBar::new(count as u64).with_style(style);
+    let turns = turns::turns(rounds, scenarios, programs);
+    let progress = turns::progress(&turns)?;
     let mut results = Results::default();
-    for round in 0..rounds as usize {
-        for &scenario in scenarios {
-            for turn in 0..programs.len() {
-                let program = &programs[(round + turn) % programs.len()];
-                progress.set_message(format!(
-                    "round {} of {rounds}, {}, {}",
-                    round + 1,
-                    scenario.title(size),
-                    program.peer.label()
-                ));
-                let measurement = scenario::measure(scenario, program, size, cpus)?;
-                results.push(scenario, program.peer, measurement);
-                progress.inc(1);
-            }
-        }
+    for Turn { round, scenario, program } in turns {
+        let (title, label) = (scenario.title(size), program.peer.label());
+        progress.set_message(format!("round {round} of {rounds}, {title}, {label}"));
+        results.push(scenario, program.peer, scenario::measure(scenario, program, size, cpus)?);
+        progress.inc(1);
     }
     progress.finish_and_clear();
     Ok(results)
@@ -171,13 +114,13 @@ fn main() -> ExitCode {
 fn compare(arguments: &Arguments) -> Result<()> {
     ensure!(
         !cfg!(debug_assertions),
-        "this is a debug build, whose figures mean nothing: cargo run --release -p bench"
+        "this is a debug build, whose figures mean nothing: {COMMAND}"
     );
     let descriptors = host::raise_descriptor_limit()?;
     let size = arguments.size(descriptors)?;
-    let scenarios = arguments.scenarios();
-    let rounds = arguments.rounds();
-    let (programs, absent) = build::build(&arguments.peers())?;
+    let selection = &arguments.selection;
+    let (scenarios, rounds) = (selection.scenarios(), selection.rounds());
+    let (programs, absent) = build::build(&selection.peers())?;
     for absent in &absent {
         eprintln!("{} is left out: {}", absent.peer.label(), absent.reason);
     }
@@ -188,7 +131,7 @@ fn compare(arguments: &Arguments) -> Result<()> {
     let results = run(&programs, &scenarios, &size, rounds, cpus)?;
 
     let report = Report {
-        command: &command(),
+        command: &page::command(COMMAND),
         machine: &host::description(),
         cpus,
         descriptors,
@@ -199,32 +142,6 @@ fn compare(arguments: &Arguments) -> Result<()> {
         absent: &absent,
         results: &results,
     };
-    match arguments.report_file() {
-        None => print!("{}", report.markdown()),
-        Some(file) => {
-            fs::write(&file, report.markdown())
-                .with_context(|| format!("cannot write the report to {}", file.display()))?;
-            let targets = report.targets();
-            let of = |verdict| targets.iter().filter(|target| target.verdict == verdict).count();
-            println!(
-                "{} of {} targets pass, {} fail; the report is in {}",
-                of(Verdict::Pass),
-                targets.len(),
-                of(Verdict::Fail),
-                file.display()
-            );
-        }
-    }
-    Ok(())
-}
-
-/// What was typed to start this run.
-fn command() -> String {
-    let mut words = vec!["cargo run --release -p bench".to_owned()];
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    if !arguments.is_empty() {
-        words.push("--".to_owned());
-        words.extend(arguments);
-    }
-    words.join(" ")
+    let file = selection.output("RESULTS.md");
+    page::publish(&report.markdown(), &report.targets(), file.as_deref())
 }

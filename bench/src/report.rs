@@ -8,7 +8,7 @@ use crate::results::{Cost, Results};
 use crate::scenario::{Scenario, Size};
 use crate::targets;
 use bench::host::Cpus;
-use bench::stats::Summary;
+use bench::page::cells;
 use bench::verdict::Target;
 
 const READING: &str = "\
@@ -127,10 +127,10 @@ impl Report<'_> {
         )?;
         writeln!(out, "|---|--:|--:|--:|--:|--:|--:|")?;
         for peer in self.sorted_by(cost) {
-            let [cpu, cpu_range] = cells(self.results.cost(cost, peer), 2);
+            let [cpu, cpu_range] = cells(self.results.cost(cost, peer), 1.0, 2);
             let ratio = self.results.ratio(cost, peer, Peer::RawEpoll);
-            let [ratio, ratio_range] = cells(ratio, 3);
-            let [rate, rate_range] = cells(self.results.rate(scenario, peer), 0);
+            let [ratio, ratio_range] = cells(ratio, 1.0, 3);
+            let [rate, rate_range] = cells(self.results.rate(scenario, peer), 1.0, 0);
             writeln!(
                 out,
                 "| {} | {cpu} | {cpu_range} | {ratio} | {ratio_range} | {rate} | {rate_range} |",
@@ -145,7 +145,7 @@ impl Report<'_> {
         writeln!(out, "| Server | Bytes in user space | min–max |")?;
         writeln!(out, "|---|--:|--:|")?;
         for peer in self.sorted_by(Cost::IdleBytes) {
-            let [bytes, range] = cells(self.results.cost(Cost::IdleBytes, peer), 0);
+            let [bytes, range] = cells(self.results.cost(Cost::IdleBytes, peer), 1.0, 0);
             writeln!(out, "| {} | {bytes} | {range} |", peer.label())?;
         }
         self.write_absent(out, 2)
@@ -182,15 +182,5 @@ impl Report<'_> {
             .collect();
         costs.sort_by(|(a, _), (b, _)| a.total_cmp(b));
         costs.into_iter().map(|(_, peer)| peer).collect()
-    }
-}
-
-/// The median and the range, with `decimals` digits after the point.
-fn cells(summary: Option<Summary>, decimals: usize) -> [String; 2] {
-    match summary {
-        Some(Summary { median, min, max }) => {
-            [format!("{median:.decimals$}"), format!("{min:.decimals$}–{max:.decimals$}")]
-        }
-        None => ["–".to_owned(), "–".to_owned()],
     }
 }

@@ -96,6 +96,32 @@ impl Ends {
         Ok(Exchange { count, elapsed: start.elapsed(), p99: percentile(&mut self.latencies) })
     }
 
+    /// Makes `messages` round trips as `exchange` does, but each client at its own pace: it sends
+    /// again as soon as it is answered, so that the relay is never without work.
+    pub(crate) fn ping_pong(
+        &mut self,
+        range: Range<usize>,
+        messages: u64,
+        budget: Duration,
+    ) -> Result<Exchange> {
+        self.latencies.clear();
+        let start = Instant::now();
+        let (mut begun, mut done) = (range.len() as u64, 0);
+        for index in range {
+            self.send(index)?;
+        }
+        while done < begun {
+            for index in self.step()? {
+                done += 1;
+                if begun < messages && start.elapsed() < budget {
+                    self.send(index)?;
+                    begun += 1;
+                }
+            }
+        }
+        Ok(Exchange { count: done, elapsed: start.elapsed(), p99: percentile(&mut self.latencies) })
+    }
+
     /// One round trip on each of the clients in `range`.
     fn volley(&mut self, range: Range<usize>) -> Result<()> {
         let mut missing = range.len();
@@ -239,9 +265,15 @@ mod tests {
         let mut ends = Ends::new().unwrap();
         let address = ends.target().unwrap();
         let clients = ends.open(address, 70).unwrap();
-        let exchange = ends.exchange(clients, 700, Duration::from_secs(10)).unwrap();
-        assert_eq!(exchange.count, 700);
-        assert!(exchange.p99 > Duration::ZERO);
+        let patience = Duration::from_secs(10);
+        let exchanges = [
+            ends.exchange(clients.clone(), 700, patience).unwrap(),
+            ends.ping_pong(clients, 700, patience).unwrap(),
+        ];
+        for exchange in exchanges {
+            assert_eq!(exchange.count, 700);
+            assert!(exchange.p99 > Duration::ZERO);
+        }
     }
 
     #[test]

@@ -17,23 +17,23 @@ mod stall;
 mod syscalls;
 mod targets;
 
-use std::path::PathBuf;
 use std::time::Duration;
-use std::{env, fs};
 
-use anyhow::{Context, Result, ensure};
-use clap::{Parser, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
+use anyhow::{Result, ensure};
+use clap::Parser;
 
 use self::peer::Peer;
 use self::program::{Folder, Program};
 use self::report::Report;
 use self::results::Results;
 use self::scenario::{Place, Scenario, Size};
-use crate::cargo::package_dir;
 use crate::host::{self, Cpus};
-use crate::verdict::Verdict;
+use crate::page;
+use crate::selection::Selection;
+use crate::turns::{self, Turn};
 
+/// What starts the program.
+const COMMAND: &str = "cargo run --release -p bench --bin relays";
 /// Descriptors kept for what are not the two ends of idle connections.
 const SPARE_DESCRIPTORS: u64 = 400;
 
@@ -50,61 +50,27 @@ const SPARE_DESCRIPTORS: u64 = 400;
 #[derive(Parser)]
 #[command(name = "relays", verbatim_doc_comment)]
 pub struct Arguments {
-    /// How often every relay is measured; medians are over these rounds [default: 5, or 1 with --quick]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    rounds: Option<u32>,
-
-    /// A run that shows in a minute that everything works
-    #[arg(long)]
-    quick: bool,
-
-    /// Measure only these relays
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "PEER[,PEER]")]
-    only: Vec<Peer>,
-
-    /// Measure only under these loads
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "SCENARIO[,SCENARIO]")]
-    scenario: Vec<Scenario>,
-
-    /// Where the report goes [default: bench/RELAYS.md for a whole run; a run made smaller by --quick,
-    /// --only or --scenario prints it instead]
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    selection: Selection<Peer, Scenario>,
 }
 
 impl Arguments {
-    fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.quick { 1 } else { 5 })
-    }
-
     fn size(&self, descriptors: u64) -> Result<Size> {
+        let quick = self.selection.quick;
         // Client and target have an end each of every connection, in this process.
         let fit = descriptors.saturating_sub(SPARE_DESCRIPTORS) / 2;
-        let wanted = if self.quick { 1_000 } else { 5_000 };
+        let wanted = if quick { 1_000 } else { 5_000 };
         let idle = usize::try_from(fit)?.min(wanted);
         ensure!(idle > 0, "the hard descriptor limit is {descriptors}: raise it (ulimit -Hn)");
         Ok(Size {
-            flow: Duration::from_millis(if self.quick { 200 } else { 800 }),
-            messages: if self.quick { 5_000 } else { 50_000 },
-            connections: if self.quick { 500 } else { 6_000 },
+            flow: Duration::from_millis(if quick { 200 } else { 800 }),
+            messages: if quick { 5_000 } else { 50_000 },
+            connections: if quick { 500 } else { 6_000 },
             idle,
-            stalled: if self.quick { 128 << 20 } else { 1 << 30 },
+            stalled: if quick { 128 << 20 } else { 1 << 30 },
             budget: Duration::from_secs(2),
         })
     }
-
-    /// The file for the report; `None` is standard output.
-    fn report_file(&self) -> Option<PathBuf> {
-        let whole = !self.quick && self.only.is_empty() && self.scenario.is_empty();
-        let default = whole.then(|| package_dir().join("RELAYS.md"));
-        self.output.clone().or(default)
-    }
-}
-
-/// Those of `selection`, or all, in the order of their definition and each once.
-fn chosen<T: ValueEnum + PartialEq>(selection: &[T]) -> Vec<T> {
-    let all = T::value_variants().iter();
-    all.filter(|it| selection.is_empty() || selection.contains(it)).cloned().collect()
 }
 
 /// Runs the comparison and writes its report.
@@ -114,12 +80,12 @@ fn chosen<T: ValueEnum + PartialEq>(selection: &[T]) -> Vec<T> {
 pub fn compare(arguments: &Arguments) -> Result<()> {
     ensure!(
         !cfg!(debug_assertions),
-        "this is a debug build, whose figures mean nothing: cargo run --release -p bench --bin relays"
+        "this is a debug build, whose figures mean nothing: {COMMAND}"
     );
     let size = arguments.size(host::raise_descriptor_limit()?)?;
-    let scenarios = chosen(&arguments.scenario);
-    let rounds = arguments.rounds();
-    let (programs, absent) = program::find(&chosen(&arguments.only))?;
+    let selection = &arguments.selection;
+    let (scenarios, rounds) = (selection.scenarios(), selection.rounds());
+    let (programs, absent) = program::find(&selection.peers())?;
     for absent in &absent {
         eprintln!("{} is left out: {}", absent.peer.label(), absent.reason);
     }
@@ -134,7 +100,7 @@ pub fn compare(arguments: &Arguments) -> Result<()> {
     let calls = forwarder.map(|forwarder| syscalls::count(forwarder, place)).transpose()?.flatten();
 
     let report = Report {
-        command: &command(),
+        command: &page::command(COMMAND),
         machine: &host::description(),
         cpus,
         rounds,
@@ -144,25 +110,11 @@ pub fn compare(arguments: &Arguments) -> Result<()> {
         results: &results,
         calls: calls.as_ref(),
     };
-    let Some(file) = arguments.report_file() else {
-        print!("{}", report.markdown());
-        return Ok(());
-    };
-    fs::write(&file, report.markdown())
-        .with_context(|| format!("cannot write the report to {}", file.display()))?;
-    let targets = report.targets();
-    let of = |verdict| targets.iter().filter(|target| target.verdict == verdict).count();
-    println!(
-        "{} of {} targets pass, {} fail; the report is in {}",
-        of(Verdict::Pass),
-        targets.len(),
-        of(Verdict::Fail),
-        file.display()
-    );
-    Ok(())
+    let file = selection.output("RELAYS.md");
+    page::publish(&report.markdown(), &report.targets(), file.as_deref())
 }
 
-/// Has every program measured once in each round under each load, beginning with another one each round.
+/// Has every program measured once in each round under each load.
 fn run(
     programs: &[Program],
     scenarios: &[Scenario],
@@ -170,40 +122,23 @@ fn run(
     rounds: u32,
     place: Place<'_>,
 ) -> Result<Results> {
-    let count = rounds as usize * scenarios.len() * programs.len();
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len}, about {eta} left: {wide_msg}")?;
-    let progress = ProgressBar::new(count as u64).with_style(style);
+    let turns = turns::turns(rounds, scenarios, programs);
+    let progress = turns::progress(&turns)?;
     let mut results = Results::default();
-    for round in 0..rounds as usize {
-        for &scenario in scenarios {
-            for turn in 0..programs.len() {
-                let program = &programs[(round + turn) % programs.len()];
-                let (title, label) = (scenario.title(), program.peer.label());
-                progress.set_message(format!("round {} of {rounds}, {title}, {label}", round + 1));
-                match scenario::measure(scenario, program, size, place) {
-                    Ok(found) => results.extend(program.peer, found),
-                    // That one of the others does not stand a load is a result too.
-                    Err(error) if program.peer != Peer::Forwarder => {
-                        progress.suspend(|| eprintln!("{error:#}"));
-                        results.failures.push(format!("round {}: {error:#}", round + 1));
-                    }
-                    Err(error) => return Err(error),
-                }
-                progress.inc(1);
+    for Turn { round, scenario, program } in turns {
+        let (title, label) = (scenario.title(), program.peer.label());
+        progress.set_message(format!("round {round} of {rounds}, {title}, {label}"));
+        match scenario::measure(scenario, program, size, place) {
+            Ok(found) => results.extend(program.peer, found),
+            // That one of the others does not stand a load is a result too.
+            Err(error) if program.peer != Peer::Forwarder => {
+                progress.suspend(|| eprintln!("{error:#}"));
+                results.failures.push(format!("round {round}: {error:#}"));
             }
+            Err(error) => return Err(error),
         }
+        progress.inc(1);
     }
     progress.finish_and_clear();
     Ok(results)
-}
-
-/// What was typed to start this run.
-fn command() -> String {
-    let mut words = vec!["cargo run --release -p bench --bin relays".to_owned()];
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    if !arguments.is_empty() {
-        words.push("--".to_owned());
-        words.extend(arguments);
-    }
-    words.join(" ")
 }

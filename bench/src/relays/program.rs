@@ -12,18 +12,9 @@ use crate::relays::launch::SOCKET_PROXYD;
 use crate::relays::peer::{Origin, Peer};
 
 /// A relay that is ready to be started.
-pub(crate) struct Program {
-    pub(crate) peer: Peer,
-    pub(crate) executable: PathBuf,
-    pub(crate) arguments: Vec<OsString>,
-    pub(crate) version: String,
-}
-
-/// A relay that this machine cannot run, and what would change that.
-pub(crate) struct Absent {
-    pub(crate) peer: Peer,
-    pub(crate) reason: String,
-}
+pub(crate) type Program = crate::program::Program<Peer>;
+/// A relay that this machine cannot run.
+pub(crate) type Absent = crate::program::Absent<Peer>;
 
 /// Builds or finds `peers`, in their order; one that is not there is absent.
 pub(crate) fn find(peers: &[Peer]) -> Result<(Vec<Program>, Vec<Absent>)> {

@@ -1,22 +1,28 @@
 //! The report's prose.
 
-/// Which system calls the forwarder makes, and why each of them.
-pub(crate) const CALLS: &str = "\
-A round trip takes the two `recvfrom` and two `sendto` that it cannot do without; one `epoll_pwait` is shared by
-all that became ready meanwhile, no read is made only to see that nothing is left, and interests do not change.
-Of a connection's calls these remain:
-
-- `accept4`, `socket`, `connect`, two `close`: what a connection is made of. A burst of arrivals takes one
-  more `accept4` to see its end.
-- `recvfrom` ×4, `sendto` ×2: the message and its answer, and the end of each side.
-- `epoll_ctl`: the target's socket is added for its connection to be made and changed to reading when it is, the
-  client's is added then; both are taken out before they are closed, since a descriptor that another
-  process has inherited would otherwise be reported for ever.
-- `setsockopt`: `TCP_NODELAY` and keepalive (two calls) on the target's socket; the client's has them from its
-  listener.
-- `shutdown` passes the client's end on, so that the target can still answer.
-- `write` writes the log: one for all connections that end in one pass of the loop.
-";
+/// What the forwarder makes a kind of system call for, as far as that is known.
+pub(crate) fn purpose(kind: &str) -> Option<&'static str> {
+    let purpose = match kind {
+        "accept4" => "a client",
+        "accept4, EAGAIN" => "to see the end of a burst of arrivals",
+        "socket" | "connect" | "connect, EINPROGRESS" => "the connection to the target",
+        "close" => "both sockets",
+        "epoll_ctl EPOLL_CTL_ADD" => "to hear of a socket: of the client's when there is a target",
+        "epoll_ctl EPOLL_CTL_MOD" => "the target's, which was to be connected, is to be read",
+        "epoll_ctl EPOLL_CTL_DEL" => {
+            "a side has ended, and nothing more is to be heard of it until the other has"
+        }
+        "epoll_pwait" => "one for all that has become ready meanwhile",
+        "setsockopt TCP_NODELAY" => "the target's socket; the client's has it from its listener",
+        "recvfrom" | "sendto" => "a message, or its answer",
+        "recvfrom, EAGAIN" => "to see that nothing is left",
+        "recvfrom, the end" => "a side's end",
+        "shutdown" => "to pass it on, so that the other side can still answer",
+        "write" => "the log: one for many connections that end at about the same time",
+        _ => return None,
+    };
+    Some(purpose)
+}
 
 /// How the page is to be read.
 pub(crate) const READING: &str = "\
@@ -35,6 +41,8 @@ with its log, a line for each connection, in a file.
 - **Short connections** connect, get one message of 64 bytes echoed, and close.
 - **Round trips** are of 64 bytes, one on every connection, and again when all are answered. The 99th
   percentile is of the time from sending a message to its answer, with all others under way.
+- **Among idle connections** each of the busy ones sends again as soon as it is answered: the relay is never
+  without work, so that what it takes to wake it, which varies, is not in the ratio.
 - **Bytes** of an idle connection are the growth of the relay's proportional resident memory, divided by the
   connections that caused it, each of which had one message echoed. The kernel's memory is not in it. Relays that
   cannot hold as many (select(2), descriptors, a process each) get fewer.

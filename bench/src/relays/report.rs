@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use crate::host::Cpus;
+use crate::page::cells;
 use crate::relays::program::{Absent, Program};
-use crate::relays::reading::{CALLS, READING};
+use crate::relays::reading::{READING, purpose};
 use crate::relays::results::{Metric, Results};
 use crate::relays::scenario::{BUSY, BUSY_AMONG_IDLE, CONCURRENT, Scenario, Size};
 use crate::relays::syscalls::Calls;
 use crate::relays::targets::{self, OWN, SHARED};
-use crate::stats::Summary;
 use crate::verdict::Target;
 
 /// All that the report tells of.
@@ -147,18 +147,21 @@ impl Report<'_> {
             return Ok(());
         };
         writeln!(out, "## System calls of the forwarder\n")?;
-        writeln!(out, "| System call | a connection | a round trip |\n|---|--:|--:|")?;
+        writeln!(
+            out,
+            "| System call | a connection | a round trip | what for |\n|---|--:|--:|---|"
+        )?;
         let mut names: Vec<_> = connection.keys().chain(round_trip.keys()).collect();
         names.sort_unstable();
         names.dedup();
         let cell = |calls: Option<&f64>| calls.map_or("–".to_owned(), |it| format!("{it:.2}"));
         for name in names {
             let (one, other) = (cell(connection.get(name)), cell(round_trip.get(name)));
-            writeln!(out, "| {name} | {one} | {other} |")?;
+            let purpose = purpose(name).unwrap_or("–");
+            writeln!(out, "| {name} | {one} | {other} | {purpose} |")?;
         }
         let (all, each): (f64, f64) = (connection.values().sum(), round_trip.values().sum());
-        writeln!(out, "| **all** | {all:.2} | {each:.2} |\n")?;
-        writeln!(out, "{CALLS}")
+        writeln!(out, "| **all** | {all:.2} | {each:.2} | |\n")
     }
 
     fn write_versions(&self, out: &mut String) -> std::fmt::Result {
@@ -186,15 +189,4 @@ fn streams(scenario: Scenario) -> [Column; 2] {
 fn capital(title: &str) -> String {
     let mut letters = title.chars();
     letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// The median and the range, in `unit`, with `decimals` digits after the point.
-fn cells(summary: Option<Summary>, unit: f64, decimals: usize) -> [String; 2] {
-    match summary {
-        Some(Summary { median, min, max }) => {
-            let [median, min, max] = [median, min, max].map(|value| value / unit);
-            [format!("{median:.decimals$}"), format!("{min:.decimals$}–{max:.decimals$}")]
-        }
-        None => ["–".to_owned(), "–".to_owned()],
-    }
 }

@@ -174,9 +174,9 @@ fn idle(program: &Program, size: &Size, place: Place<'_>) -> Result<Found> {
     let relay = Relay::start(program, place.folder, ends.target()?, place.cpus.server, place.cpus)?;
     let busy = ends.open(relay.address(), BUSY_AMONG_IDLE)?;
     let messages = size.messages / 2;
-    ends.exchange(busy.clone(), messages / 10, size.budget)?;
+    ends.ping_pong(busy.clone(), messages / 10, size.budget)?;
     let exchange = |ends: &mut Ends| -> Result<f64> {
-        let exchange = ends.exchange(busy.clone(), messages, size.budget)?;
+        let exchange = ends.ping_pong(busy.clone(), messages, size.budget)?;
         Ok(exchange.count as f64 / exchange.elapsed.as_secs_f64())
     };
     let alone = exchange(&mut ends)?;

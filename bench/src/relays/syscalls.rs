@@ -1,6 +1,7 @@
 //! The system calls of a relay, counted by strace(1).
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -19,7 +20,7 @@ const CONNECTIONS: u64 = 2_000;
 const ROUND_TRIPS: u64 = 20_000;
 const BUDGET: Duration = Duration::from_secs(20);
 
-/// How often each system call was made for one connection, or for one round trip.
+/// How often each kind of system call was made for one connection, or for one round trip.
 pub(crate) struct Calls {
     pub(crate) connection: BTreeMap<String, f64>,
     pub(crate) round_trip: BTreeMap<String, f64>,
@@ -53,7 +54,7 @@ fn during(
     let pid = relay.pid().context("there is no process to trace")?;
     relay.settle()?;
     let mut strace = Command::new("strace")
-        .args(["-f", "-c", "-U", "calls,name", "-p", &pid.to_string(), "-o"])
+        .args(["-f", "-p", &pid.to_string(), "-o"])
         .arg(&file)
         .stdin(Stdio::null())
         .stderr(Stdio::null())
@@ -62,7 +63,7 @@ fn during(
     await_tracer(pid)?;
     let count = act();
     relay.settle()?;
-    // At an interrupt it lets the process go and writes what it has counted.
+    // At an interrupt it lets the process go and writes the rest.
     if let Some(pid) = i32::try_from(strace.id()).ok().and_then(Pid::from_raw) {
         kill_process(pid, Signal::INT)?;
     }
@@ -84,29 +85,84 @@ fn await_tracer(pid: u32) -> Result<()> {
     }
 }
 
-/// Reads the table of `strace -c -U calls,name`, whose last line is the sum.
-fn per_unit(text: &str, count: f64) -> BTreeMap<String, f64> {
-    let line = |line: &str| {
-        let mut fields = line.split_whitespace();
-        let calls: f64 = fields.next()?.parse().ok()?;
-        Some((fields.next()?.to_owned(), calls / count))
-    };
-    let all = text.lines().filter_map(line).filter(|(name, _)| name != "total");
+/// Counts the calls in what strace wrote, for each of `count` units.
+fn per_unit(trace: &str, count: f64) -> BTreeMap<String, f64> {
+    let mut calls = BTreeMap::new();
+    for kind in trace.lines().filter_map(kind) {
+        *calls.entry(kind).or_insert(0.0) += 1.0 / count;
+    }
     // What strace itself brings about, or happens once in a while, is no part of a unit.
-    all.filter(|(_, calls)| *calls >= 0.005).collect()
+    calls.retain(|_, calls| *calls >= 0.005);
+    calls
+}
+
+/// What kind of call a line tells of: its name, what it was about where the name does not say, and
+/// how it ended unless that was as always.
+fn kind(line: &str) -> Option<String> {
+    // With -f the process stands before the call, and the end of a call that was interrupted by
+    // another thread's, or a signal, is a line of its own.
+    let (_, call) = line.split_once(' ')?;
+    let (name, rest) = call.trim_start().split_once('(')?;
+    if !name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_') {
+        return None;
+    }
+    let mut kind = name.to_owned();
+    let about = match name {
+        "epoll_ctl" => rest.split(", ").nth(1),
+        "getsockopt" | "setsockopt" => rest.split(", ").nth(2),
+        _ => None,
+    };
+    if let Some(about) = about {
+        let _ = write!(kind, " {about}");
+    }
+    let result = rest.rsplit_once(" = ").map_or("", |(_, result)| result);
+    if let Some(error) = result.strip_prefix("-1 ") {
+        let _ = write!(kind, ", {}", error.split(' ').next().unwrap_or(error));
+    } else if name == "recvfrom" && result == "0" {
+        kind.push_str(", the end");
+    }
+    Some(kind)
 }
 
 #[cfg(test)]
 mod tests {
     use super::per_unit;
 
+    const TRACE: &str = "\
+77 accept4(3, 0x7ffd, [128], SOCK_CLOEXEC|SOCK_NONBLOCK) = -1 EAGAIN (Resource temporarily unavailable)
+77 epoll_ctl(4, EPOLL_CTL_ADD, 13, {events=EPOLLOUT, data={u32=4, u64=21474836484}}) = 0
+77 epoll_ctl(4, EPOLL_CTL_DEL, 13, NULL) = 0
+77 setsockopt(13, SOL_TCP, TCP_NODELAY, [1], 4) = 0
+77 recvfrom(12, \"a = 0, (b)\", 32768, 0, NULL, NULL) = 10
+77 recvfrom(12, \"\", 32768, 0, NULL, NULL) = 0
+77 close(12)                         = 0
+77 close(13)                         = 0
+77 epoll_pwait(4,  <unfinished ...>
+78 write(2, \"line\", 4 <unfinished ...>
+78 <... write resumed>) = 4
+77 <... epoll_pwait resumed>[], 1024, -1, NULL, 0) = 0
+78 +++ exited with 0 +++
+";
+
     #[test]
-    fn a_table_of_calls_is_shared_among_the_units() {
-        let text = "    calls syscall\n--------- ----------------\n     4000 recvfrom\n     \
-                    2000 close\n        1 restart_syscall\n--------- ----------------\n     6001 total\n";
-        let calls = per_unit(text, 1000.0);
-        assert_eq!(calls.get("recvfrom"), Some(&4.0));
-        assert_eq!(calls.get("close"), Some(&2.0));
-        assert_eq!(calls.len(), 2);
+    fn calls_are_told_apart_by_what_they_are_about_and_how_they_end() {
+        let calls = per_unit(TRACE, 2.0);
+        let expected = [
+            ("accept4, EAGAIN", 0.5),
+            ("close", 1.0),
+            ("epoll_ctl EPOLL_CTL_ADD", 0.5),
+            ("epoll_ctl EPOLL_CTL_DEL", 0.5),
+            ("epoll_pwait", 0.5),
+            ("recvfrom", 0.5),
+            ("recvfrom, the end", 0.5),
+            ("setsockopt TCP_NODELAY", 0.5),
+            ("write", 0.5),
+        ];
+        assert_eq!(calls, expected.map(|(kind, calls)| (kind.to_owned(), calls)).into());
+    }
+
+    #[test]
+    fn what_happens_once_in_a_while_is_no_part_of_a_unit() {
+        assert!(per_unit("77 restart_syscall(<... resuming>) = 0\n", 1000.0).is_empty());
     }
 }

@@ -1,0 +1,120 @@
+//! The arguments of both comparisons.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::cargo::package_dir;
+
+/// What a run measures, how often, and where its page goes.
+///
+/// `P` names those that are compared, `S` the loads.
+#[derive(Args)]
+pub struct Selection<P, S>
+where
+    P: ValueEnum + PartialEq + Send + Sync + 'static,
+    S: ValueEnum + PartialEq + Send + Sync + 'static,
+{
+    /// How often each is measured; medians are over these rounds [default: 5, or 1 with --quick]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    rounds: Option<u32>,
+
+    /// A short run, with everything smaller, that shows that it all works
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Measure only these; ratios to one that is left out are missing
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PEER[,PEER]")]
+    only: Vec<P>,
+
+    /// Measure only under these loads
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SCENARIO[,SCENARIO]")]
+    scenario: Vec<S>,
+
+    /// Where the report goes [default: the page in bench for a whole run; a run made smaller by
+    /// --quick, --only or --scenario prints it instead]
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+impl<P, S> Selection<P, S>
+where
+    P: ValueEnum + PartialEq + Send + Sync + 'static,
+    S: ValueEnum + PartialEq + Send + Sync + 'static,
+{
+    /// Those to compare, in the order of their definition.
+    pub fn peers(&self) -> Vec<P> {
+        chosen(&self.only)
+    }
+
+    /// The loads to put them under, in the order of their definition.
+    pub fn scenarios(&self) -> Vec<S> {
+        chosen(&self.scenario)
+    }
+
+    /// How often each is measured.
+    pub fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(if self.quick { 1 } else { 5 })
+    }
+
+    /// The file for the report, `page` of this package after a whole run; `None` is standard output.
+    pub fn output(&self, page: &str) -> Option<PathBuf> {
+        let whole = !self.quick && self.only.is_empty() && self.scenario.is_empty();
+        self.output.clone().or_else(|| whole.then(|| package_dir().join(page)))
+    }
+}
+
+/// Those of `selection`, or all, in the order of their definition and each once.
+fn chosen<T: ValueEnum + PartialEq>(selection: &[T]) -> Vec<T> {
+    let all = T::value_variants().iter();
+    all.filter(|it| selection.is_empty() || selection.contains(it)).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{Parser, ValueEnum};
+
+    use super::Selection;
+    use crate::cargo::package_dir;
+
+    #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+    enum Letter {
+        A,
+        B,
+        C,
+    }
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        selection: Selection<Letter, Letter>,
+    }
+
+    fn parse(words: &[&str]) -> Selection<Letter, Letter> {
+        Arguments::try_parse_from(words).map(|it| it.selection).unwrap()
+    }
+
+    #[test]
+    fn a_whole_run_measures_everything_and_writes_the_page() {
+        let selection = parse(&["bench"]);
+        assert_eq!(selection.peers(), [Letter::A, Letter::B, Letter::C]);
+        assert_eq!(selection.rounds(), 5);
+        assert_eq!(selection.output("PAGE.md"), Some(package_dir().join("PAGE.md")));
+    }
+
+    #[test]
+    fn what_is_selected_keeps_the_order_of_its_definition_and_is_printed() {
+        let selection = parse(&["bench", "--only", "c,a,c", "--scenario", "b"]);
+        assert_eq!(selection.peers(), [Letter::A, Letter::C]);
+        assert_eq!(selection.scenarios(), [Letter::B]);
+        assert_eq!(selection.output("PAGE.md"), None);
+    }
+
+    #[test]
+    fn a_quick_run_is_one_round_and_overwrites_no_page() {
+        let selection = parse(&["bench", "--quick"]);
+        assert_eq!((selection.rounds(), selection.output("PAGE.md")), (1, None));
+        let selection = parse(&["bench", "--quick", "--rounds", "3", "--output", "here.md"]);
+        assert_eq!((selection.rounds(), selection.output("PAGE.md")), (3, Some("here.md".into())));
+    }
+}
