@@ -57,12 +57,12 @@ fn of_rule(rule: &Rule, workers: usize) -> anyhow::Result<Vec<Socket>> {
     let share = workers > 1;
     Ok(match &rule.listen {
         Listen::Tcp(addr) => {
-            let first = tcp(*addr, rule, share)?;
+            let first = tcp(*addr, rule.backlog, share)?;
             // Port 0 means one port for all, whichever the first was given.
             let addr = first.local_addr()?.as_socket().unwrap_or(*addr);
             let mut sockets = vec![first];
             for _ in 1..workers {
-                sockets.push(tcp(addr, rule, share)?);
+                sockets.push(tcp(addr, rule.backlog, share)?);
             }
             sockets
         }
@@ -92,7 +92,7 @@ fn reuse(rule: &Rule, workers: usize, mut sockets: Vec<Socket>) -> anyhow::Resul
     let backlog = i32::try_from(rule.backlog).unwrap_or(i32::MAX);
     for socket in &sockets {
         if let Listen::Tcp(_) = rule.listen {
-            set_options(socket, rule)?;
+            socket.set_tcp_nodelay(true)?;
         }
         if !matches!(rule.listen, Listen::Udp(_)) {
             socket.listen(backlog)?;
@@ -104,24 +104,16 @@ fn reuse(rule: &Rule, workers: usize, mut sockets: Vec<Socket>) -> anyhow::Resul
     Ok(sockets)
 }
 
-fn tcp(addr: SocketAddr, rule: &Rule, share: bool) -> std::io::Result<Socket> {
+fn tcp(addr: SocketAddr, backlog: u32, share: bool) -> std::io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(share)?;
     set_stack(&socket, addr)?;
-    set_options(&socket, rule)?;
-    socket.bind(&addr.into())?;
-    socket.listen(i32::try_from(rule.backlog).unwrap_or(i32::MAX))?;
-    Ok(socket)
-}
-
-/// Accepted sockets inherit these, which saves a system call for each.
-fn set_options(socket: &Socket, rule: &Rule) -> std::io::Result<()> {
+    // Accepted sockets inherit it, which saves a system call for each.
     socket.set_tcp_nodelay(true)?;
-    if let Some(after) = rule.keepalive {
-        socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(after))?;
-    }
-    Ok(())
+    socket.bind(&addr.into())?;
+    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    Ok(socket)
 }
 
 fn udp(addr: SocketAddr, share: bool) -> std::io::Result<Socket> {

@@ -43,7 +43,7 @@ impl Checks {
         if target.check_succeeded() {
             tracing::info!(
                 rule = %self.serving.rule.name,
-                target = %target.endpoint(),
+                target = %target.name(),
                 "the target is well again"
             );
         }
@@ -54,7 +54,7 @@ impl Checks {
         if target.check_failed(ch.now(), &error) {
             tracing::warn!(
                 rule = %self.serving.rule.name,
-                target = %target.endpoint(),
+                target = %target.name(),
                 "the target is down: {error}"
             );
         }

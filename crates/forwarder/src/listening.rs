@@ -1,14 +1,20 @@
 //! A rule's listener, of whichever kind.
 
+use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
 use asyncore::{Channel, Socket, Token};
 
 use crate::config::Listen;
-use crate::relay;
-use crate::server::Drain;
+use crate::relay::{self, listener};
 use crate::serving::Serving;
+use crate::shared::Drain;
 use crate::udp;
+
+/// How long a rule that was removed keeps its address for clients who wait for a place. Whoever
+/// waits still is reset then.
+const LINGER: Duration = Duration::from_secs(30);
 
 /// What takes a rule's clients in, on one worker.
 #[derive(Clone, Copy)]
@@ -19,13 +25,22 @@ pub(crate) enum Listening {
 
 impl Listening {
     /// Takes clients in from now on.
-    pub(crate) fn start(ch: &mut Channel<'_>, serving: Rc<Serving>, socket: Socket) -> Self {
-        match serving.rule.listen {
-            Listen::Tcp(_) | Listen::Unix(_) => {
-                Listening::Connections(ch.add(relay::Listener::new(serving), socket))
-            }
+    ///
+    /// # Errors
+    /// When there are no descriptors.
+    pub(crate) fn start(
+        ch: &mut Channel<'_>,
+        serving: Rc<Serving>,
+        socket: socket2::Socket,
+    ) -> io::Result<Self> {
+        let socket = Socket::try_from(socket)?;
+        Ok(match serving.rule.listen {
+            Listen::Tcp(_) | Listen::Unix(_) => Listening::Connections(ch.add_with(|ch| {
+                ch.set_socket(socket);
+                relay::Listener::new(serving, ch)
+            })?),
             Listen::Udp(_) => Listening::Datagrams(ch.add(udp::Listener::new(serving), socket)),
-        }
+        })
     }
 
     /// Serves new clients by a rule that was changed.
@@ -44,11 +59,18 @@ impl Listening {
         }
     }
 
-    /// Gives the address back at once. Connections go on; sessions of datagrams end, since their
-    /// answers come from this very address.
+    /// Gives the address back, as soon as who waits in the backlog is let in. Connections go on;
+    /// sessions of datagrams end, since their answers come from this very address.
     pub(crate) fn close(self, ch: &mut Channel<'_>) {
         match self {
-            Listening::Connections(token) => close(ch, token),
+            Listening::Connections(token) => {
+                if ch.with(token, relay::Listener::drain) == Some(true) {
+                    ch.call_later(LINGER, move |map| {
+                        listener::end(map, token);
+                        Ok(())
+                    });
+                }
+            }
             Listening::Datagrams(token) => close(ch, token),
         }
     }

@@ -45,7 +45,10 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Check(config) => {
-            println!("{} rules, all well", config.rules.len());
+            match config.rules.len() {
+                1 => println!("1 rule, all well"),
+                rules => println!("{rules} rules, all well"),
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Top { address, every } => {

@@ -1,149 +1,26 @@
-//! The process: its workers, and what signals and reloads do to all of them.
+//! The process, from its start to its end, and what a reload does to it.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::Context as _;
-use asyncore::{ExitNow, SocketMap, Token, Trigger};
+use asyncore::{SocketMap, Token};
 
 use crate::bind;
 use crate::capture::Captures;
-use crate::config::{Config, Listen, Rule};
+use crate::config::{Config, Listen, Rule, Status};
 use crate::descriptors::{self, Beside, Descriptors};
-use crate::handover::{Door, Kept, Predecessor};
+use crate::handover::{Door, Predecessor};
+use crate::http::Server;
 use crate::inherited::Inherited;
 use crate::pid_file::PidFile;
-use crate::policy::{ProcessCounts, RuleState};
+use crate::policy::RuleState;
+use crate::shared::{Handle, RuleAtWork, Shared};
 use crate::site::Site;
 use crate::systemd;
 use crate::worker::{Served, Worker};
-
-/// What all workers share.
-pub(crate) struct Shared {
-    pub(crate) process: Arc<ProcessCounts>,
-    pub(crate) rules: Mutex<Vec<(Arc<Rule>, Arc<RuleState>)>>,
-    pub(crate) started: Instant,
-    /// For the process that comes next.
-    pub(crate) kept: Kept,
-    /// Set at the start, if anything is to be captured.
-    pub(crate) captures: OnceLock<Arc<Captures>>,
-    workers: OnceLock<Vec<Handle>>,
-    /// Workers that listen still.
-    listening: AtomicUsize,
-    /// Workers that have not drained yet.
-    busy: AtomicUsize,
-    draining: AtomicBool,
-    /// A second signal, or the drain's deadline, cut connections off.
-    pub(crate) cut_off: AtomicBool,
-}
-
-/// Why nothing new is accepted any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Drain {
-    /// The process is to end.
-    Stop,
-    /// Another process, of this number, serves by the same sockets.
-    HandedOver { to: u32 },
-}
-
-/// How to reach a worker from another thread.
-#[derive(Clone)]
-pub(crate) struct Handle {
-    pub(crate) trigger: Trigger,
-    pub(crate) token: Token<Worker>,
-}
-
-impl Handle {
-    /// Runs `act` on the worker's thread.
-    pub(crate) fn run(
-        &self,
-        act: impl FnOnce(&mut Worker, &mut asyncore::Channel<'_>) + Send + 'static,
-    ) {
-        let token = self.token;
-        let pulled = self.trigger.pull_trigger(move |map| {
-            map.with(token, act);
-            Ok(())
-        });
-        if let Err(error) = pulled {
-            tracing::error!("a worker cannot be reached: {error}");
-        }
-    }
-}
-
-impl Shared {
-    pub(crate) fn new(max_connections: usize, workers: usize) -> Arc<Self> {
-        Arc::new(Shared {
-            process: Arc::new(ProcessCounts::new(max_connections)),
-            rules: Mutex::new(Vec::new()),
-            started: Instant::now(),
-            kept: Kept::default(),
-            captures: OnceLock::new(),
-            workers: OnceLock::new(),
-            listening: AtomicUsize::new(workers),
-            busy: AtomicUsize::new(workers),
-            draining: AtomicBool::new(false),
-            cut_off: AtomicBool::new(false),
-        })
-    }
-
-    /// Makes the workers known, once.
-    pub(crate) fn set_workers(&self, workers: Vec<Handle>) {
-        // Nobody sets them again.
-        let _ = self.workers.set(workers);
-    }
-
-    pub(crate) fn workers(&self) -> &[Handle] {
-        self.workers.get().map_or(&[], Vec::as_slice)
-    }
-
-    pub(crate) fn rules(&self) -> MutexGuard<'_, Vec<(Arc<Rule>, Arc<RuleState>)>> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
-    }
-
-    /// Stops accepting everywhere; the loops return when all connections have ended.
-    pub(crate) fn drain(&self, why: Drain, deadline: Duration) {
-        if self.draining.swap(true, Ordering::Relaxed) {
-            return;
-        }
-        self.kept.close();
-        match why {
-            Drain::Stop => systemd::stopping(),
-            Drain::HandedOver { to } => systemd::main_pid(to),
-        }
-        for worker in self.workers() {
-            worker.run(move |worker, ch| worker.drain(ch, why, deadline));
-        }
-    }
-
-    /// A worker listens no longer; when none does, nobody new is let in by what still receives.
-    /// Not before that: whom another worker accepts meanwhile would be turned away.
-    pub(crate) fn worker_stopped_listening(&self) {
-        if self.listening.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.process.drain();
-        }
-    }
-
-    /// A worker has nothing left to do; the last one ends all loops.
-    pub(crate) fn worker_drained(&self) {
-        if self.busy.fetch_sub(1, Ordering::AcqRel) == 1 {
-            self.stop();
-        }
-    }
-
-    /// Ends all loops now.
-    pub(crate) fn stop(&self) {
-        for worker in self.workers() {
-            // A loop that has ended already needs no telling.
-            let _ = worker.trigger.pull_trigger(|_| Err(ExitNow.into()));
-        }
-    }
-}
 
 /// Where the configuration comes from, again at each reload.
 pub type Source = Box<dyn Fn() -> anyhow::Result<Config>>;
@@ -196,15 +73,7 @@ pub fn serve(
     }
     shared.set_workers(handles);
 
-    let now = Instant::now();
-    let states: Vec<_> = config
-        .rules
-        .iter()
-        .map(|rule| {
-            let state = RuleState::new(rule, Arc::clone(&shared.process), now);
-            (Arc::new(rule.clone()), Arc::new(state))
-        })
-        .collect();
+    let rules = states(config, &shared, &[]);
     if config.handover.is_some() {
         shared.kept.keep(&sockets)?;
     }
@@ -216,18 +85,13 @@ pub fn serve(
     });
     descriptors.tell(room, config.max_connections);
     shared.process.set_room(room);
-    hand_out(&shared, &states, &mut sockets);
-    *shared.rules() = states;
+    hand_out(&shared, &rules, &mut sockets);
+    *shared.rules() = rules;
     crate::signals::watch(&mut map, &shared, config.drain, source)?;
-    let mut page = None;
-    if let Some(status) = &config.status {
-        let passed = inherited.take(&Listen::Tcp(status.listen)).pop();
-        let server = crate::status::start(&mut map, &shared, status, passed)?;
-        if let Some(fd) = map.channel(server).as_ref().and_then(|page| page.as_fd()) {
-            shared.kept.keep_page(status.listen, fd)?;
-        }
-        page = Some(server);
-    }
+    let page = match &config.status {
+        Some(status) => Some(open_page(&mut map, &shared, status, &mut inherited)?),
+        None => None,
+    };
     if let Some(site) = site {
         site.start(&mut map, &shared).context("the built-in site cannot be served")?;
     }
@@ -291,8 +155,34 @@ fn spawn(
     Ok((thread, handle))
 }
 
+/// Serves the status page, whose socket is kept for the process that comes next.
+fn open_page(
+    map: &mut SocketMap,
+    shared: &Arc<Shared>,
+    status: &Status,
+    inherited: &mut Inherited,
+) -> anyhow::Result<Token<Server>> {
+    let passed = inherited.take(&Listen::Tcp(status.listen)).pop();
+    let page = crate::status::start(map, shared, status, passed)?;
+    if let Some(fd) = map.channel(page).as_ref().and_then(|page| page.as_fd()) {
+        shared.kept.keep_page(status.listen, fd)?;
+    }
+    Ok(page)
+}
+
+/// The configuration's rules with their states, which go on where one listened there before.
+fn states(config: &Config, shared: &Shared, before: &[RuleAtWork]) -> Vec<RuleAtWork> {
+    let now = Instant::now();
+    let state = |rule: &Rule| match before.iter().find(|(old, _)| old.listen == rule.listen) {
+        Some((_, state)) => state.reloaded(rule, now),
+        None => RuleState::new(rule, Arc::clone(&shared.process), now),
+    };
+    let rules = config.rules.iter();
+    rules.map(|rule| (Arc::new(rule.clone()), Arc::new(state(rule)))).collect()
+}
+
 /// Gives every worker the rules, and its own sockets for those that are new.
-fn hand_out(shared: &Shared, rules: &[(Arc<Rule>, Arc<RuleState>)], sockets: &mut bind::Sockets) {
+fn hand_out(shared: &Shared, rules: &[RuleAtWork], sockets: &mut bind::Sockets) {
     let workers = shared.workers().len();
     for (index, worker) in shared.workers().iter().enumerate() {
         let served: Vec<Served> = rules
@@ -318,19 +208,7 @@ pub(crate) fn reload(shared: &Shared, config: &Config) -> anyhow::Result<()> {
     let workers = shared.workers().len();
     let mut sockets = bind::all(config, workers, &bound, &mut Inherited::default())?;
     shared.kept.follow(config, &sockets)?;
-    let now = Instant::now();
-    let rules: Vec<_> = config
-        .rules
-        .iter()
-        .map(|rule| {
-            let old = before.iter().find(|(old, _)| old.listen == rule.listen);
-            let state = match old {
-                Some((_, state)) => state.reloaded(rule, now),
-                None => RuleState::new(rule, Arc::clone(&shared.process), now),
-            };
-            (Arc::new(rule.clone()), Arc::new(state))
-        })
-        .collect();
+    let rules = states(config, shared, &before);
     shared.process.set_max_connections(config.max_connections);
     hand_out(shared, &rules, &mut sockets);
     *shared.rules() = rules;

@@ -19,13 +19,14 @@ pub(crate) struct Serving {
     pub(crate) load: Rc<Load>,
     /// Who begins with a PROXY header.
     pub(crate) proxies: NetSet,
-    /// The addresses of each target, as they were looked up last; empty before the first answer.
-    pub(crate) addresses: Vec<RefCell<Vec<SocketAddr>>>,
+    /// The addresses of each target, as they were looked up last; `None` before the first answer,
+    /// and empty where all lead back to the rule itself.
+    pub(crate) addresses: Vec<RefCell<Option<Vec<SocketAddr>>>>,
 }
 
 impl Serving {
     pub(crate) fn new(rule: Arc<Rule>, state: Arc<RuleState>, load: Rc<Load>) -> Self {
-        let addresses = rule.targets.iter().map(|_| RefCell::new(Vec::new())).collect();
+        let addresses = rule.targets.iter().map(|_| RefCell::new(None)).collect();
         let proxies = NetSet::new(&rule.proxy_protocol.accept_from);
         Serving { rule, state, load, proxies, addresses }
     }
@@ -33,12 +34,13 @@ impl Serving {
     /// A rule that is served by nobody else, for tests; targets that are names have no address.
     #[cfg(test)]
     pub(crate) fn alone(rule: Rule, now: std::time::Instant) -> Rc<Self> {
-        let shared = crate::server::Shared::new(usize::MAX, 1);
+        let shared = crate::shared::Shared::new(usize::MAX, 1);
         let state = RuleState::new(&rule, Arc::clone(&shared.process), now);
         let serving = Serving::new(Arc::new(rule), Arc::new(state), Rc::new(Load::new(shared)));
         for (target, addresses) in serving.rule.targets.iter().zip(&serving.addresses) {
             if let Endpoint::Host(host, port) = &target.endpoint {
-                addresses.borrow_mut().extend(host.parse().map(|ip| SocketAddr::new(ip, *port)));
+                let known = host.parse().map(|ip| vec![SocketAddr::new(ip, *port)]);
+                *addresses.borrow_mut() = known.ok();
             }
         }
         Rc::new(serving)
@@ -56,13 +58,16 @@ impl Serving {
             }
             Endpoint::Host(host, port) => {
                 let known = self.addresses[target].borrow();
-                match known[..] {
-                    [] => ch.connect_host(host, *port),
-                    [addr] => {
-                        ch.create_socket(Domain::for_address(addr), Type::STREAM)?;
-                        ch.connect(addr)
+                match known.as_deref() {
+                    None => ch.connect_host(host, *port),
+                    Some([]) => Err(io::Error::other(format!(
+                        "every address of {host} is where this rule itself listens"
+                    ))),
+                    Some([addr]) => {
+                        ch.create_socket(Domain::for_address(*addr), Type::STREAM)?;
+                        ch.connect(*addr)
                     }
-                    [..] => ch.connect_any(&format!("{host}:{port}"), known.clone()),
+                    Some(addrs) => ch.connect_any(&format!("{host}:{port}"), addrs.to_vec()),
                 }
             }
         }

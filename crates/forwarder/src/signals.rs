@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use asyncore::SocketMap;
 
-use crate::server::{Drain, Shared, Source, reload};
+use crate::server::{Source, reload};
+use crate::shared::{Drain, Shared};
 use crate::systemd;
 
 const SIGHUP: i32 = 1;

@@ -2,21 +2,22 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use asyncore::{Channel, Dispatcher, Socket, SocketMap, Token};
+use asyncore::{Channel, Dispatcher, SocketMap, Token};
 
 use crate::capture::Captures;
 use crate::check::Checks;
-use crate::config::{Endpoint, Listen, Rule};
+use crate::config::{Listen, Rule};
 use crate::listening::Listening;
+use crate::names;
 use crate::policy::RuleState;
-use crate::relay::{self, Ending, greeting};
-use crate::server::{Drain, Shared};
+use crate::relay::{self, Ending, greeting, listener};
 use crate::serving::Serving;
+use crate::shared::{Drain, Shared};
 use crate::udp;
 
 /// A rule to be served, with this worker's own listening sockets if it is new.
@@ -95,7 +96,7 @@ impl Worker {
         for Served { rule, state, sockets, checks } in rules {
             let listeners = self.listeners.entry(rule.listen.clone()).or_default();
             let serving = Rc::new(Serving::new(rule, state, Rc::clone(&self.load)));
-            resolve_names(ch, &serving);
+            names::resolve(ch, &serving);
             if checks {
                 self.checks.extend(Checks::start(ch, &serving));
             }
@@ -103,10 +104,8 @@ impl Worker {
                 listening.serve(ch, Rc::clone(&serving));
             }
             for socket in sockets {
-                match Socket::try_from(socket) {
-                    Ok(socket) => {
-                        listeners.push(Listening::start(ch, Rc::clone(&serving), socket));
-                    }
+                match Listening::start(ch, Rc::clone(&serving), socket) {
+                    Ok(listening) => listeners.push(listening),
                     Err(error) => {
                         tracing::error!(rule = %serving.rule.name, "cannot listen: {error}");
                     }
@@ -135,59 +134,13 @@ impl Worker {
     }
 }
 
-/// Ends every connection of this worker.
+/// Ends every connection of this worker, and who waits for one.
 fn end_all(map: &mut SocketMap, ending: &Ending) {
     let tokens: Vec<Token> = map.tokens().collect();
     for token in tokens {
         relay::end(map, token.cast(), ending.clone());
         greeting::end(map, token.cast());
+        listener::end(map, token.cast());
         udp::end(map, token.cast(), ending.clone());
-    }
-}
-
-/// Looks up the targets' names now, and again at the rule's interval for as long as it is served.
-fn resolve_names(ch: &mut Channel<'_>, serving: &Rc<Serving>) {
-    for (index, target) in serving.rule.targets.iter().enumerate() {
-        let Endpoint::Host(host, port) = &target.endpoint else {
-            continue;
-        };
-        match host.parse() {
-            Ok(ip) => {
-                *serving.addresses[index].borrow_mut() = vec![std::net::SocketAddr::new(ip, *port)]
-            }
-            Err(_) => {
-                let serving = Rc::downgrade(serving);
-                ch.call_later(Duration::ZERO, move |map| {
-                    resolve(map, serving, index);
-                    Ok(())
-                });
-            }
-        }
-    }
-}
-
-fn resolve(map: &mut SocketMap, serving: Weak<Serving>, index: usize) {
-    let Some(served) = serving.upgrade() else {
-        return;
-    };
-    let Endpoint::Host(host, port) = &served.rule.targets[index].endpoint else {
-        return;
-    };
-    let answered = map.lookup_host(host, *port, move |map, answer| {
-        let Some(served) = serving.upgrade() else {
-            return;
-        };
-        match answer {
-            Ok(addrs) => *served.addresses[index].borrow_mut() = addrs,
-            // What was found last stays in use.
-            Err(error) => tracing::warn!(rule = %served.rule.name, "{error}"),
-        }
-        map.call_later(served.rule.resolve_every, move |map| {
-            resolve(map, serving, index);
-            Ok(())
-        });
-    });
-    if let Err(error) = answered {
-        tracing::warn!(rule = %served.rule.name, "{error}");
     }
 }

@@ -7,9 +7,10 @@ use std::net::{SocketAddr, TcpListener};
 use std::thread;
 use std::time::Instant;
 
+use rustix::event::{PollFd, PollFlags, poll};
 use util::folder::Folder;
 use util::tool::tool;
-use util::{Forwarder, PATIENCE, connect, connect_from, free_port};
+use util::{Forwarder, PATIENCE, connect, connect_from, free_port, target};
 
 /// Sends everybody who connects a greeting, and waits until they have gone.
 fn greeter(addr: SocketAddr, greeting: &'static str) -> SocketAddr {
@@ -151,5 +152,20 @@ fn a_name_is_looked_up_again_and_new_connections_go_where_it_leads_now() {
     let start = Instant::now();
     while greeting(&mut connect(port)) != "B" {
         assert!(start.elapsed() < PATIENCE, "the name was not looked up again");
+    }
+}
+
+#[test]
+fn whom_a_target_that_is_gone_had_not_accepted_yet_goes_on_to_the_next() {
+    let (listener, first) = target();
+    let (second, port) = (greeter(local(), "B"), free_port());
+    let rule = format!("{port}={first},{second}");
+    let _forwarder = Forwarder::start(&["--rule", &rule, "--balance", "first"]);
+    let mut clients: Vec<_> = (0..20).map(|_| connect(port)).collect();
+    // The system has accepted some for a process that is then no more, and never did.
+    poll(&mut [PollFd::new(&listener, PollFlags::IN)], None).expect("a connection");
+    drop(listener);
+    for client in &mut clients {
+        assert_eq!(greeting(client), "B");
     }
 }

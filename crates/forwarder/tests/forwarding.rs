@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use util::daemon::listens;
+use util::folder::Folder;
 use util::{Forwarder, PATIENCE, accept, connect, free_port, read_to_end, target};
 
 /// Bytes that look like no others, `seed` times a number.
@@ -181,4 +182,25 @@ fn a_reload_adds_and_removes_rules_and_leaves_connections_alone() {
     drop(client);
     assert_eq!(read_to_end(&mut server), b"old");
     std::fs::remove_file(&file).expect("the file");
+}
+
+#[test]
+fn whom_the_system_has_accepted_when_a_rule_is_removed_is_still_served_by_it() {
+    let folder = Folder::new("removed");
+    let (addr, removed, kept) = (util::load::echo(), free_port(), free_port());
+    let rule = |listen| format!("[[rule]]\nlisten = \"{listen}\"\ntargets = [\"{addr}\"]\n");
+    let file = folder.write("conf.toml", rule(removed));
+    let forwarder = Forwarder::start(&["--config", &file]);
+    folder.write("conf.toml", rule(kept));
+    forwarder.signal(Signal::STOP);
+    // More than are accepted before anything else has its turn.
+    let mut clients: Vec<_> = (0..300).map(|_| connect(removed)).collect();
+    forwarder.signal(Signal::HUP);
+    forwarder.signal(Signal::CONT);
+    forwarder.wait_for("reloaded");
+    for client in &mut clients {
+        client.write_all(b"x").expect("sent");
+        client.read_exact(&mut [0]).expect("served");
+    }
+    assert!(TcpStream::connect(removed).is_err(), "the rule is gone");
 }

@@ -7,6 +7,7 @@ use std::net::{TcpStream, UdpSocket};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use util::random::random;
 use util::tool::tool;
 use util::{Forwarder, PATIENCE, accept, connect, connect_from, ending, free_port, pair, target};
@@ -50,22 +51,24 @@ fn sockets(args: &[&str]) -> String {
 }
 
 #[test]
-fn both_sockets_of_a_connection_are_probed_as_often_as_keepalive_says_or_not_at_all() {
+fn both_sockets_of_a_connection_are_probed_once_it_was_silent_for_as_long_as_keepalive_says() {
+    // ss(8) tells how long until the next probe.
+    let is_probed = |end: &TcpStream| {
+        // The forwarder's socket is the one that is connected to this end.
+        let filter = format!("dst {}", end.local_addr().expect("connected"));
+        let text = sockets(&["-tnoH", "state", "established", &filter]);
+        assert_eq!(text.lines().count(), 1, "{text}");
+        text.contains("timer:(keepalive,")
+    };
+    let (_forwarder, client, server) = pair(&["--keepalive", "1s"]);
+    let start = Instant::now();
+    while !(is_probed(&client) && is_probed(&server)) {
+        assert!(start.elapsed() < PATIENCE, "not probed");
+        thread::yield_now();
+    }
     for time in ["2h", "none"] {
         let (_forwarder, client, server) = pair(&["--keepalive", time]);
-        for end in [&client, &server] {
-            // The forwarder's socket is the one that is connected to this end.
-            let filter = format!("dst {}", end.local_addr().expect("connected"));
-            let text = sockets(&["-tnoH", "state", "established", &filter]);
-            assert_eq!(text.lines().count(), 1, "{text}");
-            // It tells how long until the next probe.
-            let timer = text.split_once("timer:(keepalive,").map(|(_, it)| it);
-            let is_as_told = match time {
-                "none" => timer.is_none(),
-                _ => timer.is_some_and(|it| it.starts_with("119min") || it.starts_with("120min")),
-            };
-            assert!(is_as_told, "{text}");
-        }
+        assert!(!is_probed(&client) && !is_probed(&server), "{time}");
     }
 }
 
@@ -78,27 +81,52 @@ fn the_system_queues_as_many_connections_as_the_backlog_says() {
 }
 
 #[test]
-fn a_rule_refuses_more_connections_than_it_may_have() {
-    let (listener, addr) = target();
-    let (port, other) = (free_port(), free_port());
-    let rules = [port, other].map(|port| format!("{port}={addr}"));
-    let args = ["--rule", &rules[0], "--rule", &rules[1], "--max-connections", "1"];
-    let _forwarder = Forwarder::start(&args);
-    let open = (connect(port), accept(&listener));
-    assert_eq!(ending(&mut connect(port)), Ok(0));
-    // The other rule has a limit of its own, and a place that is given back is free.
-    let _other = (connect(other), accept(&listener));
-    drop(open);
-    let start = Instant::now();
-    while !is_let_in(connect(port)) {
-        assert!(start.elapsed() < PATIENCE, "nobody is let in any more");
+fn clients_over_the_limit_of_their_rule_wait_and_each_is_served_as_soon_as_another_has_ended() {
+    for workers in ["1", "2"] {
+        let (listener, addr) = target();
+        let (port, other) = (free_port(), free_port());
+        let rules = [port, other].map(|port| format!("{port}={addr}"));
+        let args = ["--rule", &rules[0], "--rule", &rules[1], "--max-connections", "1"];
+        let more = ["--workers", workers, "--log-level", "debug"];
+        let forwarder = Forwarder::start(&[&args[..], &more].concat());
+        let mut clients: Vec<_> = (0..8).map(|_| connect(port)).collect();
+        let mut server = accept(&listener);
+        forwarder.wait_for("clients wait until others have gone: the rule has as many");
+        // The other rule has a limit of its own.
+        let _other = (connect(other), accept(&listener));
+        listener.set_nonblocking(true).expect("an option");
+        for _ in 1..clients.len() {
+            assert!(listener.accept().is_err(), "one more than there may be");
+            server.write_all(b"x").expect("sent");
+            end_one_served(&mut clients);
+            assert_eq!(server.read(&mut [0]).expect("the end of its client"), 0);
+            drop(server);
+            listener.set_nonblocking(false).expect("an option");
+            server = accept(&listener);
+            listener.set_nonblocking(true).expect("an option");
+        }
+        assert_eq!(clients.len(), 1, "the last one is served now");
+        forwarder.signal(Signal::KILL);
+        assert!(!forwarder.rest_of_log().iter().any(|line| line.contains("refused")));
     }
 }
 
-/// Whether a connection stays open, for as long as it takes to be refused.
-fn is_let_in(mut client: TcpStream) -> bool {
-    client.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout");
-    ending(&mut client) == Err(ErrorKind::WouldBlock)
+/// Waits until one of them has received something, and ends it; with two workers it is the system
+/// that says which.
+fn end_one_served(clients: &mut Vec<TcpStream>) {
+    let start = Instant::now();
+    loop {
+        for index in 0..clients.len() {
+            let client = &clients[index];
+            client.set_nonblocking(true).expect("an option");
+            match (&mut &*client).read(&mut [0]).map_err(|error| error.kind()) {
+                Ok(1) => return drop(clients.remove(index)),
+                waits => assert_eq!(waits, Err(ErrorKind::WouldBlock), "refused"),
+            }
+        }
+        assert!(start.elapsed() < PATIENCE, "nobody is served");
+        thread::yield_now();
+    }
 }
 
 #[test]

@@ -48,14 +48,17 @@ const TESTED: &[(&str, &str)] = &[
     ),
     (
         "--keepalive",
-        "limits::both_sockets_of_a_connection_are_probed_as_often_as_keepalive_says_or_not_at_all",
+        "limits::both_sockets_of_a_connection_are_probed_once_it_was_silent_for_as_long_as_keepalive_says",
     ),
     ("--lifetime", "limits::a_connection_is_ended_when_its_lifetime_is_over_however_busy_it_is"),
     ("--local-ip", "process::the_classic_options_forward_one_port"),
     ("--local-port", "process::the_classic_options_forward_one_port"),
     ("--log-format", "process::each_line_of_the_log_is_an_object_if_it_is_to_be_json"),
     ("--log-level", "process::the_log_has_as_much_as_its_level_says"),
-    ("--max-connections", "limits::a_rule_refuses_more_connections_than_it_may_have"),
+    (
+        "--max-connections",
+        "limits::clients_over_the_limit_of_their_rule_wait_and_each_is_served_as_soon_as_another_has_ended",
+    ),
     (
         "--max-connections-per-client",
         "limits::a_client_address_may_have_so_many_connections_and_another_one_too",

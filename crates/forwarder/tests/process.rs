@@ -4,6 +4,7 @@ mod util;
 
 use std::fs;
 use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::process::{Command, Output, Stdio};
 
 use rustix::process::Signal;
@@ -58,7 +59,7 @@ fn check_says_what_is_wrong_with_line_and_column_and_starts_nothing() {
     let output = forwarder(&["--config", &good, "--check"]);
     assert_eq!(
         (output.status.code(), text(&output.stdout)),
-        (Some(0), "1 rules, all well\n".into())
+        (Some(0), "1 rule, all well\n".into())
     );
     let bad = folder.write("bad", "[[rule]]\nlisten = \"8080\"\ntragets = [\"9\"]\n");
     let output = forwarder(&["--config", &bad, "--check"]);
@@ -118,6 +119,29 @@ fn whom_the_system_has_accepted_by_the_time_of_the_signal_is_still_served() {
     }
     drop(clients);
     assert_eq!(forwarder.exit_status().code(), Some(0));
+}
+
+#[test]
+fn who_waits_for_a_place_when_the_drain_begins_is_served_when_another_has_ended() {
+    for workers in ["1", "2"] {
+        let (addr, port) = (util::load::echo().to_string(), free_port());
+        let args = [&port.to_string(), &addr, "--max-connections-total", "1", "--workers", workers];
+        let forwarder = Forwarder::start(&args);
+        let exchange = |client: &mut TcpStream| {
+            client.write_all(b"x").expect("sent");
+            client.read_exact(&mut [0]).expect("served");
+        };
+        let mut first = connect(port);
+        exchange(&mut first);
+        let mut second = connect(port);
+        forwarder.wait_for("clients wait until others have gone");
+        forwarder.signal(Signal::TERM);
+        forwarder.wait_for("draining");
+        drop(first);
+        exchange(&mut second);
+        drop(second);
+        assert_eq!(forwarder.exit_status().code(), Some(0));
+    }
 }
 
 #[test]

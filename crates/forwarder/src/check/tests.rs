@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::config::{Endpoint, Listen, Rule};
 use crate::policy::{HealthState, RuleState};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::worker::Load;
 
 struct NoSocket;

@@ -13,7 +13,7 @@ const WORKERS_MAX: usize = 1024;
 /// All that is wrong with a configuration; nothing, when it can be run.
 ///
 /// The system is asked which addresses are its own; nothing is sent. No name is looked up: whether one
-/// leads back to this machine shows at run time only, see [`arrives_at`](super::reach::arrives_at).
+/// leads back to its rule shows at run time only, see [`arrives_at`](super::reach::arrives_at).
 pub fn check(config: &Config) -> Vec<Problem> {
     check_with(config, &reach::is_own)
 }

@@ -20,7 +20,7 @@ pub struct Config {
     pub workers: usize,
     /// How long a stop waits for the connections that are open.
     pub drain: Duration,
-    /// Connections in all rules together.
+    /// Connections in all rules together; further clients wait.
     pub max_connections: usize,
     /// The status page; `None` is without one.
     pub status: Option<Status>,
@@ -136,9 +136,9 @@ pub struct Timeouts {
 /// How much may be going on; `None` is without a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Open at once.
+    /// Open at once; further clients wait.
     pub max_connections: usize,
-    /// Open at once from one client.
+    /// Open at once from one client; further connections are refused.
     pub max_connections_per_client: Option<usize>,
     /// How many bits of an IPv6 address tell one client from another, 1 to 128.
     pub ipv6_client_prefix: u8,

@@ -34,8 +34,8 @@ pub struct Options {
 
     /// Maximum connections open at once, in all rules together [default: 100000]
     ///
-    /// It is less if the limit on open files is too low for that many. Who comes then waits in the
-    /// system's queue until others have gone.
+    /// Further clients wait in the system's queue (--backlog) until others have gone; datagrams of
+    /// further clients are dropped. It is less if the limit on open files is too low for that many.
     #[arg(long, value_name = "N")]
     pub max_connections_total: Option<Count>,
 

@@ -39,9 +39,9 @@ pub struct RuleOptions {
 
     /// How often each target is checked, or none [default: none]
     ///
-    /// A target that fails a check gets no connections until it passes one. Without checks, it is the
-    /// next connection that finds out, and goes on to another target. If only one of the two options
-    /// below is given, targets are checked every 5s.
+    /// A target that fails two checks in a row gets no connections until it passes one. Without
+    /// checks, it is the next connection that finds out, and goes on to another target. If only one
+    /// of the two options below is given, targets are checked every 5s.
     #[arg(long, value_name = "TIME")]
     pub check_every: Option<OrNone<Period>>,
 
@@ -76,12 +76,17 @@ pub struct RuleOptions {
     pub udp_session: Option<Period>,
 
     /// Maximum connections open at once, per rule [default: 10000]
+    ///
+    /// Further clients wait in the system's queue (--backlog) until others have gone; datagrams of
+    /// further clients are dropped.
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub max_connections: Option<Count>,
 
     /// Maximum connections open at once, per client address, or none [default: none]
     ///
-    /// Of IPv6, all addresses of a network are one client, see --ipv6-client-prefix.
+    /// Of IPv6, all addresses of a network are one client, see --ipv6-client-prefix. Further
+    /// connections of that client are closed at once: if they waited in the system's queue, so would
+    /// all behind them.
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub max_connections_per_client: Option<OrNone<Count>>,
 
@@ -93,6 +98,9 @@ pub struct RuleOptions {
     pub ipv6_client_prefix: Option<Count>,
 
     /// Maximum new connections a second, per rule, or none [default: none]
+    ///
+    /// Further clients wait in the system's queue (--backlog) until it is their turn; datagrams of
+    /// further clients are dropped.
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub connections_per_second: Option<OrNone<Count>>,
 

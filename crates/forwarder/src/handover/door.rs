@@ -11,7 +11,7 @@ use rustix::net::sockopt;
 
 use super::{SERVING, listen};
 use crate::http::Server;
-use crate::server::{Drain, Shared};
+use crate::shared::{Drain, Shared};
 
 /// Where the next process connects, on the first worker's loop.
 pub(crate) struct Door {

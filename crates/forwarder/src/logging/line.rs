@@ -48,24 +48,38 @@ where
 struct Fields(String);
 
 impl Fields {
-    fn write(&mut self, field: &Field, value: fmt::Arguments<'_>) {
-        // Writing to a String fails only if what is written does, which then shows as far as it came.
-        let _ = match field.name() {
-            "message" => write!(self.0, " {value}"),
-            name => write!(self.0, " {name}={value}"),
-        };
+    /// Begins a field; what it holds comes next.
+    fn begin(&mut self, field: &Field) {
+        self.0.push(' ');
+        if !is_message(field) {
+            self.0.push_str(field.name());
+            self.0.push('=');
+        }
     }
+}
+
+fn is_message(field: &Field) -> bool {
+    field.name() == "message"
 }
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.write(field, format_args!("{value:?}"));
+        self.begin(field);
+        // Writing to a String fails only if what is written does, which then shows as far as it came.
+        let _ = write!(self.0, "{value:?}");
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.begin(field);
+        self.0.push_str(itoa::Buffer::new().format(value));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "message" => self.write(field, format_args!("{value}")),
-            _ => self.write(field, format_args!("{value:?}")),
+        if is_message(field) {
+            self.begin(field);
+            self.0.push_str(value);
+        } else {
+            self.record_debug(field, &value);
         }
     }
 }

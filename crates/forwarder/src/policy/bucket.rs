@@ -76,10 +76,10 @@ impl Bucket {
     /// Takes up to `most` tokens: what is there if that is worth while, and otherwise a small
     /// share of what comes, with the wait until it has.
     ///
-    /// Worth while is a [`share`](Self::share). Who waits holds its share already: each of many waits once, in the order they came, and is not woken to
-    /// find that another was quicker. Each that waits adds at most a hundredth of a second to the
-    /// next one's wait (the time of one token at rates below 100). What would take
-    /// [`LONGEST_WAIT`] is not given: the amount is 0 then.
+    /// Worth while is a [`share`](Self::share). Who waits holds its share already: each of many
+    /// waits once, in the order they came, and is not woken to find that another was quicker. Each
+    /// that waits adds at most a hundredth of a second to the next one's wait (the time of one token
+    /// at rates below 100). What would take [`LONGEST_WAIT`] is not given: the amount is 0 then.
     pub fn draw(&mut self, now: Instant, most: u64) -> Draw {
         let there = self.available(now);
         let share = most.min(self.share());

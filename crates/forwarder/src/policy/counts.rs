@@ -1,38 +1,16 @@
 //! How many connections are open, and how many may be.
 
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Clients, Refusal};
+use super::count::Count;
+use super::{Clients, Refusal, Waiter};
 use crate::config::Limits;
 
-/// How long it is not told again that all places are taken.
-const TOLD_FOR: Duration = Duration::from_secs(60);
-
-/// A number of connections and its limit.
-#[derive(Debug)]
-struct Count {
-    open: AtomicUsize,
-    limit: AtomicUsize,
-}
-
-impl Count {
-    fn new(limit: usize) -> Self {
-        Count { open: AtomicUsize::new(0), limit: AtomicUsize::new(limit) }
-    }
-
-    /// Adds one, if that keeps within the limit.
-    fn enter(&self) -> bool {
-        let limit = self.limit.load(Relaxed);
-        self.open.fetch_update(Relaxed, Relaxed, |open| (open < limit).then(|| open + 1)).is_ok()
-    }
-
-    fn leave(&self) {
-        self.open.fetch_sub(1, Relaxed);
-    }
-}
+/// Something counted for each refusal there is.
+type ByRefusal = [AtomicU64; Refusal::ALL.len()];
 
 /// What all rules share: the connections of the process, and whether it is about to end.
 #[derive(Debug)]
@@ -40,8 +18,6 @@ pub struct ProcessCounts {
     connections: Count,
     /// The most connections that there are descriptors for.
     room: AtomicUsize,
-    /// When it was said last that all places are taken.
-    told_full: Mutex<Option<Instant>>,
     draining: AtomicBool,
 }
 
@@ -49,9 +25,8 @@ impl ProcessCounts {
     /// No connections yet, and at most `max_connections`.
     pub fn new(max_connections: usize) -> Self {
         ProcessCounts {
-            connections: Count::new(max_connections),
+            connections: Count::new(max_connections, Refusal::GlobalLimit),
             room: AtomicUsize::new(usize::MAX),
-            told_full: Mutex::new(None),
             draining: AtomicBool::new(false),
         }
     }
@@ -64,21 +39,10 @@ impl ProcessCounts {
 
     /// Changes the limit. What is open stays open, also when it is more.
     pub fn set_max_connections(&self, max_connections: usize) {
-        self.connections.limit.store(max_connections.min(self.room.load(Relaxed)), Relaxed);
+        self.connections.set_limit(max_connections.min(self.room.load(Relaxed)));
     }
 
-    /// Notes that all places are taken while somebody waits; true if that was not noted in the last
-    /// minute, and is worth telling.
-    pub fn note_full(&self, now: Instant) -> bool {
-        let mut told = self.told_full.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_news = told.is_none_or(|told| now.saturating_duration_since(told) >= TOLD_FOR);
-        if is_news {
-            *told = Some(now);
-        }
-        is_news
-    }
-
-    /// From now on nothing new is taken, by any rule.
+    /// From now on no rule lets clients of datagrams in that are new. Listeners close instead.
     pub fn drain(&self) {
         self.draining.store(true, Relaxed);
     }
@@ -90,12 +54,12 @@ impl ProcessCounts {
 
     /// Connections open now.
     pub fn open(&self) -> usize {
-        self.connections.open.load(Relaxed)
+        self.connections.open()
     }
 
     /// The most connections that may be open.
     pub fn max_connections(&self) -> usize {
-        self.connections.limit.load(Relaxed)
+        self.connections.limit()
     }
 }
 
@@ -103,7 +67,8 @@ fn per_client(limits: &Limits) -> usize {
     limits.max_connections_per_client.unwrap_or(usize::MAX)
 }
 
-/// The connections of one rule, and those it refused. A reload keeps them.
+/// The connections of one rule, those it refused, and how often clients had to wait. A reload keeps
+/// them.
 #[derive(Debug)]
 pub struct RuleCounts {
     process: Arc<ProcessCounts>,
@@ -112,9 +77,9 @@ pub struct RuleCounts {
     client_limit: AtomicUsize,
     /// How many bits of an IPv6 address tell one client from another.
     client_prefix: AtomicU8,
-    draining: AtomicBool,
     admitted: AtomicU64,
-    refused: [AtomicU64; Refusal::ALL.len()],
+    refused: ByRefusal,
+    waits: ByRefusal,
 }
 
 impl RuleCounts {
@@ -122,25 +87,64 @@ impl RuleCounts {
     pub(super) fn new(process: Arc<ProcessCounts>, limits: &Limits) -> Self {
         RuleCounts {
             process,
-            connections: Count::new(limits.max_connections),
+            connections: Count::new(limits.max_connections, Refusal::RuleLimit),
             clients: Clients::default(),
             client_limit: AtomicUsize::new(per_client(limits)),
             client_prefix: AtomicU8::new(limits.ipv6_client_prefix),
-            draining: AtomicBool::new(false),
             admitted: AtomicU64::new(0),
-            refused: Default::default(),
+            refused: ByRefusal::default(),
+            waits: ByRefusal::default(),
         }
     }
 
-    /// Takes a place in the process, for a connection that may be on its way; `None` when all are
-    /// taken.
-    pub(super) fn place(self: &Arc<Self>) -> Option<Place> {
-        self.process.connections.enter().then(|| Place { counts: Arc::clone(self) })
+    /// Takes a place for a connection that may be on its way.
+    ///
+    /// # Errors
+    /// With the limit that leaves none.
+    pub(super) fn place(self: &Arc<Self>) -> Result<Place, Refusal> {
+        self.take_place().map_err(|full| full.refusal)
+    }
+
+    /// As [`place`](Self::place); where there is none, `waiter` is woken when there may be one.
+    pub(super) fn place_or_wait(
+        self: &Arc<Self>,
+        waiter: &Arc<Waiter>,
+        now: Instant,
+    ) -> Result<Place, Full> {
+        loop {
+            let full = match self.take_place() {
+                Ok(place) => return Ok(place),
+                Err(full) => full,
+            };
+            // One may have become free before it was known that somebody waits for it.
+            if !full.queue(waiter) {
+                self.waits[full.refusal as usize].fetch_add(1, Relaxed);
+                return Err(Full { refusal: full.refusal, is_news: full.note_full(now) });
+            }
+        }
+    }
+
+    /// Wakes the next who waits in the place of one who was woken and is no longer there.
+    pub fn pass_place_on(self: &Arc<Self>) {
+        // A place that is given back does that.
+        drop(self.take_place());
+    }
+
+    fn take_place(self: &Arc<Self>) -> Result<Place, &Count> {
+        let process = &self.process.connections;
+        if !process.enter() {
+            return Err(process);
+        }
+        if !self.connections.enter() {
+            process.leave();
+            return Err(&self.connections);
+        }
+        Ok(Place { counts: Arc::clone(self) })
     }
 
     /// Changes the limits. What is open stays open, also when it is more.
     pub(super) fn set_limits(&self, limits: &Limits) {
-        self.connections.limit.store(limits.max_connections, Relaxed);
+        self.connections.set_limit(limits.max_connections);
         self.client_limit.store(per_client(limits), Relaxed);
         self.client_prefix.store(limits.ipv6_client_prefix, Relaxed);
     }
@@ -157,11 +161,6 @@ impl RuleCounts {
         Ipv6Addr::from_bits(bits & network).into()
     }
 
-    /// From now on the rule takes nothing new: it was removed, or it moves elsewhere.
-    pub fn drain(&self) {
-        self.draining.store(true, Relaxed);
-    }
-
     pub(super) fn note_admitted(&self) {
         self.admitted.fetch_add(1, Relaxed);
     }
@@ -170,19 +169,14 @@ impl RuleCounts {
         self.refused[refusal as usize].fetch_add(1, Relaxed);
     }
 
-    /// Whether the rule or the process takes nothing new.
-    pub fn is_draining(&self) -> bool {
-        self.draining.load(Relaxed) || self.process.is_draining()
-    }
-
     /// Connections open now.
     pub fn open(&self) -> usize {
-        self.connections.open.load(Relaxed)
+        self.connections.open()
     }
 
     /// The most connections that may be open.
     pub fn max_connections(&self) -> usize {
-        self.connections.limit.load(Relaxed)
+        self.connections.limit()
     }
 
     /// Connections ever admitted.
@@ -193,6 +187,11 @@ impl RuleCounts {
     /// Connections ever refused for this reason.
     pub fn refused(&self, refusal: Refusal) -> u64 {
         self.refused[refusal as usize].load(Relaxed)
+    }
+
+    /// How often clients had to wait in the backlog for this reason.
+    pub fn waits(&self, refusal: Refusal) -> u64 {
+        self.waits[refusal as usize].load(Relaxed)
     }
 
     /// Who has connections.
@@ -206,21 +205,24 @@ impl RuleCounts {
     }
 }
 
-/// A place in the process, kept free for a connection of one rule; dropping it gives it back.
+/// Why there is no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// The limit that is reached.
+    pub refusal: Refusal,
+    /// Whether that was not told in the last minute, and is worth telling.
+    pub is_news: bool,
+}
+
+/// A place in the process and in a rule, kept free for a connection; dropping it gives it back.
 #[derive(Debug)]
 pub struct Place {
     counts: Arc<RuleCounts>,
 }
 
 impl Place {
-    /// Takes a place in the rule as well, and under the client's address if it has one.
+    /// Takes a place under the client's address as well, if it has one.
     pub(super) fn enter(self, client: Option<IpAddr>) -> Result<Permit, Refusal> {
-        if self.counts.is_draining() {
-            return Err(Refusal::Draining);
-        }
-        if !self.counts.connections.enter() {
-            return Err(Refusal::RuleLimit);
-        }
         let mut permit = Permit { place: self, client: None };
         if let Some(client) = client {
             permit.identify(client)?;
@@ -231,6 +233,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.counts.connections.leave();
         self.counts.process.connections.leave();
     }
 }
@@ -266,11 +269,9 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let counts = &self.place.counts;
         if let Some(client) = self.client {
-            counts.clients.leave(client);
+            self.place.counts.clients.leave(client);
         }
-        counts.connections.leave();
     }
 }
 

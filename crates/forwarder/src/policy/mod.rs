@@ -6,10 +6,12 @@
 //!
 //! The life of a connection:
 //!
-//! 1. [`RuleState::place`] takes a [`Place`] in the process before the connection is accepted.
-//!    [`RuleState::admit_to`] asks the [`AccessList`], takes another from the [`RuleCounts`] and a
-//!    token from the rate, and gives a [`Permit`], or says why not with a [`Refusal`]. A client
-//!    that a PROXY header names later is held to the rules by [`RuleState::identify`].
+//! 1. [`RuleState::place_or_wait`] takes a [`Place`] in the process and in the rule, out of the
+//!    [`RuleCounts`], before the connection is accepted; where there is none, clients wait in the
+//!    backlog until a [`Waiter`] is woken. [`RuleState::admit_to`] asks the [`AccessList`], takes a
+//!    place under the client's address and a token from the rate, and gives a [`Permit`], or says
+//!    why not with a [`Refusal`]. A client that a PROXY header names later is held to the rules by
+//!    [`RuleState::identify`]. Datagrams cannot wait: [`RuleState::admit`] does all at once.
 //! 2. [`RuleState::choose`] asks the [`Balancer`] for a target; [`TargetState::assign`] counts the
 //!    connection there. [`Assignment::failed`] tells the target's [`Health`], and the connection
 //!    chooses again without that one.
@@ -21,6 +23,7 @@ mod access;
 mod balance;
 mod bucket;
 mod clients;
+mod count;
 mod counts;
 mod hash;
 mod health;
@@ -34,7 +37,8 @@ pub use access::AccessList;
 pub use balance::Balancer;
 pub use bucket::{Bucket, Draw, LEAST_BYTE_BURST, LONGEST_WAIT, SharedBucket};
 pub use clients::Clients;
-pub use counts::{Permit, Place, ProcessCounts, RuleCounts};
+pub use count::Waiter;
+pub use counts::{Full, Permit, Place, ProcessCounts, RuleCounts};
 pub use health::{FALL, FIRST_REST, Health, HealthState, LONGEST_REST};
 pub use nets::NetSet;
 pub use refusal::Refusal;

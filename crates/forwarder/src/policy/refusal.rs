@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Why a client's connection is not taken.
+/// Why a client's connection is not taken; where it is for want of a place, it waits in the backlog,
+/// and only a client that sends datagrams is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Refusal {
     /// The process has all the connections it may have.
@@ -30,6 +31,9 @@ impl Refusal {
         Refusal::Draining,
     ];
 
+    /// The limits whose places are waited for, by all but those who send datagrams.
+    pub const WAITED_FOR: [Refusal; 2] = [Refusal::GlobalLimit, Refusal::RuleLimit];
+
     /// A word for it, for metrics and structured logs.
     pub fn label(self) -> &'static str {
         match self {
@@ -47,8 +51,8 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Refusal::GlobalLimit => {
-                "the process has as many connections open as max_connections allows for all rules \
-                 together; raise it, or wait until some have ended"
+                "the process has as many connections open as max_connections_total, or the limit on \
+                 open files, allows; raise it, or wait until some have ended"
             }
             Refusal::RuleLimit => {
                 "the rule has as many connections open as its max_connections allows; raise it, \

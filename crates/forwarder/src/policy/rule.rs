@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{
-    AccessList, Balancer, Bucket, Permit, Place, ProcessCounts, Refusal, RuleCounts, SharedBucket,
-    TargetState, Throttle,
+    AccessList, Balancer, Bucket, Full, Permit, Place, ProcessCounts, Refusal, RuleCounts,
+    SharedBucket, TargetState, Throttle, Waiter,
 };
 use crate::config::{Limits, Rule};
 
@@ -73,17 +73,28 @@ impl RuleState {
     }
 
     /// Takes a place for a connection that may be on its way, so that those which would be too
-    /// many for the process are left in the backlog; `None` when all are taken.
-    pub fn place(&self) -> Option<Place> {
+    /// many are left in the backlog.
+    ///
+    /// # Errors
+    /// With the limit that leaves none.
+    pub fn place(&self) -> Result<Place, Refusal> {
         self.counts.place()
     }
 
-    /// As [`admit_to`](Self::admit_to), with a place if there is one.
+    /// As [`place`](Self::place) for one that is on its way, and has to wait where there is none:
+    /// `waiter` is woken when there may be one.
+    pub fn place_or_wait(&self, waiter: &Arc<Waiter>, now: Instant) -> Result<Place, Full> {
+        self.counts.place_or_wait(waiter, now)
+    }
+
+    /// Lets a client in that cannot wait, since it sends datagrams: into a place if there is one,
+    /// and then as [`admit_to`](Self::admit_to).
     pub fn admit(&self, now: Instant, client: Option<IpAddr>) -> Result<Permit, Refusal> {
-        let Some(place) = self.place() else {
-            self.counts.note_refused(Refusal::GlobalLimit);
-            return Err(Refusal::GlobalLimit);
+        let place = match self.counts.process().is_draining() {
+            true => Err(Refusal::Draining),
+            false => self.place(),
         };
+        let place = place.inspect_err(|refusal| self.counts.note_refused(*refusal))?;
         self.admit_to(place, now, client)
     }
 

@@ -19,6 +19,8 @@ const ERROR_LIMIT: usize = 256;
 #[derive(Debug)]
 pub struct TargetState {
     endpoint: Endpoint,
+    /// The endpoint in words, which every connection's line of the log tells.
+    name: Box<str>,
     hash: u64,
     weight: AtomicU32,
     drained: AtomicBool,
@@ -45,6 +47,7 @@ impl TargetState {
     pub fn new(target: &Target, now: Instant) -> Self {
         TargetState {
             endpoint: target.endpoint.clone(),
+            name: target.endpoint.to_string().into(),
             hash: hash::endpoint(&target.endpoint),
             weight: AtomicU32::new(target.weight),
             drained: AtomicBool::new(false),
@@ -100,6 +103,11 @@ impl TargetState {
     /// Where connections go.
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// The endpoint in words.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// Its share among the rule's targets; 0 is drained by configuration.

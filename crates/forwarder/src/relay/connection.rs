@@ -7,9 +7,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use asyncore::{Channel, Timer};
+use asyncore::{Address, Channel, Timer};
 
-use crate::capture::Tap;
+use crate::capture::{Captures, Subject, Tap};
 use crate::logging;
 use crate::policy::{Assignment, Permit, Throttle};
 use crate::relay::proxy_header::Ends;
@@ -130,11 +130,40 @@ impl Connection {
         self.ending.borrow_mut().get_or_insert(ending);
     }
 
+    /// Whether neither side's bytes have gone through, as far as halves that have ended tell, and
+    /// nothing has ended it.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.bytes.get() == (0, 0) && self.ending.borrow().is_none()
+    }
+
     /// Notes that a target could not be used, so that another one's turn comes.
     pub(crate) fn note_tried(&self, assignment: &Assignment) {
         let targets = self.serving.state.targets();
         let index = targets.iter().position(|target| Arc::ptr_eq(target, assignment.target()));
         self.tried.borrow_mut().extend(index);
+    }
+
+    /// Has the connection captured by what `begin` begins, if it is one of the chosen; `target` is
+    /// the address of the target, which has been assigned.
+    pub(crate) fn capture(
+        &self,
+        target: Option<&Address>,
+        begin: impl FnOnce(&Arc<Captures>, &Subject<'_>) -> Option<Tap>,
+    ) {
+        let Some(captures) = self.serving.load.captures() else {
+            return;
+        };
+        let assignment = self.assignment.borrow();
+        let Some(endpoint) = assignment.as_ref().map(|it| it.target().endpoint()) else {
+            return;
+        };
+        let subject = Subject {
+            rule: &self.serving.rule.name,
+            client: self.client,
+            target: endpoint,
+            target_addr: target.and_then(Address::inet),
+        };
+        self.tap.replace(begin(captures, &subject).map(Box::new));
     }
 
     /// Keeps what was received from the client before its half was there.
@@ -164,7 +193,7 @@ impl Connection {
 
     /// The target's name, if one was assigned.
     pub(crate) fn target(&self) -> Option<String> {
-        self.assignment.borrow().as_ref().map(|it| it.target().endpoint().to_string())
+        self.assignment.borrow().as_ref().map(|it| it.target().name().to_owned())
     }
 
     /// The connection's two ends as the client sees them, which is what a PROXY header tells;
@@ -187,7 +216,7 @@ impl Connection {
             assignment.add_bytes(up, down);
         }
         let ending = self.ending.borrow();
-        let target = assignment.as_ref().map(|it| tracing::field::display(it.target().endpoint()));
+        let target = assignment.as_ref().map(|it| tracing::field::display(it.target().name()));
         let waits = logging::hold(|| {
             tracing::info!(
                 rule = %self.serving.rule.name,
@@ -202,7 +231,7 @@ impl Connection {
         });
         if waits {
             // The connections that end in this pass of the loop are written together.
-            ch.call_later(Duration::ZERO, |_map| {
+            ch.call_later(Duration::from_millis(10), |_map| {
                 logging::release();
                 Ok(())
             });

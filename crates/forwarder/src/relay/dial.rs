@@ -6,7 +6,6 @@ use std::rc::Rc;
 use asyncore::{Channel, Error, Socket, SocketMap, Token};
 use socket2::SockRef;
 
-use crate::capture::Subject;
 use crate::fault::{self, Shortage};
 use crate::policy::Permit;
 use crate::relay::connection::{Connection, Ending, Side};
@@ -48,13 +47,14 @@ fn dial(
     mut last_error: Option<String>,
 ) {
     let serving = &connection.serving;
+    let now = ch.now();
     loop {
         let ip = connection.client.map(|client| client.ip());
-        let chosen = serving.state.choose(ch.now(), ip, &connection.tried.borrow());
+        let chosen = serving.state.choose(now, ip, &connection.tried.borrow());
         let Some(index) = chosen else {
             return give_up(ch, client, connection, last_error);
         };
-        let assignment = serving.state.targets()[index].assign(ch.now());
+        let assignment = serving.state.targets()[index].assign(now);
         match connect(ch, client, connection, index) {
             Ok(target) => {
                 connection.assignment.replace(Some(assignment));
@@ -66,7 +66,7 @@ fn dial(
             Err(error) => {
                 connection.tried.borrow_mut().push(index);
                 let shortage = fault::shortage_in(&error);
-                report_failure(connection, &assignment, ch.now(), &error, shortage);
+                report_failure(connection, &assignment, now, &error, shortage);
                 last_error = Some(error.to_string());
                 if shortage == Some(Shortage::General) {
                     return give_up(ch, client, connection, last_error);
@@ -86,6 +86,7 @@ fn connect(
     ch.add_with(|ch| {
         half::resume(ch);
         ch.set_connect_timeout(serving.rule.timeouts.connect);
+        half::watch_silence(ch, &serving.rule);
         serving.connect(ch, index)?;
         Ok(Half::new(Side::Target, Some(client), Rc::clone(connection)))
     })
@@ -96,51 +97,36 @@ pub(crate) fn connected(half: &mut Half, ch: &mut Channel<'_>) {
     let connection = Rc::clone(&half.connection);
     if let Some(assignment) = &*connection.assignment.borrow() {
         if assignment.succeeded() {
-            tracing::info!(target = %assignment.target().endpoint(), "the target is well again");
+            tracing::info!(target = %assignment.target().name(), "the target is well again");
         }
     }
-    set_options(ch, &connection);
+    if let Some(fd) = ch.as_fd() {
+        // Of no use on a Unix socket, which refuses it. The client's socket has it from its listener.
+        let _ = SockRef::from(&fd).set_tcp_nodelay(true);
+    }
     half.open = true;
     let Some(client) = half.other else {
         return;
     };
-    capture(ch, &connection);
+    connection.capture(ch.addr(), |captures, subject| {
+        let mut tap = captures.tap(subject, ch.now())?;
+        tap.data(Side::Client, &connection.early.borrow(), ch.now());
+        Some(tap)
+    });
     push_first(ch, client, &connection);
     if let Some(client) = ch.get_mut(client) {
         client.open = true;
     }
-    let timeouts = &connection.serving.rule.timeouts;
     if let Some(mut client) = ch.channel(client) {
         half::resume(&mut client);
-        // All bytes pass this side, one way or the other, so its silence is the connection's.
-        client.set_timeout(timeouts.idle);
     }
-    if let Some(lifetime) = timeouts.lifetime {
+    if let Some(lifetime) = connection.serving.rule.timeouts.lifetime {
         let timer = ch.call_later(lifetime, move |map| {
             end(map, client, Ending::Lifetime);
             Ok(())
         });
         connection.lifetime.set(Some(timer));
     }
-}
-
-/// Begins to capture the connection, if it is one of the chosen.
-fn capture(ch: &Channel<'_>, connection: &Connection) {
-    let Some(captures) = connection.serving.load.captures() else {
-        return;
-    };
-    let assignment = connection.assignment.borrow();
-    let Some(target) = assignment.as_ref().map(|it| it.target().endpoint()) else {
-        return;
-    };
-    let rule = connection.serving.rule.name.as_str();
-    let target_addr = ch.addr().and_then(|addr| addr.inet());
-    let subject = Subject { rule, client: connection.client, target, target_addr };
-    let mut tap = captures.tap(&subject, ch.now());
-    if let Some(tap) = &mut tap {
-        tap.data(Side::Client, &connection.early.borrow(), ch.now());
-    }
-    connection.tap.replace(tap.map(Box::new));
 }
 
 /// Sends the target what comes before anything that is read from now on: who the client is, if the
@@ -181,6 +167,53 @@ pub(crate) fn failed(half: &mut Half, ch: &mut Channel<'_>, error: &Error) {
     dial(ch, client, &connection, Some(error.to_string()));
 }
 
+/// The target has reset the connection, which has ended. If nothing has gone through in either
+/// direction it is as if the target had refused: the next one's turn comes. False where it cannot:
+/// a target that got a single byte may have acted on it, and must not get it again elsewhere.
+///
+/// A process that is killed leaves behind such connections, which its system had accepted for it.
+/// The target does not rest for it, since clients that stay silent could bring that about.
+pub(crate) fn retried(half: &mut Half, ch: &mut Channel<'_>) -> bool {
+    let connection = Rc::clone(&half.connection);
+    let is_target = half.side == Side::Target && half.open;
+    let Some(client) = half.other.filter(|_| is_target && connection.is_unused()) else {
+        return false;
+    };
+    let received = ch.channel(client).map(|client| client.stats().bytes_in);
+    let is_last = connection.tried.borrow().len() + 1 >= connection.serving.rule.targets.len();
+    if received != Some(0) || is_last {
+        return false;
+    }
+    if let Some(assignment) = connection.assignment.take() {
+        connection.note_tried(&assignment);
+        tracing::info!(
+            rule = %connection.serving.rule.name,
+            target = %assignment.target().name(),
+            "reset by the target before a byte went through: the next one's turn"
+        );
+    }
+    disconnected(ch, client, &connection);
+    half.other = None;
+    dial(ch, client, &connection, Some("reset before a byte went through".to_owned()));
+    true
+}
+
+/// Takes back what [`connected`] did: the client waits for a target again.
+fn disconnected(ch: &mut Channel<'_>, client: Token<Half>, connection: &Connection) {
+    if let Some(half) = ch.get_mut(client) {
+        half.open = false;
+    }
+    if let Some(mut client) = ch.channel(client) {
+        half::pause(&mut client);
+    }
+    if let Some(timer) = connection.lifetime.take() {
+        ch.cancel(timer);
+    }
+    if let Some(mut tap) = connection.tap.take() {
+        tap.reset(Side::Target);
+    }
+}
+
 /// Ends a connection for a reason of our own.
 pub(crate) fn end(map: &mut SocketMap, client: Token<Half>, ending: Ending) {
     map.with(client, |half, ch| {
@@ -200,14 +233,14 @@ pub(crate) fn report_failure(
         // A good target must not rest because this machine is short of something.
         return tracing::error!(
             rule = %connection.serving.rule.name,
-            target = %assignment.target().endpoint(),
+            target = %assignment.target().name(),
             "this machine is short of descriptors, memory or ports, not the target's fault: {error}"
         );
     }
     let rests = assignment.failed(now, error);
     tracing::warn!(
         rule = %connection.serving.rule.name,
-        target = %assignment.target().endpoint(),
+        target = %assignment.target().name(),
         rests_seconds = rests.map(|rest| rest.as_secs_f64()),
         "{error}"
     );
@@ -224,19 +257,6 @@ fn give_up(
     // The client sees a reset, which is what a refused connection is when it was accepted first.
     if let Some(mut client) = ch.channel(client) {
         client.abort();
-    }
-}
-
-/// The client's socket has these from its listener.
-fn set_options(ch: &Channel<'_>, connection: &Connection) {
-    let Some(fd) = ch.as_fd() else {
-        return;
-    };
-    let socket = SockRef::from(&fd);
-    // Neither is of use on a Unix socket, which refuses them.
-    let _ = socket.set_tcp_nodelay(true);
-    if let Some(after) = connection.serving.rule.keepalive {
-        let _ = socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(after));
     }
 }
 

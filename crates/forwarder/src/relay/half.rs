@@ -5,7 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::{Channel, Dispatcher, Error, Result, Token};
+use socket2::{SockRef, TcpKeepalive};
 
+use crate::config::Rule;
 use crate::relay::connection::{Connection, Ending, Side};
 use crate::relay::dial;
 
@@ -157,6 +159,22 @@ pub(crate) fn resume(ch: &mut Channel<'_>) {
     ch.set_high_water(usize::MAX);
 }
 
+/// Watches for silence: at first until the peers are to be probed, or until it is the end.
+///
+/// All bytes pass the target's side, one way or the other, so its silence is the connection's.
+pub(crate) fn watch_silence(target: &mut Channel<'_>, rule: &Rule) {
+    target.set_timeout([rule.keepalive, rule.timeouts.idle].into_iter().flatten().min());
+}
+
+/// Has the system probe the peer, at once if it has been silent for `after` already. That is told
+/// to sockets that have been, since most connections never are, and are spared the system calls.
+fn keep_alive(ch: &Channel<'_>, after: Duration) {
+    if let Some(fd) = ch.as_fd() {
+        // Of no use on a Unix socket, which refuses it.
+        let _ = SockRef::from(&fd).set_tcp_keepalive(&TcpKeepalive::new().with_time(after));
+    }
+}
+
 fn cannot_splice(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
 }
@@ -213,8 +231,24 @@ impl Dispatcher for Half {
     }
 
     fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
-        self.connection.note_ending(Ending::Idle);
-        ch.abort();
+        if !self.open {
+            // Connecting has a time of its own.
+            return Ok(());
+        }
+        let Rule { timeouts, keepalive, .. } = &*self.connection.serving.rule;
+        let silent = ch.stats().idle;
+        if timeouts.idle.is_some_and(|idle| silent >= idle) {
+            self.connection.note_ending(Ending::Idle);
+            ch.abort();
+            return Ok(());
+        }
+        if let Some(after) = *keepalive {
+            keep_alive(ch, after);
+            if let Some(other) = self.other.and_then(|other| ch.channel(other)) {
+                keep_alive(&other, after);
+            }
+        }
+        ch.set_timeout(timeouts.idle.map(|idle| idle.saturating_sub(silent)));
         Ok(())
     }
 
@@ -230,6 +264,9 @@ impl Dispatcher for Half {
     fn handle_close(&mut self, ch: &mut Channel<'_>) {
         self.connection.note_bytes(self.side, ch.stats().bytes_in);
         let reset = ch.close_cause().is_some();
+        if reset && dial::retried(self, ch) {
+            return;
+        }
         if reset {
             self.connection.note_ending(Ending::Reset(self.side));
             if let Some(tap) = &mut *self.connection.tap.borrow_mut() {

@@ -8,7 +8,7 @@ mod connection;
 mod dial;
 pub(crate) mod greeting;
 mod half;
-mod listener;
+pub(crate) mod listener;
 mod proxy_header;
 
 pub(crate) use self::connection::{Connection, Ending, Side};
@@ -16,5 +16,7 @@ pub(crate) use self::dial::{end, report_failure};
 pub(crate) use self::half::Half;
 pub(crate) use self::listener::Listener;
 
+#[cfg(test)]
+mod scene;
 #[cfg(test)]
 mod tests;

@@ -68,10 +68,10 @@ fn length(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
             return Ok(None);
         };
         let len = FIXED + usize::from(u16::from_be_bytes([length[0], length[1]]));
-        return match len {
-            LONGEST.. if len > LONGEST => Err(Malformed::TooLong(len)),
-            _ => Ok((bytes.len() >= len).then_some(len)),
-        };
+        if len > LONGEST {
+            return Err(Malformed::TooLong(len));
+        }
+        return Ok((bytes.len() >= len).then_some(len));
     }
     if !agree(bytes, LINE_START) {
         return Err(Malformed::Start);

@@ -1,21 +1,10 @@
 //! Whole lives of connections on the simulated network: a seed is a life.
 
-use std::net::SocketAddr;
-use std::rc::Rc;
-use std::time::Duration;
-
 use asyncore::sim::{self, Network, Peer, Rng};
-use asyncore::{Domain, SocketMap, Type};
 
-use super::Listener;
-use crate::config::{Endpoint, Listen, Rule};
-use crate::serving::Serving;
+use super::scene::Scene;
 
 const PASSES: usize = 20_000;
-
-fn addr(text: &str) -> SocketAddr {
-    text.parse().unwrap()
-}
 
 /// One end of a connection, and what it is going to do.
 struct End {
@@ -88,42 +77,24 @@ impl End {
 /// Lets a client and a target do what they like with a relay between them, until nothing is left
 /// of the connection.
 fn live(network: &Network, rng: &mut Rng) -> [End; 2] {
-    let listener = network.listen(addr("192.0.2.9:80")).unwrap();
-    let endpoint = Endpoint::Host("192.0.2.9".to_owned(), 80);
-    let rule = Rule::new(Listen::Tcp(addr("192.0.2.1:80")), vec![endpoint.into()]);
-    let mut map = SocketMap::simulated(network);
-    let serving = Serving::alone(rule, map.now());
-    let made = Rc::clone(&serving);
-    map.add_with(|ch| {
-        ch.create_socket(Domain::IPV4, Type::STREAM)?;
-        ch.bind(addr("192.0.2.1:80"))?;
-        ch.listen(16)?;
-        Ok(Listener::new(made))
-    })
-    .unwrap();
-    let client = network.connect(addr("192.0.2.1:80"));
-    let mut pass = || {
-        let _ = map.poll(Some(Duration::from_millis(1))).unwrap();
-        map.len()
-    };
-    let target = (0..PASSES).find_map(|_| {
-        pass();
-        listener.accept()
-    });
-    let mut ends = [End::new(client, rng), End::new(target.expect("a target"), rng)];
+    let mut scene = Scene::new(network, |_| {});
+    let client = scene.connect();
+    let target = scene.accepted();
+    let mut ends = [End::new(client, rng), End::new(target, rng)];
     for _ in 0..PASSES {
         ends.iter_mut().for_each(|end| end.act(rng));
-        let channels = pass();
+        scene.pass();
         if ends.iter().all(|end| end.has_shut_down) || ends.iter().any(|end| end.has_reset) {
             ends.iter_mut().for_each(End::rest);
-            if channels == 1 {
+            if scene.map.len() == 1 {
                 break;
             }
         }
     }
-    assert_eq!(map.len(), 1, "the listener is left and nothing else");
-    assert_eq!((serving.state.counts().open(), serving.state.counts().process().open()), (0, 0));
-    assert_eq!(serving.state.targets()[0].active(), 0);
+    assert_eq!(scene.map.len(), 1, "the listener is left and nothing else");
+    let state = &scene.serving.state;
+    assert_eq!((state.counts().open(), state.counts().process().open()), (0, 0));
+    assert_eq!(state.targets()[0].active(), 0);
     // What the relay sent last is on its way still.
     while network.step() {}
     ends.iter_mut().for_each(End::rest);

@@ -12,7 +12,7 @@ use asyncore::SocketMap;
 
 use self::routes::Routes;
 use crate::http::{self, Server};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::status::{Guard, Hub};
 
 /// The site's listening socket, on a free port of 127.0.0.1: a target like any other.

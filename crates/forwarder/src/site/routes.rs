@@ -6,7 +6,7 @@ use std::sync::Arc;
 use asyncore::{Channel, ReaderProducer, Token};
 
 use crate::http::{Answer, Refusal, Reply, Request, Response, Service};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::status::{Guard, Hub, Listing, assets};
 
 /// The most bytes that one request sends through, 1 GiB.

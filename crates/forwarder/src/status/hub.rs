@@ -15,7 +15,7 @@ use super::snapshot::{self, Snapshot};
 use super::telling;
 use super::timeline::{Sample, Timeline};
 use crate::http::{Reply, Response};
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// How long a report waits for a worker.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(1);

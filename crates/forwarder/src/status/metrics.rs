@@ -10,7 +10,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::report::{HealthReport, Report, RuleReport, TargetReport};
+use super::report::{ForReason, HealthReport, Report, RuleReport, TargetReport};
 use crate::http::Response;
 
 /// What Prometheus asks for by preference.
@@ -86,11 +86,20 @@ impl Exposition {
         out.gauges("rule_clients", "Client addresses that have connections", clients)?;
         let accepted = self.0.rules.iter().map(|rule| (labels(rule, []), rule.accepted));
         out.counters("accepted_connections", "Connections that were let in", accepted)?;
-        let refused = self.0.rules.iter().flat_map(|rule| {
+        let refused = self.by_reason(|rule| &rule.refused);
+        out.counters("refused_connections", "Connections that were not let in", refused)?;
+        let waits = self.by_reason(|rule| &rule.waits);
+        out.counters("waits", "Times that clients had to wait in the backlog for a place", waits)
+    }
+
+    fn by_reason(
+        &self,
+        of: fn(&RuleReport) -> &[ForReason],
+    ) -> impl Iterator<Item = (Vec<Label>, u64)> {
+        self.0.rules.iter().flat_map(move |rule| {
             let label = |reason: &str| labels(rule, [("reason", reason.to_owned())]);
-            rule.refused.iter().map(move |refused| (label(&refused.reason), refused.count))
-        });
-        out.counters("refused_connections", "Connections that were not let in", refused)
+            of(rule).iter().map(move |it| (label(&it.reason), it.count))
+        })
     }
 
     fn targets(&self, out: &mut Families<'_>) -> fmt::Result {

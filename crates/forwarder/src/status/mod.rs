@@ -4,7 +4,7 @@
 //! triggers, each [takes a snapshot](snapshot) on its own thread and sends it back, and nobody
 //! waits for anybody: what has not come after a second is left out and said to be missing.
 //! Once a second the [`Ledger`](ledger::Ledger) works out rates for the
-//! [`Timeline`](timeline::Timeline). A [`Report`] is what everything is drawn from.
+//! [`Timeline`](timeline::Timeline). A [`Report`](report::Report) is what everything is drawn from.
 
 mod actions;
 pub(crate) mod assets;
@@ -34,7 +34,7 @@ pub(crate) use self::listing::{Listing, Sort};
 use self::routes::Routes;
 use crate::config::Status;
 use crate::http::{self, Server};
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// Serves the status page on the first worker's loop, `map`, on the socket that was `passed` by
 /// another process if there is one.

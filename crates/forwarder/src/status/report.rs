@@ -74,7 +74,9 @@ pub(crate) struct RuleReport {
     /// How many addresses have connections.
     pub(crate) clients: usize,
     pub(crate) accepted: u64,
-    pub(crate) refused: Vec<Refused>,
+    pub(crate) refused: Vec<ForReason>,
+    /// How often clients had to wait in the backlog for a place.
+    pub(crate) waits: Vec<ForReason>,
     pub(crate) bytes_up: u64,
     pub(crate) bytes_down: u64,
     pub(crate) bytes_up_per_second: u64,
@@ -82,9 +84,9 @@ pub(crate) struct RuleReport {
     pub(crate) targets: Vec<TargetReport>,
 }
 
-/// How many connections were refused for one reason.
+/// How often something happened for one reason.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub(crate) struct Refused {
+pub(crate) struct ForReason {
     pub(crate) reason: String,
     pub(crate) count: u64,
 }

@@ -13,7 +13,7 @@ use super::id::ConnectionId;
 use super::listing::Listing;
 use super::{assets, metrics};
 use crate::http::{Answer, Refusal, Reply, Request, Response, Service};
-use crate::server::Shared;
+use crate::shared::Shared;
 
 /// The status page and its kin.
 pub(super) struct Routes {

@@ -7,12 +7,12 @@ use super::hub::Hub;
 use super::ledger::Ledger;
 use super::listing::Listing;
 use super::report::{
-    ConnectionReport, ErrorReport, HealthReport, Refused, Report, RuleReport, TargetReport,
+    ConnectionReport, ErrorReport, ForReason, HealthReport, Report, RuleReport, TargetReport,
     WorkerReport,
 };
 use super::snapshot::{Row, Snapshot};
 use crate::config::{Balance, Endpoint, Rule};
-use crate::policy::{HealthState, Refusal, RuleState, TargetState};
+use crate::policy::{HealthState, Refusal, RuleCounts, RuleState, TargetState};
 
 /// The report of this moment, from the answers of the workers; `None` is one that did not answer.
 pub(super) fn report(
@@ -57,10 +57,11 @@ fn worker(answer: Option<&Snapshot>) -> WorkerReport {
 
 fn rule(ledger: &Ledger, now: Instant, rule: &Rule, state: &RuleState) -> RuleReport {
     let counts = state.counts();
-    let refused = Refusal::ALL.iter().map(|refusal| Refused {
-        reason: refusal.label().to_owned(),
-        count: counts.refused(*refusal),
-    });
+    let by_reason = |reasons: &[Refusal], count: fn(&RuleCounts, Refusal) -> u64| {
+        let told =
+            |it: &Refusal| ForReason { reason: it.label().to_owned(), count: count(counts, *it) };
+        reasons.iter().map(told).collect()
+    };
     let targets: Vec<_> = state.targets().iter().map(|it| target(ledger, now, it)).collect();
     let sum = |of: fn(&TargetReport) -> u64| targets.iter().map(of).sum();
     RuleReport {
@@ -71,7 +72,8 @@ fn rule(ledger: &Ledger, now: Instant, rule: &Rule, state: &RuleState) -> RuleRe
         max_connections: counts.max_connections(),
         clients: counts.clients().len(),
         accepted: counts.admitted(),
-        refused: refused.collect(),
+        refused: by_reason(&Refusal::ALL, RuleCounts::refused),
+        waits: by_reason(&Refusal::WAITED_FOR, RuleCounts::waits),
         bytes_up: sum(|target| target.bytes_up),
         bytes_down: sum(|target| target.bytes_down),
         bytes_up_per_second: sum(|target| target.bytes_up_per_second),
@@ -88,7 +90,7 @@ fn target(ledger: &Ledger, now: Instant, target: &Arc<TargetState>) -> TargetRep
         HealthState::Down => (HealthReport::Down, None),
     };
     TargetReport {
-        endpoint: target.endpoint().to_string(),
+        endpoint: target.name().to_owned(),
         weight: target.weight(),
         health,
         rests,

@@ -7,8 +7,8 @@ use std::rc::Rc;
 use asyncore::{Channel, Dispatcher, Error, Result, Token};
 
 use crate::relay::Ending;
-use crate::server::Drain;
 use crate::serving::Serving;
+use crate::shared::Drain;
 use crate::udp::session::{self, Session};
 use crate::udp::{BURST, DATAGRAM};
 

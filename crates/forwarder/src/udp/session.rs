@@ -7,7 +7,6 @@ use std::rc::Rc;
 
 use asyncore::{Channel, Dispatcher, Domain, Error, Result, SocketMap, Token, Type};
 
-use crate::capture::Subject;
 use crate::fault::{self, Shortage};
 use crate::policy::Assignment;
 use crate::relay::{Connection, Ending, Side, report_failure};
@@ -60,14 +59,14 @@ fn assign(
         let index = serving.state.choose(ch.now(), Some(client.ip()), &tried.borrow())?;
         tried.borrow_mut().push(index);
         let addrs = serving.addresses[index].borrow();
-        if addrs.is_empty() {
+        let Some(addrs) = addrs.as_deref().filter(|addrs| !addrs.is_empty()) else {
             let target = serving.state.targets()[index].endpoint();
             tracing::debug!(rule = %serving.rule.name, %target, "no address of the target is known");
             continue;
-        }
+        };
         let assignment = serving.state.targets()[index].assign(ch.now());
         let session = ch.add_with(|ch| {
-            connect(ch, &addrs)?;
+            connect(ch, addrs)?;
             ch.set_timeout(serving.rule.timeouts.udp_session);
             let connection = Rc::clone(connection);
             Ok(Session { listener, client, connection, answered: false })
@@ -75,7 +74,11 @@ fn assign(
         match session {
             Ok(session) => {
                 connection.assignment.replace(Some(assignment));
-                capture(ch, session, connection);
+                let now = ch.now();
+                let target = ch.channel(session).and_then(|session| session.addr().cloned());
+                connection.capture(target.as_ref(), |captures, subject| {
+                    captures.tap_datagrams(subject, now)
+                });
                 return Some(session);
             }
             Err(error) => {
@@ -100,22 +103,6 @@ fn connect(ch: &mut Channel<'_>, addrs: &[SocketAddr]) -> io::Result<()> {
         }
     }
     outcome
-}
-
-/// Begins to capture the session, if it is one of the chosen.
-fn capture(ch: &mut Channel<'_>, session: Token<Session>, connection: &Connection) {
-    let Some(captures) = connection.serving.load.captures() else {
-        return;
-    };
-    let assignment = connection.assignment.borrow();
-    let Some(target) = assignment.as_ref().map(|it| it.target().endpoint()) else {
-        return;
-    };
-    let target_addr = ch.channel(session).and_then(|session| session.addr()?.inet());
-    let rule = connection.serving.rule.name.as_str();
-    let subject = Subject { rule, client: connection.client, target, target_addr };
-    let tap = captures.tap_datagrams(&subject, ch.now());
-    connection.tap.replace(tap.map(Box::new));
 }
 
 /// Ends a session for a reason of our own.

@@ -7,8 +7,8 @@ use asyncore::{Channel, Dispatcher, Domain, Result, SocketMap, Token, Type};
 
 use super::Listener;
 use crate::config::{Balance, Endpoint, Listen, Rule, Target};
-use crate::server::Drain;
 use crate::serving::Serving;
+use crate::shared::Drain;
 
 const LISTEN: &str = "192.0.2.1:53";
 
@@ -204,7 +204,7 @@ fn a_drained_listener_serves_its_sessions_until_they_are_silent() {
     let known = scene.host("192.0.2.20:1000", false);
     let late = scene.host("192.0.2.21:1000", false);
     scene.send(known, b"one");
-    scene.serving.state.counts().drain();
+    scene.serving.state.counts().process().drain();
     let listener = scene.listener;
     scene.map.with(listener, |listener, ch| listener.drain(ch, Drain::Stop));
     scene.send(known, b"two");

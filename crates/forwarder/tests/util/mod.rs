@@ -13,8 +13,9 @@ pub mod tool;
 pub mod wire;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
@@ -120,9 +121,19 @@ pub fn target() -> (TcpListener, SocketAddr) {
     (listener, addr)
 }
 
-/// A port that nobody listens on at the moment.
+/// A port that nobody has at the moment, and that the system gives to nobody by itself: one that it
+/// does would soon be some connection's own.
 pub fn free_port() -> SocketAddr {
-    target().1
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Where the ports of another test's process are not looked for first.
+    let first = std::process::id().wrapping_mul(101);
+    loop {
+        let next = first.wrapping_add(NEXT.fetch_add(1, Relaxed)) % 20_000;
+        let addr = SocketAddr::from(([127, 0, 0, 1], 10_000 + next as u16));
+        if TcpListener::bind(addr).is_ok() && UdpSocket::bind(addr).is_ok() {
+            return addr;
+        }
+    }
 }
 
 /// A rule between two ports, and a connection through it: the client's end and the target's.

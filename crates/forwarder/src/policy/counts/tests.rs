@@ -1,7 +1,6 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::sync::Barrier;
-use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -24,7 +23,7 @@ fn at_most(max_connections: usize, max_connections_per_client: Option<usize>) ->
 }
 
 fn enter(rule: &Arc<RuleCounts>, number: u8) -> Result<Permit, Refusal> {
-    rule.place().ok_or(Refusal::GlobalLimit)?.enter(Some(address(number)))
+    rule.place()?.enter(Some(address(number)))
 }
 
 #[test]
@@ -65,7 +64,7 @@ fn a_client_without_an_address_counts_for_process_and_rule() {
     let process = process(2);
     let rule = rule(&process, 9, Some(0));
     let _open = [(); 2].map(|()| rule.place().unwrap().enter(None).unwrap());
-    assert!(rule.place().is_none());
+    assert_eq!(rule.place().unwrap_err(), Refusal::GlobalLimit);
     assert!(rule.clients().is_empty());
 }
 
@@ -106,21 +105,6 @@ fn a_limit_per_client_that_is_set_later_counts_what_was_open_before() {
     let _open = (enter(&rule, 1).unwrap(), enter(&rule, 1).unwrap());
     rule.set_limits(&at_most(9, Some(2)));
     assert_eq!(enter(&rule, 1).unwrap_err(), Refusal::ClientLimit);
-}
-
-#[test]
-fn nothing_new_is_taken_while_draining() {
-    let process = process(9);
-    let (one, other) = (rule(&process, 9, None), rule(&process, 9, None));
-    let open = enter(&one, 1).unwrap();
-    one.drain();
-    assert_eq!(enter(&one, 1).unwrap_err(), Refusal::Draining);
-    assert!(enter(&other, 1).is_ok());
-    process.drain();
-    assert_eq!(enter(&other, 1).unwrap_err(), Refusal::Draining);
-    assert_eq!(process.open(), 1);
-    drop(open);
-    assert_eq!(process.open(), 0);
 }
 
 #[test]
@@ -212,35 +196,76 @@ fn all_addresses_of_an_ipv6_network_are_one_client() {
     assert!(each.clients().is_empty());
 }
 
-#[test]
-fn that_all_places_are_taken_is_news_once_a_minute() {
-    let (process, now) = (process(1), Instant::now());
-    let after = |seconds| process.note_full(now + Duration::from_secs(seconds));
-    assert_eq!(
-        [0, 1, 59, 60, 61, 119, 120].map(after),
-        [true, false, false, true, false, false, true]
-    );
+/// A waiter that counts how often it was woken.
+fn waiter() -> (Arc<Waiter>, Arc<AtomicUsize>) {
+    let woken = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&woken);
+    (Waiter::new(move || _ = count.fetch_add(1, Relaxed)), woken)
 }
 
 #[test]
-fn a_limit_of_one_is_never_shared_by_two_threads() {
-    const THREADS: usize = 4;
-    let (count, inside, barrier) = (Count::new(1), AtomicUsize::new(0), Barrier::new(THREADS));
-    std::thread::scope(|scope| {
-        for _ in 0..THREADS {
-            scope.spawn(|| {
-                barrier.wait();
-                for _ in 0..1_000_000 {
-                    if count.enter() {
-                        assert_eq!(inside.fetch_add(1, Relaxed), 0);
-                        inside.fetch_sub(1, Relaxed);
-                        count.leave();
-                    }
-                }
-            });
-        }
-    });
-    assert_eq!(count.open.load(Relaxed), 0);
+fn who_finds_no_place_is_woken_by_whichever_limit_it_was() {
+    let process = process(2);
+    let (one, other) = (rule(&process, 1, None), rule(&process, 9, None));
+    let (first, second) = (enter(&one, 1).unwrap(), enter(&other, 1).unwrap());
+    let now = Instant::now();
+    let (waiter, woken) = waiter();
+    let refusal = |rule: &Arc<RuleCounts>| rule.place_or_wait(&waiter, now).unwrap_err().refusal;
+    assert_eq!(refusal(&one), Refusal::GlobalLimit);
+    drop(second);
+    assert_eq!((woken.load(Relaxed), refusal(&one)), (1, Refusal::RuleLimit));
+    drop(first);
+    assert_eq!(woken.load(Relaxed), 2);
+    assert!(one.place_or_wait(&waiter, now).is_ok());
+    let waits = [Refusal::GlobalLimit, Refusal::RuleLimit].map(|refusal| one.waits(refusal));
+    assert_eq!((waits, other.waits(Refusal::GlobalLimit)), ([1, 1], 0));
+}
+
+#[test]
+fn a_place_goes_to_the_one_who_has_waited_longest_and_on_from_who_has_no_use_for_it() {
+    let process = process(1);
+    let rules = [rule(&process, 9, None), rule(&process, 9, None)];
+    let open = enter(&rules[0], 1).unwrap();
+    let now = Instant::now();
+    let waiters = [waiter(), waiter()];
+    for (rule, (waiter, _)) in rules.iter().zip(&waiters) {
+        rule.place_or_wait(waiter, now).unwrap_err();
+        rule.place_or_wait(waiter, now).unwrap_err();
+    }
+    let woken = || [0, 1].map(|index| waiters[index].1.load(Relaxed));
+    drop(open);
+    assert_eq!(woken(), [1, 0]);
+    drop(rules[0].place().unwrap());
+    assert_eq!(woken(), [1, 1]);
+    rules[0].pass_place_on();
+    assert_eq!(woken(), [1, 1], "nobody waits any more");
+}
+
+#[test]
+fn a_place_that_the_rule_has_no_use_for_is_offered_to_another_rule() {
+    let process = process(2);
+    let (full, other) = (rule(&process, 1, None), rule(&process, 9, None));
+    let (_first, second) = (enter(&full, 1).unwrap(), enter(&other, 1).unwrap());
+    let now = Instant::now();
+    let ((greedy, _), (modest, woken)) = (waiter(), waiter());
+    full.place_or_wait(&greedy, now).unwrap_err();
+    other.place_or_wait(&modest, now).unwrap_err();
+    drop(second);
+    assert_eq!(woken.load(Relaxed), 0, "it was the other one's turn");
+    assert_eq!(full.place_or_wait(&greedy, now).unwrap_err().refusal, Refusal::RuleLimit);
+    assert_eq!(woken.load(Relaxed), 1);
+}
+
+#[test]
+fn a_limit_that_is_raised_wakes_as_many_as_may_enter_then() {
+    let rule = rule(&process(9), 1, None);
+    let _open = enter(&rule, 1).unwrap();
+    let waiters = [waiter(), waiter(), waiter()];
+    for (waiter, _) in &waiters {
+        rule.place_or_wait(waiter, Instant::now()).unwrap_err();
+    }
+    rule.set_limits(&at_most(3, None));
+    assert_eq!([0, 1, 2].map(|index| waiters[index].1.load(Relaxed)), [1, 1, 0]);
 }
 
 #[derive(Clone, Debug)]
@@ -292,7 +317,7 @@ proptest! {
                     } else {
                         Ok(())
                     };
-                    let place = rules[rule].place().ok_or(Refusal::GlobalLimit);
+                    let place = rules[rule].place();
                     let entered = place.and_then(|place| place.enter(client.map(address)));
                     prop_assert_eq!(entered.as_ref().map(|_| ()).map_err(|refusal| *refusal), expected);
                     open.extend(entered.ok().map(|permit| (rule, client, permit)));

@@ -34,13 +34,23 @@ fn a_connection_is_admitted_and_counted_and_so_is_a_refusal() {
     let state = state(&rule, now);
     let permit = state.admit(now, address("198.51.100.1")).unwrap();
     assert_eq!(state.admit(now, address("198.51.100.1")).unwrap_err(), Refusal::RuleLimit);
+    drop(permit);
     assert_eq!(state.admit(now, address("192.0.2.1")).unwrap_err(), Refusal::Denied);
     assert_eq!(state.admit(now, address("::ffff:192.0.2.2")).unwrap_err(), Refusal::Denied);
     assert_eq!(state.counts().admitted(), 1);
     let refused = Refusal::ALL.map(|refusal| state.counts().refused(refusal));
     assert_eq!(refused, [0, 1, 0, 0, 2, 0]);
-    drop(permit);
-    assert!(state.admit(now, None).is_ok());
+    assert!(state.admit(now, None).is_ok(), "who was refused holds no place");
+}
+
+#[test]
+fn nobody_new_is_admitted_while_the_process_drains() {
+    let now = Instant::now();
+    let state = state(&rule(&[host("a", 1)]), now);
+    let _open = state.admit(now, None).unwrap();
+    state.counts().process().drain();
+    assert_eq!(state.admit(now, None).unwrap_err(), Refusal::Draining);
+    assert_eq!((state.counts().open(), state.counts().refused(Refusal::Draining)), (1, 1));
 }
 
 #[test]

@@ -1,9 +1,8 @@
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network, Peer};
-use asyncore::{Domain, SocketMap, Token, Type};
+use asyncore::{SocketMap, Token};
 
 use super::{HIGH_WATER, Half, READ};
 use crate::config::{Endpoint, Listen, Rule};
@@ -16,6 +15,7 @@ const PASSES: usize = 50_000;
 
 /// A client and a target with the relay between them.
 struct Scene {
+    network: Network,
     map: SocketMap,
     client: Peer,
     target: Peer,
@@ -35,17 +35,11 @@ impl Scene {
         limit(&mut rule);
         let mut map = SocketMap::simulated(&network);
         let serving = Serving::alone(rule, map.now());
-        map.add_with(|ch| {
-            ch.create_socket(Domain::IPV4, Type::STREAM)?;
-            ch.bind(addr("192.0.2.1:80"))?;
-            ch.listen(16)?;
-            Ok(Listener::new(Rc::clone(&serving)))
-        })
-        .unwrap();
+        Listener::simulated(&mut map, &serving);
         let client = network.connect(addr("192.0.2.1:80"));
         for _ in 0..PASSES {
             if let Some(target) = target.accept() {
-                return Scene { map, client, target };
+                return Scene { network, map, client, target };
             }
             let _ = map.poll(Some(Duration::from_millis(1))).unwrap();
         }
@@ -176,4 +170,27 @@ fn what_the_limit_on_bytes_holds_up_goes_on_by_itself() {
     // The burst is that of a second at the most.
     assert!(scene.map.now() - began > Duration::from_secs(2));
     assert_eq!(scene.client.received(), b"something");
+}
+
+#[test]
+fn a_connection_is_idle_after_its_time_however_often_its_peers_were_probed_before() {
+    let second = Duration::from_secs(1);
+    let mut scene = Scene::new(6, |rule| {
+        (rule.keepalive, rule.timeouts.idle) = (Some(2 * second), Some(5 * second));
+    });
+    let network = scene.network.clone();
+    let silent_for = |scene: &mut Scene, time: Duration| {
+        let until = network.now() + time;
+        while network.now() < until {
+            network.advance((until - network.now()).min(second / 10));
+            scene.pass();
+        }
+    };
+    silent_for(&mut scene, 4 * second);
+    scene.client.send(b"x");
+    // The byte takes a while, and so does its acknowledgement.
+    silent_for(&mut scene, 4 * second);
+    assert!(!scene.client.was_reset() && !scene.target.was_reset());
+    silent_for(&mut scene, 2 * second);
+    assert!(scene.client.was_reset() && scene.target.was_reset());
 }

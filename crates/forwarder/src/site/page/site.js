@@ -1,16 +1,7 @@
 // The built-in site.
 
-import { by, bytes, compact, number, poll, rate, round, say, time } from "/live.js";
-import { BYTES, COUNTS, Graph } from "/graph.js";
-
-const throughput = new Graph(by("bytes-graph"), [
-  { key: "bytes_up", label: "up", name: "up", format: rate },
-  { key: "bytes_down", label: "down", name: "down", format: rate },
-], it => `${round(it)}/s`, BYTES);
-const connecting = new Graph(by("connections-graph"), [
-  { key: "open", label: "open", name: "open", format: compact },
-  { key: "accepted", label: "new", name: "new", format: compact },
-], compact, COUNTS);
+import { by, bytes, number, poll, rate, say, time } from "/live.js";
+import { connecting, throughput } from "/graph.js";
 
 function show(report) {
   const { per_second: now, total } = report;

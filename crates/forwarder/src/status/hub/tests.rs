@@ -4,7 +4,7 @@ use std::rc::Rc;
 use asyncore::sim::{Faults, Network};
 
 use super::*;
-use crate::server::Handle;
+use crate::shared::Handle;
 use crate::worker::Worker;
 
 /// A process of two workers: the hub's own, and one whose loop runs when a test lets it.

@@ -50,6 +50,7 @@ fn numbers_are_those_of_the_report() {
         r#"forwarder_target_bytes_total{rule="web",target="10.0.0.5:80",direction="down"} 2500"#,
         r#"forwarder_target_up{rule="web",target="10.0.0.6:80"} 0"#,
         r#"forwarder_refused_connections_total{rule="web",reason="rate"} 4"#,
+        r#"forwarder_waits_total{rule="web",reason="rule_limit"} 7"#,
     ] {
         assert!(text.lines().any(|it| it == line), "no {line} in {text}");
     }

@@ -1,11 +1,13 @@
-// A graph of the last minutes, drawn as SVG.
+// Graphs of the last minutes, drawn as SVG.
+
+import { by, compact, rate, round } from "/live.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 72, RIGHT = 8, TOP = 10, BOTTOM = 24;
 
 /** Round numbers for an axis, such that half of each is one too. */
-export const BYTES = { base: 1024, factors: [1, 2, 5, 10, 20, 50, 100, 200, 500], least: 1024 };
-export const COUNTS = { base: 10, factors: [2, 4, 10], least: 4 };
+const BYTES = { base: 1024, factors: [1, 2, 5, 10, 20, 50, 100, 200, 500], least: 1024 };
+const COUNTS = { base: 10, factors: [2, 4, 10], least: 4 };
 
 function ceiling(most, { base, factors, least }) {
   for (let unit = 1; ; unit *= base)
@@ -20,7 +22,7 @@ function node(tag, attributes, parent) {
   return made;
 }
 
-export class Graph {
+class Graph {
   /**
    * `series` are `{ key, label, name, format }`: the history's field, the text, and the class
    * that gives the colour. `axis` writes the round numbers of `scale`.
@@ -135,3 +137,13 @@ export class Graph {
     this.tip.replaceChildren(line, box, ...texts);
   }
 }
+
+// The two graphs of a page.
+export const throughput = new Graph(by("bytes-graph"), [
+  { key: "bytes_up", label: "up", name: "up", format: rate },
+  { key: "bytes_down", label: "down", name: "down", format: rate },
+], it => `${round(it)}/s`, BYTES);
+export const connecting = new Graph(by("connections-graph"), [
+  { key: "open", label: "open", name: "open", format: compact },
+  { key: "accepted", label: "new", name: "new", format: compact },
+], compact, COUNTS);

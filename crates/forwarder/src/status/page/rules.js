@@ -34,14 +34,16 @@ function update(node, rule, actions, refresh) {
   const fact = (...parts) => element("span", {}, ...parts);
   const strong = text => element("b", { textContent: text });
   const arrow = (name, sign) => element("span", { className: `arrow ${name}`, textContent: sign, ariaLabel: name });
-  const refused = rule.refused.filter(it => it.count > 0);
+  const byReason = (list, what) => list.filter(it => it.count > 0)
+    .map(it => fact(strong(number(it.count)), ` ${what}: ${REASONS[it.reason] ?? it.reason}`));
   const facts = [
     fact(arrow("up", "↑ "), rate(rule.bytes_up_per_second)),
     fact(arrow("down", "↓ "), rate(rule.bytes_down_per_second)),
     fact(strong(number(rule.open)), ` open of ${number(rule.max_connections)}`),
     fact(strong(number(rule.clients)), rule.clients === 1 ? " client" : " clients"),
     fact(strong(number(rule.accepted)), " accepted"),
-    ...refused.map(it => fact(strong(number(it.count)), ` refused: ${REASONS[it.reason] ?? it.reason}`)),
+    ...byReason(rule.refused, "refused"),
+    ...byReason(rule.waits, "times full, clients waited"),
   ];
   if (rule.targets.length > 1) facts.push(fact(rule.balance));
   node.querySelector(".facts").replaceChildren(...facts);

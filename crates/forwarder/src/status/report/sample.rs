@@ -44,9 +44,10 @@ fn rule() -> RuleReport {
         clients: 2,
         accepted: 40,
         refused: vec![
-            Refused { reason: "rate".to_owned(), count: 4 },
-            Refused { reason: "denied".to_owned(), count: 0 },
+            ForReason { reason: "rate".to_owned(), count: 4 },
+            ForReason { reason: "denied".to_owned(), count: 0 },
         ],
+        waits: vec![ForReason { reason: "rule_limit".to_owned(), count: 7 }],
         bytes_up: 1500,
         bytes_down: 2500,
         bytes_up_per_second: 1024,

@@ -9,7 +9,7 @@ use asyncore::{SocketMap, Token};
 
 use crate::config::{Endpoint, Listen, Rule, Target};
 use crate::policy::RuleState;
-use crate::server::{Drain, Shared};
+use crate::shared::{Drain, Shared};
 use crate::worker::{Served, Worker};
 
 struct Scene {

@@ -1,0 +1,129 @@
+//! The addresses of targets that are names.
+
+use std::net::SocketAddr;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
+
+use asyncore::{Channel, SocketMap};
+
+use crate::config::Endpoint;
+use crate::config::reach::arrives_at;
+use crate::serving::Serving;
+
+/// Looks them up now, and again at the rule's interval for as long as it is served.
+pub(crate) fn resolve(ch: &mut Channel<'_>, serving: &Rc<Serving>) {
+    for (index, target) in serving.rule.targets.iter().enumerate() {
+        let Endpoint::Host(host, port) = &target.endpoint else {
+            continue;
+        };
+        match host.parse() {
+            Ok(ip) => {
+                serving.addresses[index].replace(Some(vec![SocketAddr::new(ip, *port)]));
+            }
+            Err(_) => {
+                let serving = Rc::downgrade(serving);
+                ch.call_later(Duration::ZERO, move |map| {
+                    look_up(map, serving, index);
+                    Ok(())
+                });
+            }
+        }
+    }
+}
+
+fn look_up(map: &mut SocketMap, serving: Weak<Serving>, index: usize) {
+    let Some(served) = serving.upgrade() else {
+        return;
+    };
+    let Endpoint::Host(host, port) = &served.rule.targets[index].endpoint else {
+        return;
+    };
+    let answered = map.lookup_host(host, *port, move |map, answer| {
+        let Some(served) = serving.upgrade() else {
+            return;
+        };
+        match answer {
+            Ok(addrs) => {
+                served.addresses[index].replace(Some(elsewhere(&served, index, addrs)));
+            }
+            // What was found last stays in use.
+            Err(error) => tracing::warn!(rule = %served.rule.name, "{error}"),
+        }
+        map.call_later(served.rule.resolve_every, move |map| {
+            look_up(map, serving, index);
+            Ok(())
+        });
+    });
+    if let Err(error) = answered {
+        tracing::warn!(rule = %served.rule.name, "{error}");
+    }
+}
+
+/// Without those at which the rule itself listens: each connection there would make another.
+fn elsewhere(serving: &Serving, index: usize, mut addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    addrs.retain(|addr| {
+        let is_loop = arrives_at(*addr, &serving.rule.listen);
+        if is_loop {
+            tracing::error!(
+                rule = %serving.rule.name,
+                target = %serving.rule.targets[index].endpoint,
+                "{addr} is where the rule itself listens, and is left out"
+            );
+        }
+        !is_loop
+    });
+    addrs
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use asyncore::sim::Network;
+
+    use super::*;
+    use crate::config::{Listen, Rule};
+    use crate::relay::Listener;
+
+    /// A rule on 192.0.2.1:80 to a name with these addresses, once they are looked up.
+    fn looked_up(addrs: &[&str]) -> (Network, SocketMap, Rc<Serving>) {
+        let network = Network::new(1);
+        network.add_host("web.example", addrs.iter().map(|ip| ip.parse::<IpAddr>().unwrap()));
+        let listen = Listen::Tcp("192.0.2.1:80".parse().unwrap());
+        let rule = Rule::new(listen, vec![Endpoint::Host("web.example".to_owned(), 80).into()]);
+        let mut map = SocketMap::simulated(&network);
+        let serving = Serving::alone(rule, map.now());
+        let listener = Listener::simulated(&mut map, &serving);
+        map.with(listener, |_, ch| resolve(ch, &serving)).unwrap();
+        until(&mut map, || serving.addresses[0].borrow().is_some());
+        (network, map, serving)
+    }
+
+    #[track_caller]
+    fn until(map: &mut SocketMap, done: impl Fn() -> bool) {
+        for _ in 0..1_000 {
+            if done() {
+                return;
+            }
+            let _ = map.poll(Some(Duration::from_millis(1))).unwrap();
+        }
+        panic!("never");
+    }
+
+    #[test]
+    fn an_address_at_which_the_rule_itself_listens_is_left_out() {
+        let (_network, _map, serving) = looked_up(&["192.0.2.1", "192.0.2.9"]);
+        let known = serving.addresses[0].borrow().clone();
+        assert_eq!(known, Some(vec!["192.0.2.9:80".parse().unwrap()]));
+    }
+
+    #[test]
+    fn a_rule_that_leads_to_itself_alone_ends_its_clients_and_does_not_go_round() {
+        let (network, mut map, serving) = looked_up(&["192.0.2.1"]);
+        let client = network.connect("192.0.2.1:80".parse().unwrap());
+        until(&mut map, || client.was_reset());
+        assert_eq!(serving.state.counts().admitted(), 1);
+        let error = serving.state.targets()[0].last_error().unwrap().text;
+        assert_eq!(error, "every address of web.example is where this rule itself listens");
+    }
+}

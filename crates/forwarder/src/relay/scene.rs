@@ -1,0 +1,86 @@
+//! A rule on the simulated network, for the tests of this folder.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::Duration;
+
+use asyncore::sim::{Network, Peer, PeerListener};
+use asyncore::{SocketMap, Token};
+
+use super::Listener;
+use crate::config::{Endpoint, Listen, Rule};
+use crate::serving::Serving;
+
+/// Where the rule listens.
+pub(crate) const LISTEN: &str = "192.0.2.1:80";
+/// The target that answers; others come before it.
+const TARGET: &str = "192.0.2.9:80";
+
+pub(crate) fn addr(text: &str) -> SocketAddr {
+    text.parse().unwrap()
+}
+
+/// A rule, its listener and its last target; clients are up to the test.
+pub(crate) struct Scene {
+    pub(crate) network: Network,
+    pub(crate) map: SocketMap,
+    pub(crate) serving: Rc<Serving>,
+    pub(crate) listener: Token<Listener>,
+    pub(crate) target: PeerListener,
+}
+
+impl Scene {
+    /// A rule with one target.
+    pub(crate) fn new(network: &Network, change: impl FnOnce(&mut Rule)) -> Self {
+        let target = network.listen(addr(TARGET)).unwrap();
+        let mut rule = Rule::new(Listen::Tcp(addr(LISTEN)), vec![endpoint(TARGET).into()]);
+        change(&mut rule);
+        let mut map = SocketMap::simulated(network);
+        let serving = Serving::alone(rule, map.now());
+        let listener = Listener::simulated(&mut map, &serving);
+        Scene { network: network.clone(), map, serving, listener, target }
+    }
+
+    pub(crate) fn connect(&self) -> Peer {
+        self.network.connect(addr(LISTEN))
+    }
+
+    pub(crate) fn pass(&mut self) {
+        let _ = self.map.poll(Some(Duration::from_millis(1))).unwrap();
+    }
+
+    /// Passes often enough for everything that is going to happen.
+    pub(crate) fn settle(&mut self) {
+        for _ in 0..100 {
+            self.pass();
+        }
+    }
+
+    /// Passes until there is `what`.
+    #[track_caller]
+    pub(crate) fn until<T>(&mut self, what: &str, mut look: impl FnMut(&Scene) -> Option<T>) -> T {
+        for _ in 0..10_000 {
+            if let Some(found) = look(self) {
+                return found;
+            }
+            self.pass();
+        }
+        panic!("never: {what}");
+    }
+
+    /// The target's end of the next connection.
+    #[track_caller]
+    pub(crate) fn accepted(&mut self) -> Peer {
+        self.until("a connection to the target", |scene| scene.target.accept())
+    }
+
+    /// Connections that are open.
+    pub(crate) fn open(&self) -> usize {
+        self.serving.state.counts().open()
+    }
+}
+
+pub(crate) fn endpoint(target: &str) -> Endpoint {
+    let addr = addr(target);
+    Endpoint::Host(addr.ip().to_string(), addr.port())
+}
