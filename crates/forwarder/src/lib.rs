@@ -15,6 +15,7 @@ mod bind;
 mod capture;
 mod check;
 mod descriptors;
+mod ended;
 mod fault;
 mod handover;
 mod http;

@@ -1,7 +1,7 @@
 //! Where log lines go, and what they look like.
 
-mod held;
 mod line;
+mod together;
 
 use std::io::IsTerminal as _;
 
@@ -11,7 +11,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-pub(crate) use self::held::{hold, release};
+pub(crate) use self::together::together;
 use crate::config::{Log, LogFormat, LogLevel};
 
 /// Logs to standard error from now on, as the configuration says.
@@ -21,7 +21,7 @@ pub(crate) fn start(log: Log) {
     let library = if log.level < LogLevel::Debug { LevelFilter::WARN.min(level) } else { level };
     let filter = Targets::new().with_default(level).with_target("asyncore", library);
     let colours = std::io::stderr().is_terminal();
-    let lines = fmt::layer().with_writer(|| held::Stderr).with_ansi(colours).with_target(false);
+    let lines = fmt::layer().with_writer(|| together::Stderr).with_ansi(colours).with_target(false);
     let registry = tracing_subscriber::registry().with(filter);
     // A second start in one process, as tests make, leaves the first in place.
     let _ = match log.format {

@@ -12,6 +12,7 @@ use asyncore::{Channel, Dispatcher, SocketMap, Token};
 use crate::capture::Captures;
 use crate::check::Checks;
 use crate::config::{Listen, Rule};
+use crate::ended::EndedLog;
 use crate::listening::Listening;
 use crate::names;
 use crate::policy::RuleState;
@@ -41,17 +42,22 @@ pub(crate) struct Worker {
 /// How much a worker has to do still.
 pub(crate) struct Load {
     shared: Arc<Shared>,
+    ended: Rc<EndedLog>,
     open: Cell<usize>,
     draining: Cell<bool>,
 }
 
 impl Load {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Load { shared, open: Cell::new(0), draining: Cell::new(false) }
+        Load { shared, ended: Rc::default(), open: Cell::new(0), draining: Cell::new(false) }
     }
 
     pub(crate) fn captures(&self) -> Option<&Arc<Captures>> {
         self.shared.captures.get()
+    }
+
+    pub(crate) fn ended(&self) -> &Rc<EndedLog> {
+        &self.ended
     }
 
     pub(crate) fn begin(&self) {

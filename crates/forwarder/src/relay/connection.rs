@@ -5,12 +5,12 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use asyncore::{Address, Channel, Timer};
 
 use crate::capture::{Captures, Subject, Tap};
-use crate::logging;
+use crate::ended::Ended;
 use crate::policy::{Assignment, Permit, Throttle};
 use crate::relay::proxy_header::Ends;
 use crate::serving::Serving;
@@ -215,27 +215,15 @@ impl Connection {
         if let Some(assignment) = &assignment {
             assignment.add_bytes(up, down);
         }
-        let ending = self.ending.borrow();
-        let target = assignment.as_ref().map(|it| tracing::field::display(it.target().name()));
-        let waits = logging::hold(|| {
-            tracing::info!(
-                rule = %self.serving.rule.name,
-                client = self.client.as_ref().map(tracing::field::display),
-                target,
-                bytes_up = up,
-                bytes_down = down,
-                seconds = ch.now().saturating_duration_since(self.started).as_secs_f64(),
-                ending = ending.as_ref().map(tracing::field::display),
-                "connection"
-            );
-        });
-        if waits {
-            // The connections that end in this pass of the loop are written together.
-            ch.call_later(Duration::from_millis(10), |_map| {
-                logging::release();
-                Ok(())
-            });
-        }
+        let ended = Ended {
+            rule: Arc::clone(&self.serving.rule),
+            client: self.client,
+            target: assignment.as_ref().map(|it| Arc::clone(it.target())),
+            bytes: (up, down),
+            lasted: ch.now().saturating_duration_since(self.started),
+            ending: self.ending.take(),
+        };
+        self.serving.load.ended().add(ch, ended);
         self.serving.load.end();
     }
 }
