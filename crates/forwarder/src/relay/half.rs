@@ -21,6 +21,8 @@ const LARGE: usize = READ / 2;
 const LARGE_READS: u8 = 4;
 /// How much one splice moves at the most.
 const SPLICE: usize = 256 * 1024;
+/// How many there are at the most before other channels have their turn.
+const SPLICES: usize = 4;
 
 /// The client's or the target's side of a connection.
 pub(crate) struct Half {
@@ -123,25 +125,36 @@ impl Half {
     }
 
     /// Moves a stream on without copying it, for as long as it is one.
+    ///
+    /// Mostly more has come by the time that a part of it is moved, and to find that out by moving
+    /// it costs less than to ask the loop.
     fn splice(&mut self, ch: &mut Channel<'_>, other: Token<Half>) -> Result {
-        let size = match self.grant(ch, SPLICE) {
-            Ok(size) => size,
-            Err(wait) => {
-                self.wait(ch, wait);
-                return Ok(());
+        for turn in 0..SPLICES {
+            let size = match self.grant(ch, SPLICE) {
+                Ok(size) => size,
+                Err(wait) => {
+                    self.wait(ch, wait);
+                    return Ok(());
+                }
+            };
+            let moved = ch.splice_to(other, size);
+            self.spend(ch, *moved.as_ref().unwrap_or(&0));
+            match moved {
+                Ok(LARGE..) if ch.output_len_of(other) == 0 => {}
+                Ok(LARGE..) => break,
+                Ok(_) => {
+                    if turn == 0 {
+                        // The next large read shows whether it is a stream still.
+                        self.change(ch, Copying::Buffer(LARGE_READS - 1));
+                    }
+                    break;
+                }
+                Err(error) if cannot_splice(&error) => {
+                    self.change(ch, Copying::Buffer(0));
+                    return self.copy(ch, other);
+                }
+                Err(error) => return Err(error.into()),
             }
-        };
-        let moved = ch.splice_to(other, size);
-        self.spend(ch, *moved.as_ref().unwrap_or(&0));
-        match moved {
-            // The next large read shows whether it is a stream still.
-            Ok(n) if n < LARGE => self.change(ch, Copying::Buffer(LARGE_READS - 1)),
-            Ok(_) => {}
-            Err(error) if cannot_splice(&error) => {
-                self.change(ch, Copying::Buffer(0));
-                return self.copy(ch, other);
-            }
-            Err(error) => return Err(error.into()),
         }
         Ok(())
     }
