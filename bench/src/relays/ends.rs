@@ -106,20 +106,34 @@ impl Ends {
     ) -> Result<Exchange> {
         self.latencies.clear();
         let start = Instant::now();
-        let (mut begun, mut done) = (range.len() as u64, 0);
+        let concurrent = range.len() as u64;
         for index in range {
             self.send(index)?;
         }
+        let going_on = |begun| begun < messages && start.elapsed() < budget;
+        let count = self.keep_going(concurrent, going_on, Ends::send)?;
+        Ok(Exchange { count, elapsed: start.elapsed(), p99: percentile(&mut self.latencies) })
+    }
+
+    /// Waits until all of `begun` exchanges are answered, and has every answer begin another by
+    /// `again` while `going_on`; tells how many there were.
+    fn keep_going(
+        &mut self,
+        mut begun: u64,
+        going_on: impl Fn(u64) -> bool,
+        mut again: impl FnMut(&mut Self, usize) -> Result<()>,
+    ) -> Result<u64> {
+        let mut done = 0;
         while done < begun {
             for index in self.step()? {
                 done += 1;
-                if begun < messages && start.elapsed() < budget {
-                    self.send(index)?;
+                if going_on(begun) {
+                    again(self, index)?;
                     begun += 1;
                 }
             }
         }
-        Ok(Exchange { count: done, elapsed: start.elapsed(), p99: percentile(&mut self.latencies) })
+        Ok(done)
     }
 
     /// One round trip on each of the clients in `range`.
@@ -151,18 +165,12 @@ impl Ends {
             self.clients.push(client);
             self.send(index)?;
         }
-        let (mut begun, mut done) = (concurrent as u64, 0);
-        while done < begun {
-            for index in self.step()? {
-                done += 1;
-                if begun < count && start.elapsed() < budget {
-                    // The one before is closed by this.
-                    self.clients[index] = self.begin(address, index)?;
-                    self.send(index)?;
-                    begun += 1;
-                }
-            }
-        }
+        let going_on = |begun| begun < count && start.elapsed() < budget;
+        let done = self.keep_going(concurrent as u64, going_on, |ends, index| {
+            // The one before is closed by this.
+            ends.clients[index] = ends.begin(address, index)?;
+            ends.send(index)
+        })?;
         self.clients.clear();
         let elapsed = start.elapsed();
         while !self.targets.is_empty() {
