@@ -4,7 +4,7 @@ mod util;
 
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -81,18 +81,24 @@ fn pipe(mut command: Command, input: &[u8]) -> Vec<u8> {
     child.wait_with_output().expect("its output").stdout
 }
 
+/// A client of `port` resets its connection, and the target hears of that as it is.
+#[track_caller]
+fn see_a_clients_reset(port: SocketAddr, listener: &TcpListener) {
+    let mut client = connect(port);
+    client.write_all(b"x").expect("sent");
+    let mut server = accept(listener);
+    server.read_exact(&mut [0]).expect("received");
+    reset(client);
+    let error = server.read(&mut [0]).expect_err("a reset");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+}
+
 #[test]
 fn a_clients_reset_reaches_the_target_as_a_reset() {
     let (listener, addr) = target();
     let port = free_port();
     let forwarder = Forwarder::start(&[&port.to_string(), &addr.to_string()]);
-    let mut client = connect(port);
-    client.write_all(b"x").expect("sent");
-    let mut server = accept(&listener);
-    server.read_exact(&mut [0]).expect("received");
-    reset(client);
-    let error = server.read(&mut [0]).expect_err("a reset");
-    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    see_a_clients_reset(port, &listener);
     assert!(forwarder.wait_for("connection").contains("reset by the client"));
 }
 
@@ -103,13 +109,7 @@ fn a_clients_reset_passes_through_the_forwarder_and_haproxy() {
     let section = format!("listen it\n bind {middle}\n server it {addr}\n");
     let _haproxy = Daemon::haproxy("haproxy-reset", &section, &[middle]);
     let _forwarder = Forwarder::start(&[&port.to_string(), &middle.to_string()]);
-    let mut client = connect(port);
-    client.write_all(b"x").expect("sent");
-    let mut server = accept(&listener);
-    server.read_exact(&mut [0]).expect("received");
-    reset(client);
-    let error = server.read(&mut [0]).expect_err("a reset");
-    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    see_a_clients_reset(port, &listener);
 }
 
 fn reset(stream: TcpStream) {

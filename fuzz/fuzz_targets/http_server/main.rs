@@ -8,7 +8,7 @@ mod request;
 
 /// The example's own files.
 #[path = "../../../crates/asyncore/examples/http_server"]
-#[allow(dead_code, unreachable_pub)]
+#[allow(dead_code, unreachable_pub, reason = "the target runs no server of its own")]
 mod http_server {
     pub(crate) mod connection;
     pub(crate) mod site;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use crate::map::SocketMap;
 use crate::poller::Interest;
-use crate::slot::Notices;
+use crate::slot::{Notices, Slot};
 use crate::token::Key;
 
 /// The channels with something due, and those whose predicates may answer differently now.
@@ -22,6 +22,14 @@ pub(crate) struct Agenda {
 }
 
 impl Agenda {
+    #[inline]
+    fn note_touched(&mut self, slot: &mut Slot, key: Key) {
+        if !slot.touched {
+            slot.touched = true;
+            self.touched.push(key);
+        }
+    }
+
     pub(crate) fn begin_asking(&mut self, key: Key) {
         self.asking.set(Some(key));
     }
@@ -68,10 +76,7 @@ impl SocketMap {
             return;
         };
         slot.rested = Interest::NONE;
-        if !slot.touched {
-            slot.touched = true;
-            self.agenda.touched.push(key);
-        }
+        self.agenda.note_touched(slot, key);
     }
 
     /// Touches the channel unless it is known that nothing would come of it.
@@ -87,10 +92,7 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        if !slot.touched {
-            slot.touched = true;
-            self.agenda.touched.push(key);
-        }
+        self.agenda.note_touched(slot, key);
     }
 
     /// Notes something to be delivered to the channel when no callback runs.
