@@ -13,6 +13,7 @@ use crate::panic;
 use crate::poller::{Interest, Readiness};
 use crate::slot::{Notices, Phase};
 use crate::token::Key;
+use crate::transport::Transport;
 
 impl SocketMap {
     /// Calls whom a ready socket concerns; a channel that is gone gets nothing.
@@ -88,7 +89,7 @@ impl SocketMap {
 
     /// Reads before it writes; the end is told by `recv`, after all that came before it.
     fn transfer_ready(&mut self, key: Key, ready: Readiness) {
-        let slot = &self.slots[key];
+        let slot = &mut self.slots[key];
         let ended = ready.hangup || ready.error;
         if slot.closing {
             self.reconsider(key);
@@ -104,7 +105,7 @@ impl SocketMap {
             return self.close_now(key, cause);
         }
         let reads = slot.reads();
-        let writes = slot.registered.contains(Interest::WRITE);
+        let writes = slot.registered.is_some_and(|it| it.contains(Interest::WRITE));
         if ready.priority {
             self.offer(key, Interest::PRIORITY, Interest::NONE, |handler, ch| {
                 handler.handle_expt(ch)
@@ -119,11 +120,26 @@ impl SocketMap {
             self.reconsider(key);
             self.write_ready(key);
         } else if ended && !reads {
-            // It reports its end without pause, and nobody wants to know: watch it again when
-            // somebody does.
-            self.rest(key, Interest::READ | Interest::WRITE | Interest::PRIORITY);
+            self.end_unread(key);
         } else if !reads {
             self.reconsider(key);
+        }
+    }
+
+    /// A connection of which nothing is read now has ended, in some way.
+    ///
+    /// A reset or another failure closes it: nobody is left to answer, and input that is still
+    /// unread is void. After a hang-up in good order that input counts, so the channel stays until
+    /// it is read.
+    #[cold]
+    fn end_unread(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        match slot.transport.as_ref().map(Transport::take_error) {
+            Some(Ok(Some(error)) | Err(error)) => self.close_now(key, Some(error)),
+            _ => {
+                slot.hung_up = true;
+                self.rest(key, Interest::READ | Interest::WRITE | Interest::PRIORITY);
+            }
         }
     }
 
@@ -218,7 +234,7 @@ impl SocketMap {
         if slot.failure.is_some() {
             return self.report(key, &error);
         }
-        slot.failure = Some(error);
+        slot.failure = Some(Box::new(error));
         self.note(key, Notices::ERROR);
     }
 
@@ -276,21 +292,21 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        slot.overflowed = false;
+        slot.outbox.set_overflowed(false);
         let Some(error) = slot.failure.take() else {
             return;
         };
         self.stats.errors += 1;
         self.touch(key);
         let told = error.to_string();
-        let outcome = self.lend(key, |handler, ch| handler.handle_error(ch, error));
+        let outcome = self.lend(key, |handler, ch| handler.handle_error(ch, *error));
         let again = match outcome {
             Some(Err(again)) => {
                 self.report(key, &Error::msg(told));
                 Some(again)
             }
             // What handle_error itself did is not told to it again, or that might never end.
-            _ => self.slots.get_mut(key).and_then(|slot| slot.failure.take()),
+            _ => self.slots.get_mut(key).and_then(|slot| slot.failure.take()).map(|it| *it),
         };
         if let Some(again) = again {
             self.report(key, &again);

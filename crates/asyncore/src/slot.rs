@@ -10,9 +10,10 @@ use crate::error::Error;
 use crate::framing::Framer;
 use crate::map::{Deadlines, Links};
 use crate::net::HostConnect;
-use crate::output::OutputQueue;
+use crate::output::Outbox;
 use crate::poller::Interest;
 use crate::timer::TimerKey;
+use crate::token::Key;
 use crate::transport::Transport;
 
 /// Where a channel is in its life.
@@ -44,7 +45,8 @@ pub(crate) enum OwnHalf {
 pub(crate) struct Slot {
     /// `None` while it is lent out to run.
     pub(crate) handler: Option<Box<dyn Handler>>,
-    pub(crate) name: &'static str,
+    /// The name of the handler's type.
+    pub(crate) name: fn() -> &'static str,
     pub(crate) transport: Option<Transport>,
     pub(crate) addr: Option<Address>,
     pub(crate) phase: Phase,
@@ -56,14 +58,12 @@ pub(crate) struct Slot {
     pub(crate) own_half: OwnHalf,
     /// Sending failed; the channel ends when what was received before is read.
     pub(crate) write_dead: bool,
-    /// The output queue went over its limit and was dropped, and `handle_error` is to be told.
-    pub(crate) overflowed: bool,
 
     /// What is due on the channel, to be delivered when no callback runs.
     pub(crate) notices: Notices,
     pub(crate) is_due: bool,
     /// What failed, for `handle_error`.
-    pub(crate) failure: Option<Error>,
+    pub(crate) failure: Option<Box<Error>>,
     /// Why the connection ended, when it was not in order.
     pub(crate) cause: Option<io::Error>,
 
@@ -73,25 +73,28 @@ pub(crate) struct Slot {
     pub(crate) default_predicates: Cell<Interest>,
     /// What the predicates answered.
     pub(crate) wanted: Interest,
-    /// What the poller watches for.
-    pub(crate) registered: Interest,
+    /// What the poller watches for; with an empty interest for the end of the connection only.
+    pub(crate) registered: Option<Interest>,
     /// What a callback was offered and left alone: not offered again until the channel is touched.
     pub(crate) rested: Interest,
     /// What the running callback has tried to do.
     pub(crate) attempted: Interest,
     pub(crate) wants_priority: bool,
+    /// `pause_reading` was called.
+    pub(crate) paused: bool,
+    /// A hang-up was reported and the connection kept, since its input is not read yet. Nothing
+    /// more can be reported while nothing else is watched for.
+    pub(crate) hung_up: bool,
+    /// The channel whose output has to have room for this one to be read.
+    pub(crate) sink: Option<Key>,
     /// The poller refuses it because it never blocks, as regular files do.
     pub(crate) always_ready: bool,
     /// Which predicates consulted which channels.
     pub(crate) links: Option<Box<Links>>,
 
-    pub(crate) output: Option<Box<OutputQueue>>,
-    /// How much of what was pushed the map's cork holds.
-    pub(crate) corked: u16,
-    pub(crate) high_water: usize,
-    pub(crate) output_limit: usize,
+    pub(crate) outbox: Outbox,
     /// The most that one system call sends.
-    pub(crate) out_buffer_size: usize,
+    pub(crate) out_buffer_size: u32,
     /// The most that the loop receives at a time for `handle_data`; 0 if the handler receives.
     pub(crate) in_buffer_size: u32,
     pub(crate) framer: Option<Box<Framer>>,
@@ -165,7 +168,7 @@ impl Slot {
     pub(crate) fn new(now: Instant) -> Self {
         Slot {
             handler: None,
-            name: "",
+            name: || "channel",
             transport: None,
             addr: None,
             phase: Phase::Created,
@@ -173,7 +176,6 @@ impl Slot {
             eof: false,
             own_half: OwnHalf::Open,
             write_dead: false,
-            overflowed: false,
             notices: Notices::default(),
             is_due: false,
             failure: None,
@@ -181,17 +183,17 @@ impl Slot {
             touched: false,
             default_predicates: Cell::new(Interest::NONE),
             wanted: Interest::NONE,
-            registered: Interest::NONE,
+            registered: None,
             rested: Interest::NONE,
             attempted: Interest::NONE,
             wants_priority: false,
+            paused: false,
+            hung_up: false,
+            sink: None,
             always_ready: false,
             links: None,
-            output: None,
-            corked: 0,
-            high_water: Slot::HIGH_WATER,
-            output_limit: Slot::OUTPUT_LIMIT,
-            out_buffer_size: Slot::BUFFER_SIZE,
+            outbox: Outbox::new(),
+            out_buffer_size: Slot::BUFFER_SIZE as u32,
             in_buffer_size: 0,
             framer: None,
             input_discarded: false,
@@ -206,42 +208,49 @@ impl Slot {
         }
     }
 
-    /// From here on a channel stops reading, 64 KiB.
-    pub(crate) const HIGH_WATER: usize = 64 * 1024;
-    /// From this many queued producers on a channel stops reading too, since what they will
-    /// produce is not known.
-    pub(crate) const PRODUCERS_HIGH: usize = 64;
-    /// Beyond this a push is an error, 64 MiB.
-    pub(crate) const OUTPUT_LIMIT: usize = 64 * 1024 * 1024;
     /// asynchat's `ac_in_buffer_size` and `ac_out_buffer_size`, 64 KiB.
     pub(crate) const BUFFER_SIZE: usize = 64 * 1024;
     /// The most that one event receives, whatever is asked for, 16 MiB.
     const IN_BUFFER_LIMIT: usize = 16 * 1024 * 1024;
+
+    pub(crate) fn set_out_buffer_size(&mut self, bytes: usize) {
+        self.out_buffer_size = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
+    }
+
+    pub(crate) fn out_buffer_size(&self) -> usize {
+        self.out_buffer_size as usize
+    }
 
     pub(crate) fn set_in_buffer_size(&mut self, bytes: usize) {
         self.in_buffer_size = bytes.min(Slot::IN_BUFFER_LIMIT) as u32;
     }
 
     pub(crate) fn output_len(&self) -> usize {
-        let queued = self.output.as_ref().map_or(0, |output| output.len());
-        queued + usize::from(self.corked)
+        self.outbox.len()
     }
 
     pub(crate) fn has_output(&self) -> bool {
-        self.corked > 0 || self.output.as_ref().is_some_and(|output| !output.is_empty())
+        !self.outbox.is_empty()
     }
 
-    /// What the default predicates answer.
+    /// What the default predicates answer. With a sink, its room counts and not the channel's own.
     pub(crate) fn default_answers(&self) -> Interest {
-        let producers = self.output.as_ref().map_or(0, |output| output.producers());
-        let reads = self.output_len() < self.high_water && producers < Slot::PRODUCERS_HIGH;
+        let reads = self.sink.is_some() || self.outbox.has_room();
         let read = if reads { Interest::READ } else { Interest::NONE };
         let write = if self.has_output() { Interest::WRITE } else { Interest::NONE };
         read | write
     }
 
-    /// What the poller has to watch for when the predicates answer `wanted`.
-    pub(crate) fn interest(&self, wanted: Interest) -> Interest {
+    /// What the poller has to watch for when the predicates answer `wanted`: of a connection its
+    /// end at least, until a hang-up was reported.
+    pub(crate) fn registration(&self, wanted: Interest) -> Option<Interest> {
+        let interest = self.interest(wanted);
+        let is_connection = self.phase == Phase::Connected && self.is_stream();
+        let watches_end = is_connection && !self.hung_up;
+        (!interest.is_empty() || watches_end).then_some(interest)
+    }
+
+    fn interest(&self, wanted: Interest) -> Interest {
         let mut interest = wanted;
         if self.can_transfer() {
             if self.has_output() {
@@ -261,15 +270,13 @@ impl Slot {
     /// channels are so most of the time.
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
-        self.registered == Interest::READ
+        self.registered == Some(Interest::READ)
             && self.default_predicates.get() == Interest::READ | Interest::WRITE
             && self.phase == Phase::Connected
-            && self.output.is_none()
-            && self.corked == 0
+            && self.outbox.is_idle()
             && self.links.is_none()
-            && self.high_water > 0
             && self.rested.is_empty()
-            && !(self.eof | self.closing | self.write_dead | self.wants_priority)
+            && !(self.eof | self.closing | self.write_dead | self.wants_priority | self.paused)
     }
 
     /// Whether the handler wants to be told of input.

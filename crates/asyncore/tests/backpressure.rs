@@ -57,17 +57,60 @@ fn over_the_high_water_mark_a_channel_stops_reading_and_below_it_resumes() {
 }
 
 #[test]
-fn a_channel_with_a_higher_mark_takes_more() {
+fn a_mark_of_0_counts_as_1_so_that_it_is_no_way_to_stop_reading() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Recorder::new(&seen));
-        let mut channel = world.map.channel(token).unwrap();
-        channel.set_high_water(0);
+        world.map.channel(token).unwrap().set_high_water(0);
+        assert_eq!(world.map.channel(token).unwrap().high_water(), 1);
+        remote.send(b"x");
+        world.run_until(|_| seen.received() == b"x");
+    });
+}
+
+#[test]
+fn a_paused_channel_reads_nothing_until_it_is_resumed() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (token, remote) = world.connect(Recorder::new(&seen));
+        world.map.channel(token).unwrap().pause_reading();
         remote.send(b"x");
         world.settle();
-        assert_eq!(seen.count("handle_read"), 0, "nothing is below a mark of 0");
-        world.map.channel(token).unwrap().set_high_water(1);
+        assert_eq!(seen.count("handle_read"), 0);
+        world.map.channel(token).unwrap().resume_reading();
         world.run_until(|_| seen.received() == b"x");
+    });
+}
+
+#[test]
+fn a_paused_channel_closes_when_its_connection_is_reset() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (token, remote) = world.connect(Recorder::new(&seen));
+        world.map.channel(token).unwrap().pause_reading();
+        remote.send(&vec![7; world.flood / 10]);
+        world.settle();
+        remote.reset();
+        world.run_until(|_| seen.is_closed());
+        assert!(seen.cause().is_some(), "a reset is no end in good order");
+        assert_eq!(seen.received_len(), 0);
+    });
+}
+
+#[test]
+fn a_paused_channel_keeps_what_a_peer_sent_before_it_closed_in_good_order() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (token, remote) = world.connect(Recorder::new(&seen));
+        world.map.channel(token).unwrap().pause_reading();
+        world.map.channel(token).unwrap().shutdown_write();
+        remote.send(b"the last words");
+        remote.shutdown();
+        world.settle();
+        assert!(!seen.is_closed());
+        world.map.channel(token).unwrap().resume_reading();
+        world.run_until(|_| seen.is_closed());
+        assert_eq!((seen.received(), seen.cause()), (b"the last words".to_vec(), None));
     });
 }
 

@@ -100,7 +100,7 @@ impl SocketMap {
             return;
         };
         let failed = ready.hangup || ready.error;
-        if !failed && self.poller.tells_errors() {
+        if !failed && self.poller.reports_failed_connects() {
             return self.connected(key);
         }
         match transport.take_error() {
@@ -127,7 +127,7 @@ impl SocketMap {
         slot.phase = Phase::Connected;
         slot.last_activity = self.now;
         if slot.closing {
-            self.limit_phase(key, self.settings.send_timeout);
+            self.note_waiting_output(key, true);
         } else {
             self.note(key, Notices::CONNECT);
         }

@@ -55,7 +55,7 @@ impl Channel<'_> {
         }
         slot.transport = Some(transport);
         // How far the old connection had come says nothing about the new one.
-        (slot.eof, slot.write_dead) = (false, false);
+        (slot.eof, slot.write_dead, slot.hung_up) = (false, false, false);
         slot.own_half = OwnHalf::Open;
         slot.notices.take(Notices::EOF);
         self.touch();
@@ -184,7 +184,10 @@ impl Channel<'_> {
         Ok(None)
     }
 
-    fn with_sock_ref(&mut self, set: impl FnOnce(SockRef<'_>) -> io::Result<()>) -> io::Result<()> {
+    pub(super) fn with_sock_ref(
+        &mut self,
+        set: impl FnOnce(SockRef<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
         match self.transport()?.fd() {
             Some(fd) => set(SockRef::from(&fd)),
             // A simulated network has no options, and behaves as if they were set.

@@ -2,6 +2,7 @@
 
 mod chat;
 mod connect;
+mod flow;
 mod listen;
 mod queue;
 mod time;
@@ -250,7 +251,7 @@ impl fmt::Debug for Channel<'_> {
         let Some(slot) = self.slot() else {
             return write!(f, "<channel gone {token:?}>");
         };
-        let name = if slot.name.is_empty() { "channel" } else { slot.name };
+        let name = (slot.name)();
         let state = match slot.phase {
             Phase::Created => "",
             Phase::Connecting => " connecting",

@@ -58,18 +58,22 @@ impl Channel<'_> {
         self.touch();
     }
 
-    /// From how many queued bytes on the channel stops reading, 64 KiB by default.
+    /// Sets the number of queued bytes at which the channel is full, 64 KiB by
+    /// default. 0 counts as 1, and more than 4 GiB as 4 GiB.
+    ///
+    /// While it is full, the channels whose [sink](Channel::set_sink) it is are not read; without
+    /// a sink of its own that includes the channel itself.
     pub fn set_high_water(&mut self, bytes: usize) {
-        if let Some(slot) = self.slot_mut() {
-            slot.high_water = bytes;
+        if let Some(slot) = self.map.slots.get_mut(self.key) {
+            slot.outbox.set_high_water(self.key, &mut self.map.flow, bytes);
         }
         self.touch();
     }
 
-    /// How many bytes the queue may hold at the most, 64 MiB by default.
+    /// Sets the maximum number of queued bytes, 64 MiB by default and 4 GiB at most.
     pub fn set_output_limit(&mut self, bytes: usize) {
         if let Some(slot) = self.slot_mut() {
-            slot.output_limit = bytes;
+            slot.outbox.set_limit(bytes);
         }
     }
 
@@ -93,7 +97,7 @@ impl Channel<'_> {
 
     /// The mark that [`set_high_water`](Channel::set_high_water) sets.
     pub fn high_water(&self) -> usize {
-        self.slot().map_or(0, |slot| slot.high_water)
+        self.slot().map_or(0, |slot| slot.outbox.high_water())
     }
 
     /// How many bytes another channel has queued, 0 if it is gone.

@@ -1,5 +1,6 @@
 //! A channel's silence, and the time.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 use crate::channel::Channel;
@@ -12,6 +13,36 @@ impl Channel<'_> {
     /// [`call_later`](Channel::call_later).
     pub fn set_timeout(&mut self, after: impl Into<Option<Duration>>) {
         self.map.limit_silence(self.key, after.into());
+    }
+
+    /// Sets for how long queued output may wait without the peer taking a byte of it; `None` is
+    /// without limit while the channel is open.
+    ///
+    /// Then the channel closes, with [`TimedOut`](std::io::ErrorKind::TimedOut) as its
+    /// [`close_cause`](Channel::close_cause). A channel that
+    /// [closes when its output is sent](Channel::close_when_done) has the map's
+    /// [`send_timeout`](crate::MapBuilder::send_timeout) unless this sets another.
+    pub fn set_send_timeout(&mut self, limit: impl Into<Option<Duration>>) {
+        self.map.set_send_timeout(self.key, limit.into());
+    }
+
+    /// Sets for how long sent data may stay unacknowledged before the system gives the connection
+    /// up (`TCP_USER_TIMEOUT`, RFC 5482); `None` is the system's default, minutes on Linux.
+    ///
+    /// It notices a peer whose machine or network is gone. [`set_send_timeout`](Channel::set_send_timeout)
+    /// also notices one that is there and reads nothing.
+    ///
+    /// # Errors
+    /// [`Unsupported`](std::io::ErrorKind::Unsupported) on systems other than Linux and Android;
+    /// the system's, for a socket that is not TCP; `NotConnected` without a socket.
+    pub fn set_tcp_user_timeout(&mut self, limit: Option<Duration>) -> io::Result<()> {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        return self.with_sock_ref(|sock| sock.set_tcp_user_timeout(limit));
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("this system has no TCP_USER_TIMEOUT to set to {limit:?}"),
+        ))
     }
 
     /// The time on the map's clock, which a simulated network can drive.

@@ -66,7 +66,7 @@ impl SocketMap {
             slot.closing = true;
             // The flush finds out whether anything is left, when the running callback is done.
             self.note(key, Notices::SEND);
-            self.limit_phase(key, self.settings.send_timeout);
+            self.note_waiting_output(key, true);
             self.touch(key);
         } else {
             self.close_now(key, None);
@@ -199,6 +199,7 @@ impl SocketMap {
         // A handle_close may have set one.
         self.cancel_timers(key);
         self.touch_dependents_of(key);
+        self.release_sources(key);
         self.discard_output(key);
         let handler = self.slots.get_mut(key).and_then(|slot| slot.handler.take());
         // A handler's own Drop can panic too.

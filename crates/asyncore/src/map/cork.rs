@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::map::SocketMap;
+use crate::map::{Flow, SocketMap};
 use crate::slot::{Notices, OwnHalf, Phase, Slot};
 use crate::token::Key;
 
@@ -32,19 +32,25 @@ impl Cork {
 
     /// Takes `piece` in, if nothing comes before it that is not here too.
     #[inline]
-    pub(crate) fn take(&mut self, key: Key, slot: &mut Slot, piece: &[u8]) -> bool {
-        let is_next = match slot.corked {
-            0 => self.is_set && self.bytes.is_empty() && slot.output.is_none(),
+    pub(crate) fn take(
+        &mut self,
+        key: Key,
+        slot: &mut Slot,
+        flow: &mut Flow,
+        piece: &[u8],
+    ) -> bool {
+        let is_next = match slot.outbox.corked() {
+            0 => self.is_set && self.bytes.is_empty() && !slot.outbox.has_queue(),
             _ => true,
         };
         let size = self.bytes.len() + piece.len();
-        let fits = size <= CORKED.min(slot.output_limit);
+        let fits = size <= CORKED.min(slot.outbox.limit());
         if !is_next || !fits || slot.phase != Phase::Connected || slot.is_datagram() {
             return false;
         }
         self.key = key;
         self.bytes.extend_from_slice(piece);
-        slot.corked = size as u16;
+        slot.outbox.change(key, flow, |content| content.corked = size as u16);
         true
     }
 }
@@ -60,7 +66,7 @@ impl SocketMap {
         let key = self.cork.key;
         let slot = &mut self.slots[key];
         let size = self.cork.bytes.len();
-        let chunk = &self.cork.bytes[..size.min(slot.out_buffer_size)];
+        let chunk = &self.cork.bytes[..size.min(slot.out_buffer_size())];
         let outcome = match &slot.transport {
             Some(transport) => transport.send(chunk),
             None => Ok(0),
@@ -72,7 +78,7 @@ impl SocketMap {
         if sent < size {
             return self.queue_corked(key, sent, outcome);
         }
-        slot.corked = 0;
+        slot.outbox.change(key, &mut self.flow, |content| content.corked = 0);
         self.cork.bytes.clear();
         if slot.closing || slot.own_half == OwnHalf::Ending {
             self.all_sent(key);
@@ -86,7 +92,7 @@ impl SocketMap {
     fn queue_corked(&mut self, key: Key, sent: usize, outcome: io::Result<usize>) {
         let slot = &mut self.slots[key];
         let is_full = match outcome {
-            Ok(sent) => sent < slot.out_buffer_size,
+            Ok(sent) => sent < slot.out_buffer_size(),
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         };
         self.cork.bytes.drain(..sent);
@@ -101,7 +107,7 @@ impl SocketMap {
     /// Moves what was collected for the channel, if anything was, into its queue.
     #[inline]
     pub(crate) fn uncork(&mut self, key: Key) {
-        if self.slots.get(key).is_some_and(|slot| slot.corked > 0) {
+        if self.slots.get(key).is_some_and(|slot| slot.outbox.corked() > 0) {
             self.move_corked(key);
         }
     }
@@ -109,9 +115,11 @@ impl SocketMap {
     #[cold]
     fn move_corked(&mut self, key: Key) {
         let slot = &mut self.slots[key];
-        slot.corked = 0;
-        let queue = slot.output.get_or_insert_with(|| self.buffers.take_queue(false));
-        queue.push(self.cork.bytes.as_slice().into());
+        slot.outbox.change(key, &mut self.flow, |content| {
+            content.corked = 0;
+            let queue = content.queue.get_or_insert_with(|| self.buffers.take_queue(false));
+            queue.push(self.cork.bytes.as_slice().into());
+        });
         self.cork.bytes.clear();
         self.note(key, Notices::SEND);
     }
@@ -119,8 +127,8 @@ impl SocketMap {
     /// Drops what was collected for the channel.
     #[inline]
     pub(crate) fn discard_corked(&mut self, key: Key) {
-        if let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.corked > 0) {
-            slot.corked = 0;
+        if let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.outbox.corked() > 0) {
+            slot.outbox.change(key, &mut self.flow, |content| content.corked = 0);
             self.cork.bytes.clear();
         }
     }

@@ -1,6 +1,6 @@
-//! A channel's deadlines: that of the phase it is in, and that of its silence.
+//! A channel's deadlines: for the phase it is in, for its silence, and for output that stalls.
 //!
-//! A channel has one timer for both. It is due no later than the first of them, and what passes or
+//! A channel has one timer for all. It is due no later than the first of them, and what passes or
 //! moves a deadline leaves it alone: what is due is found out when it comes.
 
 use std::io;
@@ -18,16 +18,14 @@ const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 #[derive(Default)]
 pub(crate) struct Deadlines {
     timer: Option<TimerKey>,
-    phase: Option<PhaseLimit>,
+    /// When the phase has to be over: connecting, or lingering.
+    phase: Option<Instant>,
     silence: Option<SilenceLimit>,
+    /// Since when output has been queued without a byte leaving.
+    stalled_since: Option<Instant>,
     pub(crate) connect_timeout: Option<Duration>,
-}
-
-/// When the phase has to be over: to connect, to send the rest, or to linger.
-struct PhaseLimit {
-    deadline: Instant,
-    /// The bytes sent when it was set.
-    bytes_out: u64,
+    /// Maximum time for which output stalls; `None` while the channel is open has no limit.
+    send_timeout: Option<Duration>,
 }
 
 /// The time after which a channel without traffic gets `handle_timeout`.
@@ -63,8 +61,7 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        let bytes_out = slot.bytes_out;
-        slot.deadlines.get_or_insert_default().phase = Some(PhaseLimit { deadline, bytes_out });
+        slot.deadlines.get_or_insert_default().phase = Some(deadline);
         self.wake_channel_at(key, deadline);
     }
 
@@ -74,7 +71,7 @@ impl SocketMap {
             return;
         };
         deadlines.phase = None;
-        if deadlines.silence.is_none() {
+        if deadlines.silence.is_none() && deadlines.stalled_since.is_none() {
             self.cancel_channel_timer(key);
         }
     }
@@ -89,7 +86,9 @@ impl SocketMap {
         deadlines.silence = after.map(|it| SilenceLimit { after: it.min(CENTURY), since });
         match deadlines.silence_ends(since) {
             Some(deadline) => self.wake_channel_at(key, deadline),
-            None if deadlines.phase.is_none() => self.cancel_channel_timer(key),
+            None if deadlines.phase.is_none() && deadlines.stalled_since.is_none() => {
+                self.cancel_channel_timer(key);
+            }
             None => {}
         }
     }
@@ -129,41 +128,88 @@ impl SocketMap {
             return;
         };
         deadlines.timer = None;
-        if let Some(limit) = deadlines.phase.take_if(|limit| limit.deadline <= now) {
-            self.phase_expired(key, limit.bytes_out);
+        if deadlines.phase.take_if(|deadline| *deadline <= now).is_some() {
+            self.phase_expired(key);
         }
+        self.check_stall(key);
         self.check_silence(key);
+        let send_timeout = self.send_timeout(key);
         let Some(slot) = self.slots.get(key) else {
             return;
         };
         let Some(deadlines) = &slot.deadlines else {
             return;
         };
-        let phase = deadlines.phase.as_ref().map(|limit| limit.deadline);
         let silence = deadlines.silence_ends(slot.last_activity).filter(|_| !slot.is_ending());
-        if let Some(first) = phase.into_iter().chain(silence).min() {
+        let stall = deadlines.stalled_since.zip(send_timeout).map(|(since, limit)| since + limit);
+        if let Some(first) = deadlines.phase.into_iter().chain(silence).chain(stall).min() {
             self.wake_channel_at(key, first);
         }
     }
 
     /// A phase has lasted for its time.
-    fn phase_expired(&mut self, key: Key, bytes_out: u64) {
-        let Some(slot) = self.slots.get(key) else {
+    fn phase_expired(&mut self, key: Key) {
+        match self.slots.get(key).map(|slot| slot.phase) {
+            Some(Phase::Connecting) => self.connect_timed_out(key),
+            Some(Phase::Lingering) => self.close_now(key, None),
+            _ => {}
+        }
+    }
+
+    /// Sets for how long queued output may stall.
+    pub(crate) fn set_send_timeout(&mut self, key: Key, limit: Option<Duration>) {
+        let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        match slot.phase {
-            Phase::Connecting => self.connect_timed_out(key),
-            Phase::Lingering => self.close_now(key, None),
-            _ if slot.closing && slot.bytes_out > bytes_out => {
-                self.limit_phase(key, self.settings.send_timeout);
-            }
-            _ if slot.closing => {
-                let left = slot.output_len();
-                let limit = self.settings.send_timeout;
-                let what = format!("the peer took none of the last {left} bytes in {limit:?}");
-                self.close_now(key, Some(io::Error::new(io::ErrorKind::TimedOut, what)));
-            }
-            _ => {}
+        let limit = limit.map(|limit| limit.min(CENTURY));
+        slot.deadlines.get_or_insert_default().send_timeout = limit;
+        self.note_waiting_output(key, true);
+    }
+
+    /// The limit on stalled output that applies to the channel now.
+    fn send_timeout(&self, key: Key) -> Option<Duration> {
+        let slot = self.slots.get(key)?;
+        let own = slot.deadlines.as_ref().and_then(|deadlines| deadlines.send_timeout);
+        own.or(slot.closing.then_some(self.settings.send_timeout.min(CENTURY)))
+    }
+
+    /// Notes that output waits for the socket, and whether some of it `moved` just now.
+    pub(crate) fn note_waiting_output(&mut self, key: Key, moved: bool) {
+        let Some(limit) = self.send_timeout(key) else {
+            return;
+        };
+        let now = self.poller.now();
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.can_transfer()) else {
+            return;
+        };
+        let waits = slot.has_output() || slot.closing;
+        let deadlines = slot.deadlines.get_or_insert_default();
+        if waits && (moved || deadlines.stalled_since.is_none()) {
+            deadlines.stalled_since = Some(now);
+            self.wake_channel_at(key, now + limit);
+        }
+    }
+
+    /// Closes a channel whose output has stalled for its time.
+    fn check_stall(&mut self, key: Key) {
+        let (now, limit) = (self.now, self.send_timeout(key));
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        let waits = slot.can_transfer() && (slot.has_output() || slot.closing);
+        let left = slot.output_len();
+        let Some(deadlines) = &mut slot.deadlines else {
+            return;
+        };
+        if !waits {
+            deadlines.stalled_since = None;
+        }
+        let Some((since, limit)) = deadlines.stalled_since.zip(limit) else {
+            return;
+        };
+        if now.saturating_duration_since(since) >= limit {
+            let what = format!("the peer took none of the last {left} bytes in {limit:?}");
+            self.close_now(key, Some(io::Error::new(io::ErrorKind::TimedOut, what)));
         }
     }
 

@@ -12,6 +12,9 @@ impl SocketMap {
     pub(crate) fn settle(&mut self) {
         loop {
             self.deliver_due();
+            if self.flow.has_crossed() {
+                self.reconsider_sources();
+            }
             if self.agenda.touched.is_empty() {
                 return;
             }
@@ -57,6 +60,7 @@ impl SocketMap {
             return;
         };
         slot.touched = false;
+        let slot = &self.slots[key];
         let wanted = match slot.phase {
             Phase::Connecting => Interest::WRITE,
             Phase::Lingering => Interest::READ,
@@ -71,16 +75,29 @@ impl SocketMap {
             // gets to reading.
             Phase::Created | Phase::Connected if slot.closing && slot.is_stream() => Interest::READ,
             Phase::Created | Phase::Connected if slot.closing => Interest::NONE,
+            // The peer is gone, and nobody will read what it sent before.
+            Phase::Created | Phase::Connected if slot.write_dead && self.is_held_back(key) => {
+                return self.close_now(key, None);
+            }
             // The end comes when all is read.
             Phase::Created | Phase::Connected if slot.write_dead => Interest::READ,
             Phase::Created | Phase::Connected => self.ask(key),
         };
+        let wanted = self.without_held_back(key, wanted);
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
         slot.wanted = wanted;
-        let interest = slot.interest(wanted);
-        self.register(key, interest);
+        let registration = slot.registration(wanted);
+        self.register(key, registration);
+    }
+
+    /// `wanted` without reading, where the channel is paused or its sink is full.
+    fn without_held_back(&self, key: Key, wanted: Interest) -> Interest {
+        let Some(slot) = self.slots.get(key) else { return wanted };
+        let reads = matches!(slot.phase, Phase::Created | Phase::Connected | Phase::Listening)
+            && !slot.closing;
+        if reads && self.is_held_back(key) { wanted.without(Interest::READ) } else { wanted }
     }
 
     /// Asks the channel's predicates, and records which other channels they consult.
@@ -139,29 +156,30 @@ impl SocketMap {
     }
 
     /// Makes the poller watch for `interest`, with no system call when it does already.
-    pub(super) fn register(&mut self, key: Key, interest: Interest) {
+    pub(super) fn register(&mut self, key: Key, wanted: Option<Interest>) {
         let slot = &mut self.slots[key];
-        if interest == slot.registered {
+        if wanted == slot.registered {
             return;
         }
         let Some(transport) = &slot.transport else {
             return;
         };
         let (source, id) = (transport.source(), slotmap::Key::data(&key).as_ffi());
-        let before = slot.registered;
-        let outcome = if slot.always_ready {
-            Ok(())
-        } else if interest.is_empty() {
-            self.poller.delete(source)
-        } else if before.is_empty() {
-            self.poller.add(source, id, interest)
-        } else {
-            self.poller.modify(source, id, interest)
+        let outcome = match (slot.registered, wanted) {
+            _ if slot.always_ready => Ok(()),
+            (_, None) => self.poller.delete(source),
+            (None, Some(interest)) => self.poller.add(source, id, interest),
+            (Some(_), Some(interest)) => self.poller.modify(source, id, interest),
         };
         match outcome {
-            Ok(()) => slot.registered = interest,
+            Ok(()) => {
+                slot.registered = wanted;
+                if wanted == Some(Interest::NONE) && !self.poller.reports_ends() {
+                    self.check_end_later(key);
+                }
+            }
             Err(error) if is_never_blocking(&error) => {
-                slot.registered = interest;
+                slot.registered = wanted;
                 slot.always_ready = true;
                 self.always_ready.push(key);
             }
@@ -198,10 +216,10 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        let registered = std::mem::replace(&mut slot.registered, Interest::NONE);
+        let registered = slot.registered.take();
         if std::mem::take(&mut slot.always_ready) {
             self.always_ready.retain(|other| *other != key);
-        } else if let (false, Some(transport)) = (registered.is_empty(), &slot.transport) {
+        } else if let (Some(_), Some(transport)) = (registered, &slot.transport) {
             stop(&mut self.poller, transport.source());
         }
     }
@@ -220,6 +238,7 @@ impl SocketMap {
                 Phase::Listening => self.ask(key).and(Interest::READ),
                 _ => self.ask(key),
             };
+            let now = self.without_held_back(key, now);
             assert!(
                 before == now,
                 "the predicates of channel {:?} answered {before:?} and now answer {now:?}, \

@@ -6,6 +6,7 @@ mod builder;
 mod closing;
 mod cork;
 mod deadlines;
+mod flow;
 mod interest;
 mod pass;
 mod sending;
@@ -14,6 +15,7 @@ mod splicing;
 mod stats;
 mod strays;
 mod tasks;
+mod unwatched;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -28,10 +30,12 @@ pub use self::builder::MapBuilder;
 pub(crate) use self::builder::Settings;
 pub(crate) use self::cork::Cork;
 pub(crate) use self::deadlines::Deadlines;
+pub(crate) use self::flow::Flow;
 pub use self::pass::{LoopOptions, Pass};
 pub use self::stats::{ChannelStats, Stats};
 pub(crate) use self::strays::Stray;
 pub(crate) use self::tasks::Task;
+use self::unwatched::Unwatched;
 use crate::channel::Channel;
 use crate::dispatcher::{Dispatcher, Handler};
 use crate::error::Error;
@@ -101,6 +105,7 @@ pub struct SocketMap {
     pub(crate) network: Option<sim::Network>,
     pub(crate) settings: Settings,
     pub(crate) agenda: Agenda,
+    pub(crate) flow: Flow,
     pub(crate) timers: TimerQueue<Task>,
     pub(crate) buffers: Buffers,
     pub(crate) cork: Cork,
@@ -112,6 +117,8 @@ pub struct SocketMap {
     /// Listeners that wait for a channel to end before they accept again.
     pub(crate) paused: Vec<Key>,
     pub(crate) always_ready: Vec<Key>,
+    /// Channels whose end the poller cannot report now.
+    pub(crate) unwatched: Unwatched,
     /// A channel that is gone and for which an event came.
     pub(crate) stray: Option<Stray>,
     /// The time of the last wait's end.
@@ -163,6 +170,8 @@ impl SocketMap {
             network,
             settings,
             agenda: Agenda::default(),
+            flow: Flow::default(),
+            unwatched: Unwatched::default(),
             timers: TimerQueue::new(),
             buffers: Buffers::new(&settings),
             cork: Cork::default(),
@@ -329,8 +338,8 @@ impl SocketMap {
     fn set_handler<T: Dispatcher>(&mut self, key: Key, handler: T) -> Token<T> {
         let slot = &mut self.slots[key];
         slot.set_in_buffer_size(handler.ac_in_buffer_size());
-        slot.out_buffer_size = handler.ac_out_buffer_size().max(1);
-        slot.name = std::any::type_name::<T>();
+        slot.set_out_buffer_size(handler.ac_out_buffer_size());
+        slot.name = std::any::type_name::<T>;
         slot.handler = Some(Box::new(handler));
         self.touch(key);
         tracing::debug!(target: "asyncore", channel = ?self.channel_mut(key), "channel opened");

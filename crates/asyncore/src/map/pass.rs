@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::map::SocketMap;
-use crate::poller::{Event, Interest, Readiness};
+use crate::poller::{EVENTS_PER_WAIT, Event, Interest, Readiness};
 use crate::slot::Notices;
 use crate::trigger::WAKE;
 
@@ -54,6 +54,16 @@ pub struct Pass {
     /// A callback returned [`ExitNow`](crate::ExitNow): call no further pass.
     pub exit: bool,
 }
+
+/// What one wait came to.
+struct Waited {
+    events: usize,
+    /// A signal ended it, so nothing is known of what is ready.
+    interrupted: bool,
+}
+
+/// Maximum number of interrupted waits in a row before timers run nevertheless.
+const MAX_INTERRUPTS: usize = 16;
 
 impl SocketMap {
     /// Runs until the map is empty: no channel is left, no call is put off, and no
@@ -105,19 +115,60 @@ impl SocketMap {
             self.check_predicates();
         }
         let timeout = self.wait_time(timeout);
-        let mut events = std::mem::take(&mut self.events);
-        let waited = self.poller.wait(&mut events, timeout);
-        self.now = self.poller.now();
         self.stats.passes += 1;
-        if waited.is_ok() {
-            self.dispatch_events(&events);
+        let waited = self.wait_and_dispatch(timeout)?;
+        let mut events = waited.events;
+        if self.timers.next_deadline().is_some_and(|deadline| deadline <= self.now) {
+            // A wait that timed out has found nothing ready.
+            if waited.events > 0 || waited.interrupted {
+                events += self.catch_up()?;
+            }
+            self.run_timers();
         }
-        let count = events.len();
-        self.events = events;
-        waited?;
-        self.run_timers();
         self.settle();
-        Ok(Pass { events: count, exit: std::mem::take(&mut self.exit) })
+        Ok(Pass { events, exit: std::mem::take(&mut self.exit) })
+    }
+
+    #[inline(always)]
+    fn wait_and_dispatch(&mut self, timeout: Option<Duration>) -> io::Result<Waited> {
+        let mut events = std::mem::take(&mut self.events);
+        let outcome = self.poller.wait(&mut events, timeout);
+        self.now = self.poller.now();
+        let waited = match outcome {
+            Ok(()) => {
+                self.dispatch_events(&events);
+                Ok(Waited { events: events.len(), interrupted: false })
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                Ok(Waited { events: 0, interrupted: true })
+            }
+            Err(error) => Err(error),
+        };
+        self.events = events;
+        waited
+    }
+
+    /// Dispatches what is ready already, before timers run that are due.
+    ///
+    /// A loop that was held up, by a callback or because the process was stopped, finds deadlines
+    /// passed although input came in time. Only what arrives after `now` is later than they are,
+    /// so a wait that ends after `now` has to have reported everything.
+    #[inline(never)]
+    fn catch_up(&mut self) -> io::Result<usize> {
+        let (now, mut count) = (self.now, 0);
+        for _ in 0..=self.slots.len() / EVENTS_PER_WAIT + MAX_INTERRUPTS {
+            self.settle();
+            if self.exit {
+                break;
+            }
+            let waited = self.wait_and_dispatch(Some(Duration::ZERO))?;
+            count += waited.events;
+            if waited.events < EVENTS_PER_WAIT && !waited.interrupted {
+                break;
+            }
+        }
+        self.now = now;
+        Ok(count)
     }
 
     #[inline(always)]
@@ -154,9 +205,10 @@ impl SocketMap {
             let Some(slot) = self.slots.get(key) else {
                 continue;
             };
+            let interest = slot.registered.unwrap_or_default();
             let readiness = Readiness {
-                readable: slot.registered.contains(Interest::READ),
-                writable: slot.registered.contains(Interest::WRITE),
+                readable: interest.contains(Interest::READ),
+                writable: interest.contains(Interest::WRITE),
                 ..Readiness::default()
             };
             self.dispatch(key, readiness);
@@ -169,7 +221,7 @@ impl SocketMap {
         let ready = self
             .always_ready
             .iter()
-            .any(|key| self.slots.get(*key).is_some_and(|slot| !slot.registered.is_empty()));
+            .any(|key| self.slots.get(*key).is_some_and(|slot| slot.registered.is_some()));
         if ready {
             return Some(Duration::ZERO);
         }

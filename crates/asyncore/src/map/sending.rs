@@ -13,6 +13,7 @@ use crate::panic;
 use crate::poller::Interest;
 use crate::slot::{Notices, OwnHalf, Phase, Slot};
 use crate::token::Key;
+use crate::transport::Transport;
 
 /// How many system calls one channel gets to send in one go, so that a fast reader of a long
 /// queue cannot starve the other channels.
@@ -49,7 +50,7 @@ impl SocketMap {
             return;
         }
         slot.attempted = slot.attempted | Interest::WRITE;
-        if !self.cork.take(key, slot, &piece) {
+        if !self.cork.take(key, slot, &mut self.flow, &piece) {
             self.queue(key, piece);
         }
     }
@@ -67,16 +68,18 @@ impl SocketMap {
             }
         }
         let needed = slot.output_len().saturating_add(piece.len());
-        if needed > slot.output_limit {
-            let limit = slot.output_limit;
+        let limit = slot.outbox.limit();
+        if needed > limit {
             let what = format!(
                 "the output queue would hold {needed} bytes, over its limit of {limit}; push less \
                  while output_len() is over the high-water mark, or raise set_output_limit()"
             );
             return self.overflow(key, what);
         }
-        let queue = slot.output.get_or_insert_with(|| self.buffers.take_queue(is_datagram));
-        queue.push(piece);
+        slot.outbox.change(key, &mut self.flow, |content| {
+            let queue = content.queue.get_or_insert_with(|| self.buffers.take_queue(is_datagram));
+            queue.push(piece);
+        });
         self.note(key, Notices::SEND);
     }
 
@@ -88,15 +91,14 @@ impl SocketMap {
             return self.refuse_output(key);
         }
         slot.attempted = slot.attempted | Interest::WRITE;
-        let queue = self.queue_of(key);
-        if queue.producers() >= PRODUCERS_QUEUED {
+        if slot.outbox.producers() >= PRODUCERS_QUEUED {
             let what = format!(
                 "the output queue would hold more than {PRODUCERS_QUEUED} producers; push less \
                  while it has output"
             );
             return self.overflow(key, what);
         }
-        queue.push_producer(producer);
+        self.change_queue(key, |queue| queue.push_producer(producer));
         self.note(key, Notices::SEND);
     }
 
@@ -104,7 +106,7 @@ impl SocketMap {
     #[cold]
     fn overflow(&mut self, key: Key, what: String) {
         self.discard_output(key);
-        self.slots[key].overflowed = true;
+        self.slots[key].outbox.set_overflowed(true);
         self.fail(key, Error::msg(what));
     }
 
@@ -113,41 +115,50 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        if slot.corked > 0 {
+        if slot.outbox.corked() > 0 {
             return self.uncork(key);
         }
         if !slot.can_transfer() {
             return;
         }
-        let Some(mut output) = slot.output.take() else {
+        if !slot.outbox.has_queue() {
             return self.all_sent(key);
+        }
+        let Some(transport) = &slot.transport else {
+            return;
         };
-        let before = slot.bytes_out;
-        // Only a producer is somebody else's code.
-        let outcome = match output.producers() {
-            0 => Ok(send_queued(slot, &mut output)),
-            _ => panic::catch(|| send_queued(slot, &mut output)),
-        };
-        let sent = slot.bytes_out - before;
+        let (mut sent, size) = (0, slot.out_buffer_size());
+        let outcome = slot.outbox.change(key, &mut self.flow, |content| {
+            let Some(mut output) = content.queue.take() else {
+                return Ok(Stop::Done);
+            };
+            // Only a producer runs code of the program.
+            let outcome = match output.producers() {
+                0 => Ok(send_queued(transport, size, &mut output, &mut sent)),
+                _ => panic::catch(|| send_queued(transport, size, &mut output, &mut sent)),
+            };
+            #[cfg(target_os = "linux")]
+            while let Some(pipe) = output.take_spent() {
+                self.buffers.pipes.give(pipe);
+            }
+            if output.is_empty() {
+                self.buffers.give_queue(output);
+            } else {
+                content.queue = Some(output);
+            }
+            outcome
+        });
         if sent > 0 {
+            slot.bytes_out += sent;
             slot.last_activity = self.now;
             self.stats.bytes_out += sent;
-        }
-        #[cfg(target_os = "linux")]
-        while let Some(pipe) = output.take_spent() {
-            self.buffers.pipes.give(pipe);
-        }
-        if output.is_empty() {
-            self.buffers.give_queue(output);
-        } else {
-            slot.output = Some(output);
         }
         if sent > 0 {
             self.touch(key);
         }
         match outcome {
             Ok(Stop::Done) => return self.all_sent(key),
-            Ok(Stop::Later) => {}
+            Ok(Stop::Later) => self.note_waiting_output(key, sent > 0),
             // Whoever feeds the producer touches the channel when there is more.
             Ok(Stop::NothingYet) => {
                 let slot = &mut self.slots[key];
@@ -181,9 +192,9 @@ impl SocketMap {
     #[cold]
     pub(crate) fn discard_output(&mut self, key: Key) {
         self.discard_corked(key);
-        let Some(mut output) = self.slots.get_mut(key).and_then(|slot| slot.output.take()) else {
-            return;
-        };
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        let taken = slot.outbox.change(key, &mut self.flow, |content| content.queue.take());
+        let Some(mut output) = taken else { return };
         // A producer's own Drop can panic; each attempt is rid of one item at least.
         while let Err(error) = panic::catch(|| output.clear()) {
             self.report(key, &error);
@@ -191,11 +202,14 @@ impl SocketMap {
         self.buffers.give_queue(output);
     }
 
-    pub(crate) fn queue_of(&mut self, key: Key) -> &mut OutputQueue {
+    /// Adds to the channel's queue, after what was corked.
+    pub(crate) fn change_queue(&mut self, key: Key, change: impl FnOnce(&mut OutputQueue)) {
         self.uncork(key);
         let slot = &mut self.slots[key];
         let datagrams = slot.is_datagram();
-        slot.output.get_or_insert_with(|| self.buffers.take_queue(datagrams))
+        slot.outbox.change(key, &mut self.flow, |content| {
+            change(content.queue.get_or_insert_with(|| self.buffers.take_queue(datagrams)));
+        });
     }
 
     /// What is pushed when it can no longer be sent is dropped; saying so once is enough.
@@ -214,11 +228,15 @@ impl SocketMap {
 /// After `close_when_done`, after `shutdown` and once the peer is gone, nothing more is sent; and
 /// nothing after a gap until `handle_error` was told of it.
 pub(crate) fn accepts_output(slot: &Slot) -> bool {
-    !slot.is_ending() && slot.own_half == OwnHalf::Open && !slot.write_dead && !slot.overflowed
+    !slot.is_ending()
+        && slot.own_half == OwnHalf::Open
+        && !slot.write_dead
+        && !slot.outbox.overflowed()
 }
 
 fn needs_no_watch(slot: &Slot) -> bool {
-    slot.registered.contains(Interest::WRITE) || slot.rested.contains(Interest::WRITE)
+    let registered = slot.registered.is_some_and(|it| it.contains(Interest::WRITE));
+    registered || slot.rested.contains(Interest::WRITE)
 }
 
 /// Sends as much of `bytes` as one call takes, and tells how much that was.
@@ -226,7 +244,7 @@ fn send_at_once(slot: &mut Slot, bytes: &[u8], now: Instant) -> usize {
     let Some(transport) = &slot.transport else {
         return 0;
     };
-    let size = bytes.len().min(slot.out_buffer_size);
+    let size = bytes.len().min(slot.out_buffer_size());
     // A failure shows again, and is handled, when the rest is sent.
     let sent = transport.send(&bytes[..size]).unwrap_or(0);
     slot.bytes_out += sent as u64;
@@ -234,10 +252,13 @@ fn send_at_once(slot: &mut Slot, bytes: &[u8], now: Instant) -> usize {
     sent
 }
 
-fn send_queued(slot: &mut Slot, output: &mut OutputQueue) -> Stop {
-    let Some(transport) = &slot.transport else {
-        return Stop::Later;
-    };
+/// Sends from `output` up to `size` bytes at a time, and adds to `total` what was sent.
+fn send_queued(
+    transport: &Transport,
+    size: usize,
+    output: &mut OutputQueue,
+    total: &mut u64,
+) -> Stop {
     for _ in 0..SENDS_IN_A_ROW {
         let front = match output.front() {
             Ok(None) => return Stop::Done,
@@ -249,7 +270,7 @@ fn send_queued(slot: &mut Slot, output: &mut OutputQueue) -> Stop {
             Front::Bytes(piece) => {
                 let size = match transport.is_datagram() {
                     true => piece.len(),
-                    false => piece.len().min(slot.out_buffer_size),
+                    false => piece.len().min(size),
                 };
                 (size, transport.send(&piece[..size]))
             }
@@ -258,7 +279,7 @@ fn send_queued(slot: &mut Slot, output: &mut OutputQueue) -> Stop {
         };
         match outcome {
             Ok(sent) => {
-                slot.bytes_out += sent as u64;
+                *total += sent as u64;
                 output.advance(sent);
                 if output.is_empty() {
                     return Stop::Done;

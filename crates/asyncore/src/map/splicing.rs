@@ -41,7 +41,7 @@ impl SocketMap {
                 slot.bytes_in += n as u64;
                 slot.last_activity = now;
                 self.stats.bytes_in += n as u64;
-                self.queue_of(to).push_pipe(pipe);
+                self.change_queue(to, |queue| queue.push_pipe(pipe));
                 self.touch(to);
                 self.flush(to);
                 Ok(n)

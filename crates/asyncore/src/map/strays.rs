@@ -3,7 +3,6 @@
 use std::io;
 
 use crate::map::SocketMap;
-use crate::poller::Interest;
 use crate::token::Key;
 
 /// In so many passes a poller that could not be renewed is not tried again.
@@ -51,8 +50,8 @@ impl SocketMap {
         for key in self.slots.keys().collect::<Vec<_>>() {
             let slot = &mut self.slots[key];
             if !slot.always_ready {
-                let interest = std::mem::replace(&mut slot.registered, Interest::NONE);
-                self.register(key, interest);
+                let registration = slot.registered.take();
+                self.register(key, registration);
             }
         }
         Ok(())

@@ -19,6 +19,8 @@ pub(crate) enum Task {
     NextAddress(Key),
     /// A listener that ran out of descriptors may try again.
     Accept(Key),
+    /// Channels whose end the poller cannot report have to be looked at.
+    CheckEnds,
     /// The time to drain is over.
     CloseAll,
 }
@@ -100,6 +102,7 @@ impl SocketMap {
             Task::Channel(key) => self.channel_due(key),
             Task::NextAddress(key) => self.try_next_address(key),
             Task::Accept(key) => self.resume_listener(key),
+            Task::CheckEnds => self.check_ends(),
             Task::CloseAll => self.close_all(),
         }
     }

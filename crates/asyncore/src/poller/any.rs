@@ -94,13 +94,19 @@ impl AnyPoller {
         }
     }
 
-    /// Whether a connection that failed is always reported with `hangup` or `error`.
-    pub(crate) fn tells_errors(&self) -> bool {
+    /// Whether a failed connection is always reported with `hangup` or `error`, so that a
+    /// connecting socket reported without them is connected.
+    pub(crate) fn reports_failed_connects(&self) -> bool {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             AnyPoller::Epoll(_) => true,
             AnyPoller::Other(_) => false,
         }
+    }
+
+    /// Whether a source with an empty interest has its hang-up and its errors reported.
+    pub(crate) fn reports_ends(&self) -> bool {
+        self.get().reports_ends()
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -7,11 +7,7 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-use super::{Event, Interest, Poller, Readiness, Source, system};
-
-/// The most events that one wait reports. The kernel moves a reported source to the end of its
-/// queue, so that further ready ones come first in the next wait.
-const EVENTS_PER_WAIT: usize = 1024;
+use super::{EVENTS_PER_WAIT, Event, Interest, Poller, Readiness, Source, system};
 
 /// Waits with epoll(7): one system call per wait, one more per change of interest.
 ///
@@ -72,11 +68,7 @@ impl Poller for Epoll {
         events.clear();
         self.ready.clear();
         let timeout = timeout.map(system::timespec);
-        system::ready_count(epoll::wait(
-            &self.epoll,
-            spare_capacity(&mut self.ready),
-            timeout.as_ref(),
-        ))?;
+        epoll::wait(&self.epoll, spare_capacity(&mut self.ready), timeout.as_ref())?;
         events.extend(
             self.ready
                 .iter()

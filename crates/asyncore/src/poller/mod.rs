@@ -93,11 +93,16 @@ pub(crate) struct Event {
     pub(crate) readiness: Readiness,
 }
 
+/// The most events that a poller with a bound reports in one wait. The kernel moves a reported
+/// source to the end of its queue, so that further ready ones come first in the next wait.
+pub(crate) const EVENTS_PER_WAIT: usize = 1024;
+
 /// A set of registered sources and a way to wait until one is ready.
 ///
 /// Contract: a source is deleted before its descriptor is closed (or [`AnyPoller::closing`] is
-/// called), and is never added with an empty interest (some systems report hang-ups for it, which
-/// would spin).
+/// called). With an empty interest a source is watched for its end only: pollers that
+/// [report ends](AnyPoller::reports_ends) report `hangup` and `error` for it in every wait, so the
+/// caller deletes it once it has seen them.
 pub(crate) trait Poller {
     /// Starts watching `source`; its events carry `key`.
     fn add(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()>;
@@ -109,9 +114,16 @@ pub(crate) trait Poller {
     fn delete(&mut self, source: Source<'_>) -> io::Result<()>;
 
     /// Replaces the contents of `events` with what is ready, waiting up to `timeout` (for ever
-    /// when `None`) for the first; timeouts round up. A signal ends the wait early, without
-    /// events and without an error.
+    /// when `None`) for the first; timeouts round up.
+    ///
+    /// A signal ends the wait with [`Interrupted`](io::ErrorKind::Interrupted), which says nothing
+    /// about what is ready.
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()>;
+
+    /// Whether a source with an empty interest has its hang-up and its errors reported.
+    fn reports_ends(&self) -> bool {
+        true
+    }
 
     /// The present, on the clock that [`wait`](Poller::wait) runs on.
     fn now(&self) -> Instant {

@@ -66,7 +66,7 @@ impl Poller for Poll {
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
         let timeout = timeout.map(system::timespec);
-        let count = system::ready_count(poll(&mut self.fds, timeout.as_ref()))?;
+        let count = poll(&mut self.fds, timeout.as_ref())?;
         if count == 0 {
             return Ok(());
         }

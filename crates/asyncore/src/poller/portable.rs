@@ -81,11 +81,11 @@ impl Poller for Portable {
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
         self.ready.clear();
-        // The crate goes on waiting after a signal, and the contract does not: so the waiting is
-        // done by poll(2) on the crate's own descriptor, and the crate only collects.
+        // The crate resumes waiting after a signal, which the contract forbids: poll(2) waits on the
+        // crate's own descriptor, and the crate only collects.
         let timeout = timeout.map(system::timespec);
         let mut own = [PollFd::new(&self.poller, PollFlags::IN)];
-        if system::ready_count(poll(&mut own, timeout.as_ref()))? == 0 {
+        if poll(&mut own, timeout.as_ref())? == 0 {
             return Ok(());
         }
         self.poller.wait(&mut self.ready, Some(Duration::ZERO))?;
@@ -103,6 +103,11 @@ impl Poller for Portable {
         }
         Ok(())
     }
+
+    /// kqueue reports nothing without a filter.
+    fn reports_ends(&self) -> bool {
+        cfg!(any(target_os = "linux", target_os = "android"))
+    }
 }
 
 impl Registration {
@@ -112,7 +117,7 @@ impl Registration {
         if readable && ready.is_priority() {
             // The crate calls a source readable that has nothing but urgent data.
             let mut own = [PollFd::new(&self.fd, PollFlags::IN)];
-            readable = system::ready_count(poll(&mut own, Some(&Timespec::default())))? > 0;
+            readable = poll(&mut own, Some(&Timespec::default()))? > 0;
         }
         Ok(Readiness {
             readable,

@@ -157,9 +157,9 @@ impl Poller for Select {
         // SAFETY: `Poller`'s contract has a source deleted before its descriptor is closed, so
         // every descriptor in the sets is open. `bound` is at most `LIMIT`, the sets' size.
         #[allow(unsafe_code)]
-        let outcome =
-            unsafe { select(bound, Some(read), Some(write), Some(except), timeout.as_ref()) };
-        if system::ready_count(outcome)? == 0 {
+        let count =
+            unsafe { select(bound, Some(read), Some(write), Some(except), timeout.as_ref()) }?;
+        if count == 0 {
             return Ok(());
         }
         for fd in FdSetIter::new(&self.answer.read) {
@@ -173,5 +173,9 @@ impl Poller for Select {
         }
         self.report(events, bound as usize);
         Ok(())
+    }
+
+    fn reports_ends(&self) -> bool {
+        false
     }
 }

@@ -6,7 +6,6 @@ use std::os::fd::{AsRawFd, BorrowedFd};
 use std::time::Duration;
 
 use rustix::event::Timespec;
-use rustix::io::Errno;
 
 use super::Source;
 
@@ -63,14 +62,5 @@ pub(super) fn timespec(timeout: Duration) -> Timespec {
     Timespec {
         tv_sec: (timeout.as_secs() + millis / 1000) as _,
         tv_nsec: (millis % 1000 * 1_000_000) as _,
-    }
-}
-
-/// How many were ready: none when a signal ended the wait.
-#[inline(always)]
-pub(super) fn ready_count<N: Default>(outcome: Result<N, Errno>) -> io::Result<N> {
-    match outcome {
-        Err(Errno::INTR) => Ok(N::default()),
-        outcome => Ok(outcome?),
     }
 }

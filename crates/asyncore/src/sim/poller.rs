@@ -78,7 +78,6 @@ impl SimPoller {
 impl Poller for SimPoller {
     fn add(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()> {
         let id = simulated(source)?;
-        require_interest(interest)?;
         if self.registered.contains_key(&id) {
             return Err(Errno::EXIST.into());
         }
@@ -88,7 +87,6 @@ impl Poller for SimPoller {
 
     fn modify(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()> {
         let id = simulated(source)?;
-        require_interest(interest)?;
         let registration = self.registered.get_mut(&id).ok_or(Errno::NOENT)?;
         *registration = (key, interest);
         Ok(())
@@ -145,16 +143,6 @@ fn simulated(source: Source<'_>) -> io::Result<usize> {
             ),
         )),
     }
-}
-
-fn require_interest(interest: Interest) -> io::Result<()> {
-    if interest.is_empty() {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidInput,
-            "a source without interest must be deleted from the poller, not registered",
-        ));
-    }
-    Ok(())
 }
 
 /// Only what was asked for, and hang-up and error, which come unasked.

@@ -9,7 +9,7 @@ use socket2::SockRef;
 use crate::fault::{self, Shortage};
 use crate::policy::Permit;
 use crate::relay::connection::{Connection, Ending, Side};
-use crate::relay::half::{self, Half};
+use crate::relay::half::{self, HIGH_WATER, Half};
 use crate::relay::proxy_header;
 use crate::serving::Serving;
 
@@ -34,7 +34,8 @@ pub(crate) fn begin(ch: &mut Channel<'_>, serving: &Rc<Serving>, arrival: Arriva
     let half = Half::new(Side::Client, None, Rc::clone(&connection));
     let client = ch.add(half, sock);
     if let Some(mut client) = ch.channel(client) {
-        half::pause(&mut client);
+        client.set_high_water(HIGH_WATER);
+        client.pause_reading();
     }
     dial(ch, client, &connection, None);
 }
@@ -84,7 +85,8 @@ fn connect(
 ) -> std::io::Result<Token<Half>> {
     let serving = &connection.serving;
     ch.add_with(|ch| {
-        half::resume(ch);
+        ch.set_high_water(HIGH_WATER);
+        ch.set_sink(client);
         ch.set_connect_timeout(serving.rule.timeouts.connect);
         half::watch_silence(ch, &serving.rule);
         serving.connect(ch, index)?;
@@ -114,11 +116,13 @@ pub(crate) fn connected(half: &mut Half, ch: &mut Channel<'_>) {
         Some(tap)
     });
     push_first(ch, client, &connection);
+    let target = ch.token::<Half>();
     if let Some(client) = ch.get_mut(client) {
         client.open = true;
     }
     if let Some(mut client) = ch.channel(client) {
-        half::resume(&mut client);
+        client.set_sink(target);
+        client.resume_reading();
     }
     if let Some(lifetime) = connection.serving.rule.timeouts.lifetime {
         let timer = ch.call_later(lifetime, move |map| {
@@ -204,7 +208,7 @@ fn disconnected(ch: &mut Channel<'_>, client: Token<Half>, connection: &Connecti
         half.open = false;
     }
     if let Some(mut client) = ch.channel(client) {
-        half::pause(&mut client);
+        client.pause_reading();
     }
     if let Some(timer) = connection.lifetime.take() {
         ch.cancel(timer);

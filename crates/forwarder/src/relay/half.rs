@@ -13,7 +13,7 @@ use crate::relay::dial;
 
 /// How much one read takes at the most; on loopback this beats 64 KiB, which leaves a tail.
 const READ: usize = 32 * 1024;
-/// A side is not read from while more than this waits for the other.
+/// A side is not read while this much waits for the other.
 pub(crate) const HIGH_WATER: usize = 256 * 1024;
 /// A read of this much is a stream's; a segment of 65,483 bytes, as loopback has them, makes two.
 const LARGE: usize = READ / 2;
@@ -30,8 +30,6 @@ pub(crate) struct Half {
     pub(crate) side: Side,
     /// Both sides are connected, so that bytes can be passed on.
     pub(crate) open: bool,
-    /// The limit on bytes has to allow the next ones first.
-    waiting: bool,
     copying: Copying,
     pub(crate) connection: Rc<Connection>,
 }
@@ -45,7 +43,7 @@ enum Copying {
 
 impl Half {
     pub(crate) fn new(side: Side, other: Option<Token<Half>>, connection: Rc<Connection>) -> Self {
-        Half { other, side, open: false, waiting: false, copying: Copying::Buffer(0), connection }
+        Half { other, side, open: false, copying: Copying::Buffer(0), connection }
     }
 
     /// How much may be received now, or how long until some may.
@@ -63,15 +61,16 @@ impl Half {
         }
     }
 
-    /// Leaves off reading until the limit on bytes allows it again.
-    fn wait(&mut self, ch: &mut Channel<'_>, wait: Duration) {
-        self.waiting = true;
-        pause(ch);
+    /// Stops reading until the limit on bytes allows it again.
+    fn wait(ch: &mut Channel<'_>, wait: Duration) {
+        ch.pause_reading();
         let this = ch.token::<Half>();
         ch.call_later(wait, move |map| {
             map.with(this, |half, ch| {
-                half.waiting = false;
-                resume(ch);
+                // One that has lost its target meanwhile reads when it has another.
+                if half.open {
+                    ch.resume_reading();
+                }
             });
             Ok(())
         });
@@ -110,7 +109,7 @@ impl Half {
         let size = match self.grant(ch, READ) {
             Ok(size) => size,
             Err(wait) => {
-                self.wait(ch, wait);
+                Self::wait(ch, wait);
                 return Ok(());
             }
         };
@@ -133,7 +132,7 @@ impl Half {
             let size = match self.grant(ch, SPLICE) {
                 Ok(size) => size,
                 Err(wait) => {
-                    self.wait(ch, wait);
+                    Self::wait(ch, wait);
                     return Ok(());
                 }
             };
@@ -158,18 +157,6 @@ impl Half {
         }
         Ok(())
     }
-}
-
-/// Nothing is read from a channel from now on: no queue is shorter than a mark of 0.
-///
-/// Predicates of our own would say the same, at the price of being asked about every message.
-pub(crate) fn pause(ch: &mut Channel<'_>) {
-    ch.set_high_water(0);
-}
-
-/// The channel is read from again, whatever its own queue holds: that is the other side's to heed.
-pub(crate) fn resume(ch: &mut Channel<'_>) {
-    ch.set_high_water(usize::MAX);
 }
 
 /// Watches for silence: at first until the peers are to be probed, or until it is the end.
@@ -197,34 +184,18 @@ impl Dispatcher for Half {
         let Some(other) = self.other else {
             return Err(Error::msg("bytes came in before there was somewhere to send them"));
         };
-        // What is queued now waits for the socket, so that `handle_write` will tell when it is sent.
-        if ch.output_len_of(other) >= HIGH_WATER {
-            pause(ch);
-        }
         self.pass_on(ch, other, data);
         Ok(())
     }
 
     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
-        let Some(other) = self.other.filter(|_| !self.waiting) else {
-            pause(ch);
-            return Ok(());
+        let Some(other) = self.other else {
+            return Err(Error::msg("bytes came in before there was somewhere to send them"));
         };
-        if ch.output_len_of(other) >= HIGH_WATER {
-            pause(ch);
-            return Ok(());
-        }
         match self.copying {
             Copying::Buffer(_) => self.copy(ch, other),
             Copying::Splice => self.splice(ch, other),
         }
-    }
-
-    fn handle_write(&mut self, ch: &mut Channel<'_>) -> Result {
-        if let Some(mut other) = self.other.and_then(|other| ch.channel(other)) {
-            resume(&mut other);
-        }
-        Ok(())
     }
 
     fn handle_connect(&mut self, ch: &mut Channel<'_>) -> Result {

@@ -1,0 +1,71 @@
+//! When the channel is read: its sink, and pauses.
+
+use crate::channel::Channel;
+use crate::token::Token;
+
+impl Channel<'_> {
+    /// Declares that what this channel receives goes to the output of `sink`: it is read only while
+    /// that output is below its [high-water mark](Channel::set_high_water).
+    ///
+    /// This is the backpressure of a relay, declared once. Whatever makes room in the sink resumes
+    /// reading: bytes that are sent or spliced, a queue that is discarded, a channel that closes.
+    /// The relation outranks [`readable`](crate::Dispatcher::readable). By default a channel is its
+    /// own sink, as suits an answer to each request. A sink that is gone has room.
+    ///
+    /// ```
+    /// use asyncore::{Channel, Dispatcher, Result, Token};
+    ///
+    /// /// Passes on what it receives.
+    /// struct Half {
+    ///     other: Token,
+    /// }
+    ///
+    /// impl Dispatcher for Half {
+    ///     fn handle_connect(&mut self, ch: &mut Channel<'_>) -> Result {
+    ///         ch.set_sink(self.other);
+    ///         Ok(())
+    ///     }
+    ///
+    ///     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+    ///         ch.with_buffer(64 * 1024, |ch, buf| {
+    ///             let n = ch.recv(buf)?;
+    ///             if let Some(mut other) = ch.channel(self.other) {
+    ///                 other.push(&buf[..n]);
+    ///             }
+    ///             Ok(())
+    ///         })
+    ///     }
+    /// }
+    /// ```
+    pub fn set_sink<T: ?Sized>(&mut self, sink: Token<T>) {
+        self.map.set_sink(self.key, Some(sink.key));
+    }
+
+    /// Makes the channel its own sink again.
+    pub fn clear_sink(&mut self) {
+        self.map.set_sink(self.key, None);
+    }
+
+    /// Stops reading until [`resume_reading`](Channel::resume_reading), for a reason of the
+    /// handler's own; a listener stops accepting.
+    ///
+    /// A reset is noticed all the same, and closes the channel. So is a peer that is gone: with
+    /// the select and kqueue pollers within a second, with the others at once. A handler that
+    /// waits for room in another channel's output declares that with
+    /// [`set_sink`](Channel::set_sink) instead, which cannot forget to resume.
+    pub fn pause_reading(&mut self) {
+        self.set_paused(true);
+    }
+
+    /// Reads again after [`pause_reading`](Channel::pause_reading).
+    pub fn resume_reading(&mut self) {
+        self.set_paused(false);
+    }
+
+    fn set_paused(&mut self, paused: bool) {
+        if let Some(slot) = self.slot_mut() {
+            slot.paused = paused;
+        }
+        self.touch();
+    }
+}

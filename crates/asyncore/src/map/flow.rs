@@ -1,0 +1,91 @@
+//! Flow control between channels: one is read only while another has room.
+
+use slotmap::SecondaryMap;
+
+use crate::map::SocketMap;
+use crate::token::Key;
+
+/// The channels that feed others, by the channel they feed: its *sink*.
+///
+/// Kept beside the channels, so that a channel without a relation pays nothing for it.
+#[derive(Default)]
+pub(crate) struct Flow {
+    sources: SecondaryMap<Key, Sources>,
+    /// Sinks that have crossed their high-water mark since their sources were last considered.
+    crossed: Vec<Key>,
+}
+
+/// The sources of one sink; entries that are out of date are dropped now and then.
+#[derive(Default)]
+struct Sources {
+    keys: Vec<Key>,
+    /// The length at which the list is cleaned up.
+    limit: usize,
+}
+
+/// List length below which cleaning up is not worth it.
+const SHORT: usize = 16;
+
+impl Flow {
+    /// Notes that `sink` has room now and had none, or the reverse.
+    pub(crate) fn note_crossed(&mut self, sink: Key) {
+        self.crossed.push(sink);
+    }
+
+    pub(crate) fn has_crossed(&self) -> bool {
+        !self.crossed.is_empty()
+    }
+}
+
+impl SocketMap {
+    /// Reads `source` only while the output of `sink` has room; without a sink, while its own has.
+    pub(crate) fn set_sink(&mut self, source: Key, sink: Option<Key>) {
+        let sink = sink.filter(|sink| *sink != source && self.slots.contains_key(*sink));
+        let Some(slot) = self.slots.get_mut(source) else { return };
+        slot.sink = sink;
+        self.touch(source);
+        let Some(sink) = sink else { return };
+        self.slots[sink].outbox.note_source();
+        let Some(entry) = self.flow.sources.entry(sink) else { return };
+        let sources = entry.or_default();
+        if sources.keys.len() >= sources.limit.max(SHORT) {
+            let slots = &self.slots;
+            sources.keys.retain(|key| slots.get(*key).is_some_and(|it| it.sink == Some(sink)));
+            sources.limit = 2 * sources.keys.len();
+        }
+        if !sources.keys.contains(&source) {
+            sources.keys.push(source);
+        }
+    }
+
+    /// Whether the channel must not be read now, whatever its predicates answer.
+    pub(crate) fn is_held_back(&self, key: Key) -> bool {
+        let Some(slot) = self.slots.get(key) else { return false };
+        let sink = slot.sink.and_then(|sink| self.slots.get(sink));
+        slot.paused || sink.is_some_and(|sink| !sink.outbox.has_room())
+    }
+
+    /// Has the interest of the sources reconsidered whose sinks have crossed their mark.
+    pub(crate) fn reconsider_sources(&mut self) {
+        while let Some(sink) = self.flow.crossed.pop() {
+            self.reconsider_sources_of(sink);
+        }
+    }
+
+    fn reconsider_sources_of(&mut self, sink: Key) {
+        let Some(sources) = self.flow.sources.get_mut(sink) else { return };
+        let keys = std::mem::take(&mut sources.keys);
+        for source in &keys {
+            self.reconsider(*source);
+        }
+        if let Some(sources) = self.flow.sources.get_mut(sink) {
+            sources.keys = keys;
+        }
+    }
+
+    /// Releases the sources of a channel that leaves the map.
+    pub(crate) fn release_sources(&mut self, sink: Key) {
+        self.reconsider_sources_of(sink);
+        self.flow.sources.remove(sink);
+    }
+}

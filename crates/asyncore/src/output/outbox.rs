@@ -1,0 +1,146 @@
+//! The output of one channel, with its bounds.
+
+use crate::map::Flow;
+use crate::output::OutputQueue;
+use crate::token::Key;
+
+/// What one channel has still to send: its queue, and its part of the map's cork.
+///
+/// INVARIANT: everything that changes the amount goes through [`change`](Outbox::change), which
+/// notes when the amount crosses the high-water mark. So a channel that is read only while this
+/// one has room is released by whatever makes that room.
+pub(crate) struct Outbox {
+    content: Content,
+    high_water: u32,
+    limit: u32,
+    /// Other channels are read only while this one has room.
+    has_sources: bool,
+    /// Whether there was no room after the last change, while there are sources.
+    was_full: bool,
+    /// A push was over the limit, the queue was dropped, and `handle_error` is due.
+    overflowed: bool,
+}
+
+/// The bytes and producers themselves.
+#[derive(Default)]
+pub(crate) struct Content {
+    /// Borrowed from the map while it holds something.
+    pub(crate) queue: Option<Box<OutputQueue>>,
+    /// How many bytes of this channel the map's cork holds. They precede the queue, which is
+    /// empty then.
+    pub(crate) corked: u16,
+}
+
+impl Outbox {
+    /// Default high-water mark, 64 KiB.
+    const HIGH_WATER: u32 = 64 * 1024;
+    /// A channel with this many queued producers has no room either, since the size of what they
+    /// will produce is unknown.
+    const PRODUCERS_HIGH: usize = 64;
+    /// Default limit, beyond which a push is an error: 64 MiB.
+    const LIMIT: u32 = 64 * 1024 * 1024;
+
+    pub(crate) fn new() -> Self {
+        Outbox {
+            content: Content::default(),
+            high_water: Outbox::HIGH_WATER,
+            limit: Outbox::LIMIT,
+            has_sources: false,
+            was_full: false,
+            overflowed: false,
+        }
+    }
+
+    /// Changes the content of the outbox of channel `key`.
+    #[inline(always)]
+    pub(crate) fn change<R>(
+        &mut self,
+        key: Key,
+        flow: &mut Flow,
+        change: impl FnOnce(&mut Content) -> R,
+    ) -> R {
+        let result = change(&mut self.content);
+        if self.has_sources {
+            self.note_crossing(key, flow);
+        }
+        result
+    }
+
+    #[cold]
+    fn note_crossing(&mut self, key: Key, flow: &mut Flow) {
+        let is_full = !self.has_room();
+        if std::mem::replace(&mut self.was_full, is_full) != is_full {
+            flow.note_crossed(key);
+        }
+    }
+
+    pub(crate) fn set_high_water(&mut self, key: Key, flow: &mut Flow, bytes: usize) {
+        self.high_water = at_most_4_gib(bytes).max(1);
+        self.change(key, flow, |_| {});
+    }
+
+    pub(crate) fn set_limit(&mut self, bytes: usize) {
+        self.limit = at_most_4_gib(bytes);
+    }
+
+    /// Notes that other channels are read only while this one has room.
+    pub(crate) fn note_source(&mut self) {
+        self.has_sources = true;
+        self.was_full = !self.has_room();
+    }
+
+    pub(crate) fn set_overflowed(&mut self, overflowed: bool) {
+        self.overflowed = overflowed;
+    }
+
+    pub(crate) fn overflowed(&self) -> bool {
+        self.overflowed
+    }
+
+    pub(crate) fn high_water(&self) -> usize {
+        self.high_water as usize
+    }
+
+    pub(crate) fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
+    pub(crate) fn corked(&self) -> usize {
+        usize::from(self.content.corked)
+    }
+
+    /// Number of queued bytes, those in the cork included.
+    pub(crate) fn len(&self) -> usize {
+        self.content.queue.as_ref().map_or(0, |queue| queue.len()) + self.corked()
+    }
+
+    pub(crate) fn producers(&self) -> usize {
+        self.content.queue.as_ref().map_or(0, |queue| queue.producers())
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.content.corked == 0 && self.content.queue.as_ref().is_none_or(|queue| queue.is_empty())
+    }
+
+    /// Whether there is nothing here, and no queue is borrowed.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.content.corked == 0 && self.content.queue.is_none()
+    }
+
+    /// Whether a queue is borrowed, so that what is pushed has to follow its content.
+    #[inline]
+    pub(crate) fn has_queue(&self) -> bool {
+        self.content.queue.is_some()
+    }
+
+    /// Whether the amount is below the high-water mark.
+    pub(crate) fn has_room(&self) -> bool {
+        self.len() < self.high_water() && self.producers() < Outbox::PRODUCERS_HIGH
+    }
+}
+
+fn at_most_4_gib(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
