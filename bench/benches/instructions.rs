@@ -14,7 +14,8 @@ use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::time::Duration;
 
 use asyncore::{
-    Channel, Dispatcher, Framer, Result, SimpleProducer, Socket, SocketMap, Step, Terminator, Token,
+    Channel, Dispatcher, EventLoop, Framer, Result, SimpleProducer, Socket, SocketMap, Step,
+    Terminator, Token,
 };
 use gungraun::{
     Callgrind, EventKind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main,
@@ -57,7 +58,7 @@ impl Dispatcher for Told {
 
 /// A map, and the other ends of its channels.
 struct World {
-    map: SocketMap,
+    map: EventLoop,
     peers: Vec<UnixStream>,
 }
 

@@ -225,6 +225,19 @@ pub trait Dispatcher: Any {
         Ok(())
     }
 
+    /// A drain has begun ([`SocketMap::drain`](crate::SocketMap::drain)): the loop ends in good
+    /// order.
+    ///
+    /// By default does nothing. Afterwards the channel sends what is queued and closes
+    /// ([`close_when_done`](Channel::close_when_done)), unless it is
+    /// [held open](Channel::hold_open).
+    ///
+    /// # Errors
+    /// Go to `handle_error`.
+    fn handle_drain(&mut self, ch: &mut Channel<'_>) -> Result {
+        Ok(())
+    }
+
     /// Logs a "hit", such as a request that was served; by default at level info.
     fn log(&self, ch: &Channel<'_>, message: &str) {
         log::emit(LogType::Info, message);

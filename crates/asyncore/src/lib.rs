@@ -93,9 +93,9 @@ mod address;
 mod channel;
 mod chat;
 mod defaults;
-mod dispatch;
 mod dispatcher;
 mod error;
+mod event_loop;
 mod file;
 mod framing;
 mod log;
@@ -113,6 +113,7 @@ mod timer;
 mod token;
 mod transport;
 mod trigger;
+mod wake;
 
 #[doc = include_str!("../MIGRATION.md")]
 pub mod migration {}
@@ -128,18 +129,19 @@ pub use self::channel::Channel;
 pub use self::chat::AsyncChat;
 pub use self::dispatcher::Dispatcher;
 pub use self::error::{Error, ExitNow, Panicked, Result};
+pub use self::event_loop::{EventLoop, LoopOptions, Pass};
 pub use self::file::FileWrapper;
 pub use self::framing::{
     Accumulator, BodyProducer, Fifo, FileProducer, Framer, IterProducer, Producer, ReaderProducer,
     SimpleProducer, Step, Terminator, TooLong, find_prefix_at_end,
 };
 pub use self::log::LogType;
-pub use self::map::{ChannelStats, LoopOptions, MapBuilder, Pass, SocketMap, Stats};
+pub use self::map::{ChannelStats, MapBuilder, SocketMap, Stats};
 pub use self::poller::{ParsePollerKindError, PollerKind};
 pub use self::socket::Socket;
 pub use self::timer::Timer;
 pub use self::token::Token;
-pub use self::trigger::{Trigger, TriggerError};
+pub use self::trigger::{Trigger, TriggerCall, TriggerError};
 
 /// Lets `fill` add channels to a new map, and runs that until it is empty: Python's module-level
 /// `loop()`, without a map that everybody shares.

@@ -85,6 +85,8 @@ pub(crate) struct Slot {
     /// A hang-up was reported and the connection kept, since its input is not read yet. Nothing
     /// more can be reported while nothing else is watched for.
     pub(crate) hung_up: bool,
+    /// Work is in progress for which a drain waits.
+    pub(crate) held_open: bool,
     /// The channel whose output has to have room for this one to be read.
     pub(crate) sink: Option<Key>,
     /// The poller refuses it because it never blocks, as regular files do.
@@ -138,6 +140,8 @@ impl Notices {
     pub(crate) const ERROR: Notices = Notices(8);
     pub(crate) const EOF: Notices = Notices(16);
     pub(crate) const CLOSE: Notices = Notices(32);
+    pub(crate) const TIMEOUT: Notices = Notices(64);
+    pub(crate) const DRAIN: Notices = Notices(128);
 
     pub(crate) fn insert(&mut self, other: Notices) {
         self.0 |= other.0;
@@ -189,6 +193,7 @@ impl Slot {
             wants_priority: false,
             paused: false,
             hung_up: false,
+            held_open: false,
             sink: None,
             always_ready: false,
             links: None,

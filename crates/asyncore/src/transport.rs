@@ -288,3 +288,21 @@ fn simulated(addr: &Address) -> io::Result<std::net::SocketAddr> {
 fn not_a_socket() -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, "this channel is a file, not a socket")
 }
+
+/// Whether an error says that the connection is gone: asyncore's `_DISCONNECTED`.
+pub(crate) fn is_disconnected(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::CONNRESET
+                | Errno::NOTCONN
+                | Errno::SHUTDOWN
+                | Errno::CONNABORTED
+                | Errno::PIPE
+                | Errno::BADF
+                | Errno::TIMEDOUT
+                | Errno::HOSTUNREACH
+                | Errno::NETUNREACH
+        )
+    )
+}

@@ -5,7 +5,7 @@ mod util;
 use std::io::{Read, Write};
 use std::thread;
 
-use asyncore::{Channel, Dispatcher, Error, Result, SimpleProducer, Socket, SocketMap, Token};
+use asyncore::{Channel, Dispatcher, Error, EventLoop, Result, SimpleProducer, Socket, Token};
 use util::{Recorder, Seen, on_every_network, on_every_poller, run_until, tcp_pair};
 
 /// How much an `Echo` reads at once.
@@ -205,7 +205,7 @@ impl Dispatcher for Half {
     }
 }
 
-fn relay(map: &mut SocketMap, left: Socket, right: Socket) -> (Token<Half>, Token<Half>) {
+fn relay(map: &mut EventLoop, left: Socket, right: Socket) -> (Token<Half>, Token<Half>) {
     let left = map.add(Half { other: None, longest: 0 }, left);
     let right = map.add(Half { other: Some(left), longest: 0 }, right);
     map.get_mut(left).unwrap().other = Some(right);

@@ -9,7 +9,8 @@ use std::net::{SocketAddr, TcpListener};
 
 use asyncore::sim::{Faults, Network};
 use asyncore::{
-    Accumulator, AsyncChat, Channel, Dispatcher, Domain, Result, SocketMap, Terminator, Type,
+    Accumulator, AsyncChat, Channel, Dispatcher, Domain, EventLoop, Result, SocketMap, Terminator,
+    Type,
 };
 use util::{Recorder, Seen, on_every_network, on_every_poller, run_until};
 
@@ -37,7 +38,7 @@ impl AsyncChat for Lines {
     }
 }
 
-fn listener_of(map: &mut SocketMap, addr: SocketAddr, seen: &Seen) {
+fn listener_of(map: &mut EventLoop, addr: SocketAddr, seen: &Seen) {
     struct Server(Seen);
     impl Dispatcher for Server {
         fn handle_accepted(

@@ -5,7 +5,7 @@ mod util;
 use std::io::{ErrorKind, Read};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener};
 
-use asyncore::{Address, Channel, Dispatcher, Domain, SocketMap, Token, Type};
+use asyncore::{Address, Channel, Dispatcher, Domain, EventLoop, SocketMap, Token, Type};
 use socket2::SockRef;
 use util::{Recorder, Seen, on_every_network, on_every_poller, tcp_pair};
 
@@ -18,7 +18,7 @@ fn loopback() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 
-fn shown(map: &mut SocketMap, token: Token<Plain>) -> String {
+fn shown(map: &mut EventLoop, token: Token<Plain>) -> String {
     format!("{:?}", map.channel(token).unwrap())
 }
 

@@ -6,18 +6,18 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network};
-use asyncore::{Channel, Domain, SocketMap, Token, Type};
+use asyncore::{Channel, Domain, EventLoop, SocketMap, Token, Type};
 use util::{Recorder, Seen, on_every_network, on_every_poller, run_until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Adds a channel that connects to a host by name.
-fn connect_host(map: &mut SocketMap, seen: &Seen, host: &str, port: u16) -> Token<Recorder> {
+fn connect_host(map: &mut EventLoop, seen: &Seen, host: &str, port: u16) -> Token<Recorder> {
     connect_host_as(map, Recorder::new(seen), host, port)
 }
 
 fn connect_host_as(
-    map: &mut SocketMap,
+    map: &mut EventLoop,
     handler: Recorder,
     host: &str,
     port: u16,
@@ -31,7 +31,7 @@ fn connect_host_as(
 }
 
 /// A network without latency, so that its times are those of the library.
-fn prompt() -> (Network, SocketMap) {
+fn prompt() -> (Network, EventLoop) {
     let net = Network::with_faults(1, Faults::none());
     let map = SocketMap::simulated(&net);
     (net, map)

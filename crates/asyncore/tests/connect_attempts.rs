@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network, Peer, PeerListener};
-use asyncore::{Domain, SocketMap, Type};
+use asyncore::{Domain, EventLoop, SocketMap, Type};
 use util::{Recorder, Seen, run_until};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -14,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A map with one channel that connects to a host, whose only address takes a second to answer.
 struct Slow {
     net: Network,
-    map: SocketMap,
+    map: EventLoop,
     seen: Seen,
     listener: PeerListener,
 }

@@ -14,7 +14,9 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use asyncore::{Channel, Dispatcher, Domain, PollerKind, Result, Socket, SocketMap, Token, Type};
+use asyncore::{
+    Channel, Dispatcher, Domain, EventLoop, PollerKind, Result, Socket, SocketMap, Token, Type,
+};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use util::{PASS, Recorder, Seen, on_every_poller, run_until};
 
@@ -232,9 +234,9 @@ fn close_during_read_does_not_touch_the_new_owner_of_the_descriptor() {
 }
 
 /// Everything that a channel can come to, once.
-fn a_busy_day(map: &mut SocketMap) {
+fn a_busy_day(map: &mut EventLoop) {
     let seen = Seen::default();
-    let add = |map: &mut SocketMap, handler: Recorder| {
+    let add = |map: &mut EventLoop, handler: Recorder| {
         let (ours, theirs) = util::tcp_pair();
         (map.add(handler, ours), theirs)
     };

@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 
 use asyncore::sim::Network;
-use asyncore::{Channel, Dispatcher, Domain, Result, Socket, SocketMap, Token, Type};
+use asyncore::{Channel, Dispatcher, Domain, EventLoop, Result, Socket, SocketMap, Token, Type};
 use util::{Recorder, Seen, on_every_poller, run_until};
 
 /// Whether the machine has IPv6; without it the test that asks is over.
@@ -19,7 +19,7 @@ fn has_ipv6() -> bool {
     bound.is_ok()
 }
 
-fn on_every_network(test: impl Fn(&mut SocketMap)) {
+fn on_every_network(test: impl Fn(&mut EventLoop)) {
     if has_ipv6() {
         on_every_poller(|builder| test(&mut builder.build().unwrap()));
     }
@@ -46,7 +46,7 @@ impl Dispatcher for Server {
 
 /// Adds a listener on `addr`, dual-stack unless it is to take IPv6 only.
 fn listen(
-    map: &mut SocketMap,
+    map: &mut EventLoop,
     seen: &Seen,
     addr: SocketAddr,
     only_v6: bool,
@@ -86,7 +86,7 @@ fn a_server_and_its_client_talk_over_ipv6() {
 fn datagrams_go_over_ipv6() {
     on_every_network(|map| {
         let seen = Seen::default();
-        let add = |map: &mut SocketMap| {
+        let add = |map: &mut EventLoop| {
             let added = map.add_with(|ch| {
                 ch.create_socket(Domain::IPV6, Type::DGRAM)?;
                 ch.bind((Ipv6Addr::LOCALHOST, 0))?;

@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt as _;
 use std::rc::Rc;
 use std::thread;
 
-use asyncore::{AsyncChat, Channel, Result, SocketMap, Token};
+use asyncore::{AsyncChat, Channel, EventLoop, Result, Token};
 use util::{PASS, Recorder, Seen, on_every_network, on_every_poller, run_until};
 
 const MIB: usize = 1 << 20;
@@ -90,7 +90,7 @@ impl AsyncChat for LineCounter {
     }
 }
 
-fn chat(map: &mut SocketMap, input: Vec<u8>) -> (Token<LineCounter>, thread::JoinHandle<()>) {
+fn chat(map: &mut EventLoop, input: Vec<u8>) -> (Token<LineCounter>, thread::JoinHandle<()>) {
     let (ours, mut theirs) = util::tcp_pair();
     let token = map.add(LineCounter::default(), ours);
     map.channel(token).unwrap().set_terminator(b"\n");
@@ -147,12 +147,12 @@ fn numbered(size: usize) -> Vec<u8> {
     data
 }
 
-fn output_len(map: &SocketMap, token: Token<Recorder>) -> usize {
+fn output_len(map: &EventLoop, token: Token<Recorder>) -> usize {
     map.channel_stats(token).map_or(0, |stats| stats.output_len)
 }
 
 /// Takes `LONG` bytes, and looks at the map after each pass.
-fn take_all(map: &mut SocketMap, theirs: &mut TcpStream, look: impl Fn(&SocketMap)) -> Vec<u8> {
+fn take_all(map: &mut EventLoop, theirs: &mut TcpStream, look: impl Fn(&EventLoop)) -> Vec<u8> {
     theirs.set_nonblocking(true).unwrap();
     let (mut taken, mut at) = (vec![0; LONG], 0);
     let ((), allocated, _) = counted(|| {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network};
-use asyncore::{Channel, Dispatcher, Error, SocketMap};
+use asyncore::{Channel, Dispatcher, Error, EventLoop, SocketMap};
 use util::{Recorder, Seen, on_every_poller, run_until};
 
 /// Notes the error that it fails with, and its kind.
@@ -25,7 +25,7 @@ impl Dispatcher for Failing {
 }
 
 /// What a look-up came to, as text.
-fn looked_up(map: &mut SocketMap, host: &str, port: u16) -> Result<Vec<String>, String> {
+fn looked_up(map: &mut EventLoop, host: &str, port: u16) -> Result<Vec<String>, String> {
     let answer = Rc::new(RefCell::new(None));
     let answered = Rc::clone(&answer);
     let begun = map.lookup_host(host, port, move |_, outcome| {

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network};
-use asyncore::{Channel, Dispatcher, Domain, Result, Socket, SocketMap, Type};
+use asyncore::{Channel, Dispatcher, Domain, EventLoop, Result, Socket, SocketMap, Type};
 use util::{PASS, Recorder, Remote, Seen, World, on_every_network, run_until};
 
 const EMFILE: i32 = 24;
@@ -81,7 +81,7 @@ fn a_flood_of_connections_is_accepted_in_portions_so_that_others_get_their_turn(
 }
 
 /// A listener on a simulated network, and `count` peers that wait there.
-fn simulated(net: &Network, handler: impl Dispatcher, count: usize) -> (SocketMap, Vec<Remote>) {
+fn simulated(net: &Network, handler: impl Dispatcher, count: usize) -> (EventLoop, Vec<Remote>) {
     let mut map = SocketMap::simulated(net);
     let addr: SocketAddr = "127.0.0.1:80".parse().unwrap();
     map.add_with(|ch| {

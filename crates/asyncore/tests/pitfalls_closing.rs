@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use asyncore::{Channel, Dispatcher, FileWrapper, Result, Socket, SocketMap, Token, Type};
+use asyncore::{Channel, Dispatcher, EventLoop, FileWrapper, Result, Socket, Token, Type};
 use util::{
     PASS, Recorder, Remote, Seen, World, assert_rests, on_every_network, on_every_poller,
     run_until, tcp_pair,
@@ -288,7 +288,7 @@ fn a_closed_channel_whose_socket_lives_on_elsewhere_is_no_longer_watched() {
 #[test]
 fn closing_a_file_channel_leaves_the_file_it_was_made_from_open() {
     on_every_poller(|builder| {
-        let mut map: SocketMap = builder.build().unwrap();
+        let mut map: EventLoop = builder.build().unwrap();
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         let token = map.add_file(Recorder::default(), FileWrapper::new(&writer).unwrap());
         map.channel(token).unwrap().push(b"from the channel, ");

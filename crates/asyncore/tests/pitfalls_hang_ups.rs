@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use asyncore::{Dispatcher, SocketMap};
+use asyncore::{Dispatcher, EventLoop};
 use util::{Recorder, Seen, World, on_every_network, on_every_poller};
 
 /// A channel whose half is shut and whose peer has sent `data` and closed: a hang-up.
@@ -128,7 +128,7 @@ fn a_reset_after_the_end_of_the_stream_does_not_spin() {
 ///
 /// Real sockets only: the simulated network drops what was not read, as some systems do.
 #[cfg(target_os = "linux")]
-fn reset_with_a_tail(map: &mut SocketMap, handler: impl Dispatcher, tail: &[u8]) {
+fn reset_with_a_tail(map: &mut EventLoop, handler: impl Dispatcher, tail: &[u8]) {
     let (ours, theirs) = util::tcp_pair();
     std::io::Write::write_all(&mut &theirs, tail).unwrap();
     socket2::SockRef::from(&theirs).set_linger(Some(Duration::ZERO)).unwrap();

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use asyncore::sim::{Faults, Network, Rng};
 use asyncore::{
-    Channel, Dispatcher, Domain, Error, Result, SimpleProducer, Socket, SocketMap, Token, Type,
+    Channel, Dispatcher, Domain, Error, EventLoop, Result, SimpleProducer, Socket, SocketMap,
+    Token, Type,
 };
 use util::on_every_poller;
 
@@ -233,7 +234,7 @@ impl Drop for Actor {
 /// Lets a server and its clients play for a while, ends the play, and looks at what is left.
 ///
 /// In between there has to be silence, if the network has any: none of them may spin.
-fn play(map: &mut SocketMap, stage: &Rc<Stage>, passes: usize, rests: bool) {
+fn play(map: &mut EventLoop, stage: &Rc<Stage>, passes: usize, rests: bool) {
     let pass = Some(Duration::from_millis(1));
     let _log = util::log::captured(|| {
         let server = map.add_with(|ch| {

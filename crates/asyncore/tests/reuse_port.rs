@@ -8,7 +8,8 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use asyncore::{
-    Channel, Dispatcher, Domain, MapBuilder, Result, Socket, SocketMap, Token, Trigger, Type,
+    Channel, Dispatcher, Domain, EventLoop, MapBuilder, Result, Socket, SocketMap, Token, Trigger,
+    Type,
 };
 use util::on_every_poller;
 
@@ -40,7 +41,7 @@ impl Dispatcher for Server {
     }
 }
 
-fn listen(map: &mut SocketMap, name: u8, addr: SocketAddr) -> Token<Server> {
+fn listen(map: &mut EventLoop, name: u8, addr: SocketAddr) -> Token<Server> {
     let added = map.add_with(|ch| {
         ch.create_socket(Domain::for_address(addr), Type::STREAM)?;
         ch.set_reuse_port()?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use asyncore::sim::{self, Faults, Network, Peer, Rng};
 use asyncore::{
-    Accumulator, AsyncChat, Channel, Dispatcher, Domain, Result, Socket, SocketMap, Type,
+    Accumulator, AsyncChat, Channel, Dispatcher, Domain, EventLoop, Result, Socket, SocketMap, Type,
 };
 use util::{MAX_PASSES, Recorder, Seen, on_every_network, run_until};
 
@@ -68,7 +68,7 @@ impl Dispatcher for Server {
     }
 }
 
-fn listen(map: &mut SocketMap, numbers: bool) -> SocketAddr {
+fn listen(map: &mut EventLoop, numbers: bool) -> SocketAddr {
     let added = map.add_with(|ch| {
         ch.create_socket(Domain::IPV4, Type::STREAM)?;
         ch.bind(([127, 0, 0, 1], 0))?;
@@ -80,7 +80,7 @@ fn listen(map: &mut SocketMap, numbers: bool) -> SocketAddr {
 }
 
 /// Makes passes until all peers have seen the end of their stream or its failure.
-fn finish(map: &mut SocketMap, peers: &[Peer]) {
+fn finish(map: &mut EventLoop, peers: &[Peer]) {
     run_until(map, |_| peers.iter().all(|peer| peer.saw_eof() || peer.error().is_some()));
 }
 

@@ -8,7 +8,7 @@ use std::net::{Shutdown, TcpStream};
 use std::thread;
 
 use asyncore::sim::Network;
-use asyncore::{Channel, Dispatcher, Domain, Result, SocketMap, Token, Type};
+use asyncore::{Channel, Dispatcher, Domain, EventLoop, Result, SocketMap, Token, Type};
 use util::{Recorder, Seen, on_every_poller, run_until, tcp_pair};
 
 /// One half of a relay: splices to the other as long as that has little queued.
@@ -48,7 +48,7 @@ impl Dispatcher for Half {
 }
 
 /// A relay between two connections; their other ends.
-fn relay(map: &mut SocketMap) -> ([Token<Half>; 2], [TcpStream; 2]) {
+fn relay(map: &mut EventLoop) -> ([Token<Half>; 2], [TcpStream; 2]) {
     let ((left, left_end), (right, right_end)) = (tcp_pair(), tcp_pair());
     let left = map.add(Half { to: None, copies: 0 }, left);
     let right = map.add(Half { to: Some(left), copies: 0 }, right);
@@ -57,7 +57,7 @@ fn relay(map: &mut SocketMap) -> ([Token<Half>; 2], [TcpStream; 2]) {
 }
 
 /// Sends `size` bytes each way through a relay, and checks them.
-fn relays(map: &mut SocketMap, ends: [TcpStream; 2], size: usize) {
+fn relays(map: &mut EventLoop, ends: [TcpStream; 2], size: usize) {
     let contents: Vec<u8> = (0..250_u8).collect::<Vec<u8>>().repeat(size / 250);
     let threads: Vec<_> = ends
         .into_iter()

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use asyncore::sim::{Network, Peer};
-use asyncore::{Channel, Dispatcher, Domain, ExitNow, PollerKind, Result, SocketMap, Timer, Type};
+use asyncore::{
+    Channel, Dispatcher, Domain, EventLoop, ExitNow, PollerKind, Result, SocketMap, Timer, Type,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -15,7 +17,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// What was called, in order, and when.
 type Calls = Rc<RefCell<Vec<(&'static str, Instant)>>>;
 
-fn simulated() -> (Network, SocketMap) {
+fn simulated() -> (Network, EventLoop) {
     let net = Network::new(1);
     let map = SocketMap::simulated(&net);
     (net, map)
@@ -206,7 +208,7 @@ impl Dispatcher for Patient {
 }
 
 /// Adds a channel whose timeout of an hour begins now; its peer is at the other end.
-fn add_silent<T: Dispatcher>(net: &Network, map: &mut SocketMap, handler: T) -> Peer {
+fn add_silent<T: Dispatcher>(net: &Network, map: &mut EventLoop, handler: T) -> Peer {
     let listener = net.listen("127.0.0.1:7".parse().unwrap()).unwrap();
     let connecting = map.add_with(|ch| {
         ch.create_socket(Domain::IPV4, Type::STREAM)?;

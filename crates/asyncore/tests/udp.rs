@@ -6,10 +6,12 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use asyncore::sim::{Faults, Network};
-use asyncore::{Address, Channel, Dispatcher, Domain, Error, Result, SocketMap, Token, Type};
+use asyncore::{
+    Address, Channel, Dispatcher, Domain, Error, EventLoop, Result, SocketMap, Token, Type,
+};
 use util::{Seen, assert_rests, on_every_poller, run_until};
 
-fn on_every_network(test: impl Fn(&mut SocketMap)) {
+fn on_every_network(test: impl Fn(&mut EventLoop)) {
     on_every_poller(|builder| test(&mut builder.build().unwrap()));
     for seed in 0..4 {
         let net = Network::with_faults(seed, Faults { loss: 0.0, ..Faults::mild() });
@@ -54,7 +56,7 @@ impl Dispatcher for Receiver {
 }
 
 /// Adds a bound socket and tells its address.
-fn bound(map: &mut SocketMap, seen: &Seen, echoes: bool) -> (Token<Receiver>, SocketAddr) {
+fn bound(map: &mut EventLoop, seen: &Seen, echoes: bool) -> (Token<Receiver>, SocketAddr) {
     let added = map.add_with(|ch| {
         ch.create_socket(Domain::IPV4, Type::DGRAM)?;
         ch.bind(([127, 0, 0, 1], 0))?;

@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use asyncore::sim::Network;
-use asyncore::{Address, Channel, Dispatcher, Domain, Error, Result, Socket, SocketMap, Type};
+use asyncore::{
+    Address, Channel, Dispatcher, Domain, Error, EventLoop, Result, Socket, SocketMap, Type,
+};
 use util::{Recorder, Seen, on_every_poller, run_until};
 
 /// A path for a socket, which is removed when the test ends.
@@ -54,7 +56,7 @@ impl Dispatcher for Greeter {
     }
 }
 
-fn greeter(map: &mut SocketMap, path: &SocketPath) -> asyncore::Token<Greeter> {
+fn greeter(map: &mut EventLoop, path: &SocketPath) -> asyncore::Token<Greeter> {
     let added = map.add_with(|ch| {
         ch.create_socket(Domain::UNIX, Type::STREAM)?;
         ch.bind(path.0.as_path())?;

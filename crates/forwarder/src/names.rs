@@ -79,6 +79,7 @@ fn elsewhere(serving: &Serving, index: usize, mut addrs: Vec<SocketAddr>) -> Vec
 mod tests {
     use std::net::IpAddr;
 
+    use asyncore::EventLoop;
     use asyncore::sim::Network;
 
     use super::*;
@@ -86,7 +87,7 @@ mod tests {
     use crate::relay::Listener;
 
     /// A rule on 192.0.2.1:80 to a name with these addresses, once they are looked up.
-    fn looked_up(addrs: &[&str]) -> (Network, SocketMap, Rc<Serving>) {
+    fn looked_up(addrs: &[&str]) -> (Network, EventLoop, Rc<Serving>) {
         let network = Network::new(1);
         network.add_host("web.example", addrs.iter().map(|ip| ip.parse::<IpAddr>().unwrap()));
         let listen = Listen::Tcp("192.0.2.1:80".parse().unwrap());
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn until(map: &mut SocketMap, done: impl Fn() -> bool) {
+    fn until(map: &mut EventLoop, done: impl Fn() -> bool) {
         for _ in 0..1_000 {
             if done() {
                 return;

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use asyncore::{SocketMap, Token};
+use asyncore::{EventLoop, SocketMap, Token};
 
 use crate::bind;
 use crate::capture::Captures;
@@ -119,7 +119,7 @@ pub fn serve(
     Ok(if cut_off { Outcome::CutOff } else { Outcome::Drained })
 }
 
-fn new_map(descriptors: Descriptors) -> anyhow::Result<SocketMap> {
+fn new_map(descriptors: Descriptors) -> anyhow::Result<EventLoop> {
     SocketMap::builder().max_pipes(descriptors.pipes).build().context("cannot make a loop")
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use asyncore::{Channel, Token};
+use asyncore::{Channel, SocketMap, Token};
 use serde_json::{Value, json};
 
 use super::response::Response;
@@ -26,7 +26,7 @@ fn stats(ch: &mut Channel<'_>, started: Instant) -> Value {
     let tokens: Vec<Token> = ch.tokens().collect();
     let listed: Vec<Value> =
         tokens.iter().take(LISTED).filter_map(|token| describe(ch, *token)).collect();
-    let map = ch.map_stats();
+    let map = SocketMap::stats(ch);
     json!({
         "uptime": ch.now().duration_since(started).as_secs_f64(),
         "channels": tokens.len(),

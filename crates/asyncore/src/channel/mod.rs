@@ -10,19 +10,15 @@ mod transfer;
 
 use std::fmt;
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::BorrowedFd;
-use std::time::Duration;
 
 use crate::address::Address;
 use crate::dispatcher::Dispatcher;
-use crate::error::Result;
-use crate::file::FileWrapper;
-use crate::map::{ChannelStats, SocketMap, Stats};
+use crate::map::{ChannelStats, SocketMap};
 use crate::slot::{Phase, Slot};
 use crate::socket::Socket;
-use crate::timer::Timer;
 use crate::token::{Key, Token};
-use crate::trigger::Trigger;
 
 /// One channel of a [`SocketMap`], for as long as a callback or a borrow of the map lasts.
 ///
@@ -52,7 +48,11 @@ use crate::trigger::Trigger;
 /// }
 /// ```
 ///
-/// [`Debug`](fmt::Debug) tells the handler's type, the state and the address, as `repr` did:
+/// It dereferences to its [`SocketMap`], through which a callback adds channels, reaches others,
+/// puts calls off and asks the time: `ch.add(…)`, `ch.channel(token)`, `ch.call_later(…)`. Where
+/// both have a method of one name, `SocketMap::stats(ch)` is the map's.
+///
+/// [`Debug`](fmt::Debug) shows the handler's type, the state and the address, as `repr` did:
 /// `<echo_server::EchoHandler connected 127.0.0.1:41234 #3v1>`.
 pub struct Channel<'a> {
     pub(crate) map: &'a mut SocketMap,
@@ -61,46 +61,11 @@ pub struct Channel<'a> {
 
 impl Channel<'_> {
     /// Adds a channel for an open socket, as [`SocketMap::add`] does.
+    ///
+    /// Not left to dereferencing, so that the handler can be made of what `self` answers:
+    /// `ch.add(Guest { room: ch.token() }, sock)`.
     pub fn add<T: Dispatcher>(&mut self, handler: T, sock: Socket) -> Token<T> {
         self.map.add(handler, sock)
-    }
-
-    /// Adds a channel whose handler `make` builds, as [`SocketMap::add_with`] does.
-    ///
-    /// # Errors
-    /// What `make` fails with; the channel is not added then.
-    pub fn add_with<T: Dispatcher>(
-        &mut self,
-        make: impl FnOnce(&mut Channel<'_>) -> io::Result<T>,
-    ) -> io::Result<Token<T>> {
-        self.map.add_with(make)
-    }
-
-    /// Adds a channel for a file, as [`SocketMap::add_file`] does.
-    pub fn add_file<T: Dispatcher>(&mut self, handler: T, file: FileWrapper) -> Token<T> {
-        self.map.add_file(handler, file)
-    }
-
-    /// The channel that `token` names, to use its socket and queue.
-    pub fn channel<T: ?Sized>(&mut self, token: Token<T>) -> Option<Channel<'_>> {
-        self.map.channel(token)
-    }
-
-    /// The handler of another channel, to change its fields; `None` for the running one's own.
-    pub fn get_mut<T: Dispatcher>(&mut self, token: Token<T>) -> Option<&mut T> {
-        self.map.get_mut(token)
-    }
-
-    /// Acts as another channel: runs `act` with its handler and its channel.
-    ///
-    /// `None`, and `act` is not run, when that channel is gone, when its handler is not a `T`, or
-    /// when it is among those that run now.
-    pub fn with<T: Dispatcher, R>(
-        &mut self,
-        token: Token<T>,
-        act: impl FnOnce(&mut T, &mut Channel<'_>) -> R,
-    ) -> Option<R> {
-        self.map.with(token, act)
     }
 
     /// Says that the predicates of this channel may answer differently from now on.
@@ -110,62 +75,6 @@ impl Channel<'_> {
     /// what a callback left alone, and asks a producer again that had nothing yet.
     pub fn touch(&mut self) {
         self.map.touch(self.key);
-    }
-
-    /// A handle for other threads; see [`SocketMap::trigger`].
-    ///
-    /// # Errors
-    /// When the system has no descriptors left.
-    pub fn trigger(&mut self) -> io::Result<Trigger> {
-        self.map.trigger()
-    }
-
-    /// Calls `call` once, after `delay`; see [`SocketMap::call_later`].
-    pub fn call_later(
-        &mut self,
-        delay: Duration,
-        call: impl FnOnce(&mut SocketMap) -> Result + 'static,
-    ) -> Timer {
-        self.map.call_later(delay, call)
-    }
-
-    /// Calls `call` again and again; see [`SocketMap::call_every`].
-    pub fn call_every(
-        &mut self,
-        period: Duration,
-        call: impl FnMut(&mut SocketMap) -> Result + 'static,
-    ) -> Timer {
-        self.map.call_every(period, call)
-    }
-
-    /// Cancels a call; false if it has been made already, or was cancelled before.
-    pub fn cancel(&mut self, timer: Timer) -> bool {
-        self.map.cancel(timer)
-    }
-
-    /// Puts a call off anew; see [`SocketMap::reset`].
-    pub fn reset(&mut self, timer: Timer, delay: Duration) -> bool {
-        self.map.reset(timer, delay)
-    }
-
-    /// Begins to end the whole map in good order; see [`SocketMap::drain`].
-    pub fn drain(&mut self, deadline: Duration) {
-        self.map.drain(deadline);
-    }
-
-    /// The handler of another channel; a predicate that looks is asked again when it changes.
-    pub fn get<T: Dispatcher>(&self, token: Token<T>) -> Option<&T> {
-        self.map.get(token)
-    }
-
-    /// Whether another channel is still in the map.
-    pub fn contains<T: ?Sized>(&self, token: Token<T>) -> bool {
-        self.map.contains(token)
-    }
-
-    /// The names of all channels of the map, this one among them.
-    pub fn tokens(&self) -> impl Iterator<Item = Token> {
-        self.map.tokens()
     }
 
     /// This channel's name, for others to reach it by; `T` is the type of its handler.
@@ -227,11 +136,6 @@ impl Channel<'_> {
         self.map.channel_stats(Token::<dyn Dispatcher>::new(self.key)).unwrap_or_default()
     }
 
-    /// What the whole map has done so far.
-    pub fn map_stats(&self) -> Stats {
-        self.map.stats()
-    }
-
     pub(crate) fn slot(&self) -> Option<&Slot> {
         self.map.slots.get(self.key)
     }
@@ -242,6 +146,20 @@ impl Channel<'_> {
 
     pub(crate) fn phase(&self) -> Phase {
         self.slot().map_or(Phase::Closed, |slot| slot.phase)
+    }
+}
+
+impl Deref for Channel<'_> {
+    type Target = SocketMap;
+
+    fn deref(&self) -> &SocketMap {
+        self.map
+    }
+}
+
+impl DerefMut for Channel<'_> {
+    fn deref_mut(&mut self) -> &mut SocketMap {
+        self.map
     }
 }
 

@@ -46,6 +46,46 @@ impl Channel<'_> {
         self.map.close_when_done(self.key);
     }
 
+    /// Holds the channel open through a [drain](crate::SocketMap::drain) until
+    /// [`release`](Channel::release), because an answer is still being made.
+    ///
+    /// ```
+    /// use asyncore::{Channel, Dispatcher, Result};
+    /// use std::time::Duration;
+    ///
+    /// struct Slow;
+    ///
+    /// impl Dispatcher for Slow {
+    ///     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+    ///         ch.recv(&mut [0; 64])?;
+    ///         ch.hold_open();
+    ///         let this = ch.token::<Self>();
+    ///         ch.call_later(Duration::from_millis(50), move |map| {
+    ///             if let Some(mut ch) = map.channel(this) {
+    ///                 ch.push(b"answer");
+    ///                 ch.release();
+    ///             }
+    ///             Ok(())
+    ///         });
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    pub fn hold_open(&mut self) {
+        if let Some(slot) = self.slot_mut() {
+            slot.held_open = true;
+        }
+    }
+
+    /// Ends [`hold_open`](Channel::hold_open); while a drain is under way the channel then sends
+    /// what is queued and closes.
+    pub fn release(&mut self) {
+        let Some(slot) = self.slot_mut() else { return };
+        if std::mem::take(&mut slot.held_open) && self.map.is_draining() {
+            self.close_when_done();
+        }
+    }
+
     /// Drops what is queued, and the input that is held for a terminator or that the running
     /// callback has been called with only a part of: "emergencies only", as asynchat put it.
     pub fn discard_buffers(&mut self) {

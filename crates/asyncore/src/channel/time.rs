@@ -1,7 +1,7 @@
 //! A channel's silence, and the time.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::channel::Channel;
 
@@ -43,10 +43,5 @@ impl Channel<'_> {
             io::ErrorKind::Unsupported,
             format!("this system has no TCP_USER_TIMEOUT to set to {limit:?}"),
         ))
-    }
-
-    /// The time on the map's clock, which a simulated network can drive.
-    pub fn now(&self) -> Instant {
-        self.map.now()
     }
 }

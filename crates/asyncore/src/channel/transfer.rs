@@ -4,12 +4,12 @@ use std::io;
 
 use crate::address::Address;
 use crate::channel::Channel;
-use crate::dispatch::is_disconnected;
 use crate::panic;
 use crate::poller::Interest;
 use crate::slot::Phase;
 use crate::token::Token;
 use crate::transport::Transport;
+use crate::transport::is_disconnected;
 
 impl Channel<'_> {
     /// Receives what is there into `buf` and tells how much that is.

@@ -106,4 +106,28 @@ impl SocketMap {
             self.agenda.due.push_back(key);
         }
     }
+
+    /// Touches the channels whose predicates have consulted this one.
+    pub(crate) fn touch_dependents_of(&mut self, key: Key) {
+        let Some(links) = self.slots.get_mut(key).and_then(|slot| slot.links.as_mut()) else {
+            return;
+        };
+        let mut dependents = std::mem::take(&mut links.consulted_by);
+        for dependent in dependents.drain(..) {
+            if let Some(slot) = self.slots.get_mut(dependent) {
+                if let Some(links) = slot.links.as_mut() {
+                    links.consults.retain(|consulted| *consulted != key);
+                }
+            }
+            self.touch(dependent);
+        }
+        if let Some(links) = self.slots.get_mut(key).and_then(|slot| slot.links.as_mut()) {
+            links.consulted_by = dependents;
+        }
+    }
+
+    /// Takes `notice` off the channel, and answers whether it was there.
+    pub(crate) fn take_notice(&mut self, key: Key, notice: Notices) -> bool {
+        self.slots.get_mut(key).is_some_and(|slot| slot.notices.take(notice))
+    }
 }

@@ -3,8 +3,9 @@
 use std::io;
 use std::time::Duration;
 
+use crate::event_loop::EventLoop;
 use crate::map::SocketMap;
-use crate::poller::PollerKind;
+use crate::poller::{AnyPoller, PollerKind};
 
 /// Settings of a [`SocketMap`], each with a default that is safe.
 ///
@@ -110,12 +111,13 @@ impl MapBuilder {
     ///
     /// # Errors
     /// When the system refuses the poller's own descriptor.
-    pub fn build(self) -> io::Result<SocketMap> {
-        SocketMap::open(self.poller.open()?, None, self.settings)
+    pub fn build(self) -> io::Result<EventLoop> {
+        Ok(EventLoop::new(SocketMap::assemble(self.poller.open()?, None, self.settings)))
     }
 
     /// Makes a map on a simulated network, whose clock is then the map's.
-    pub fn build_simulated(self, network: &crate::sim::Network) -> SocketMap {
-        SocketMap::simulated_with(network, self.settings)
+    pub fn build_simulated(self, network: &crate::sim::Network) -> EventLoop {
+        let poller = AnyPoller::other(network.poller());
+        EventLoop::new(SocketMap::assemble(poller, Some(network.clone()), self.settings))
     }
 }

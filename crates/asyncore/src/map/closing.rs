@@ -10,21 +10,51 @@ use crate::slot::{Notices, OwnHalf, Phase};
 use crate::token::Key;
 
 impl SocketMap {
-    /// Closes every channel at once; each gets its `handle_close` before this returns.
+    /// Closes every channel: its socket now, and `handle_close` is called when the running callback
+    /// has returned.
     ///
-    /// Output that is still queued is lost: [`drain`](SocketMap::drain) sends it. Errors of
-    /// handlers are logged as always, so there is nothing to ignore (`ignore_all` in Python).
+    /// Output that is still queued is lost: [`drain`](SocketMap::drain) sends it.
     pub fn close_all(&mut self) {
         for key in self.slots.keys().collect::<Vec<_>>() {
             self.close_now(key, None);
         }
-        self.deliver_due();
+    }
+
+    /// Whether a drain has begun and is not over.
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_some()
+    }
+
+    /// Closes a channel whose handler knows of the drain, unless it is held open.
+    pub(crate) fn close_drained(&mut self, key: Key) {
+        if self.slots.get(key).is_some_and(|slot| !slot.held_open) {
+            self.close_when_done(key);
+        }
+    }
+
+    /// Whether a drain has come to its end, which is noted.
+    pub(crate) fn end_of_drain(&mut self) -> bool {
+        let ended = self.slots.is_empty().then(|| self.draining.take()).flatten();
+        ended.is_some_and(|deadline| {
+            self.timers.cancel(deadline);
+            true
+        })
+    }
+
+    /// Whether no channel is left, no call is put off and no trigger is held.
+    pub(crate) fn is_idle(&self) -> bool {
+        let awaited = self.wake.as_ref().is_some_and(|wake| wake.is_awaited());
+        self.slots.is_empty() && self.timers.is_empty() && !awaited
     }
 
     /// Begins to end in good order: closes the listeners, lets every other channel send what is
     /// queued and close, and closes what is left after `deadline`.
     ///
-    /// This returns at once; the loop goes on, and [`run`](SocketMap::run) returns when the last
+    /// Every channel gets [`handle_drain`](crate::Dispatcher::handle_drain) first. One that is
+    /// [held open](Channel::hold_open), because its answer is still being made, stays until it is
+    /// released or the deadline has come.
+    ///
+    /// This returns at once; the loop goes on, and [`run`](crate::EventLoop::run) returns when the last
     /// channel has ended, whatever is put off for later.
     ///
     /// ```
@@ -42,7 +72,7 @@ impl SocketMap {
             if listening {
                 self.close_now(key, None);
             } else {
-                self.close_when_done(key);
+                self.note(key, Notices::DRAIN);
             }
         }
         let at = self.deadline(deadline);
@@ -178,16 +208,6 @@ impl SocketMap {
         slot.cause.get_or_insert(cause);
         self.discard_output(key);
         self.touch(key);
-    }
-
-    /// The last callback of a channel, and its end.
-    pub(crate) fn deliver_close(&mut self, key: Key) {
-        // A poller or a predicate that failed closes a channel whose handler did not.
-        self.close_now(key, None);
-        if let Some(Err(error)) = self.lend(key, |handler, ch| handler.handle_close(ch)) {
-            self.report(key, &error);
-        }
-        self.discard_slot(key);
     }
 
     /// Takes the channel out of the map.

@@ -7,7 +7,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::map::{SocketMap, Task};
-use crate::slot::Phase;
+use crate::slot::{Notices, Phase};
 use crate::timer::TimerKey;
 use crate::token::Key;
 
@@ -213,7 +213,8 @@ impl SocketMap {
         }
     }
 
-    /// Calls `handle_timeout` if the channel was silent for its time, and begins the time anew.
+    /// Notes that `handle_timeout` is due if the channel was silent for its time, and begins the
+    /// time anew.
     fn check_silence(&mut self, key: Key) {
         let now = self.now;
         let Some(slot) = self.slots.get_mut(key).filter(|slot| !slot.is_ending()) else {
@@ -227,7 +228,6 @@ impl SocketMap {
             return;
         };
         limit.since = now;
-        self.touch(key);
-        self.callback(key, |handler, ch| handler.handle_timeout(ch));
+        self.note(key, Notices::TIMEOUT);
     }
 }

@@ -1,4 +1,4 @@
-//! The socket map: owns every channel, and runs the loop.
+//! What a loop owns: channels, timers, queued work. It cannot run the loop.
 
 mod agenda;
 mod buffers;
@@ -7,15 +7,17 @@ mod closing;
 mod cork;
 mod deadlines;
 mod flow;
-mod interest;
-mod pass;
+mod lend;
 mod sending;
+#[cfg(feature = "signals")]
+mod signals;
 #[cfg(target_os = "linux")]
 mod splicing;
 mod stats;
-mod strays;
-mod tasks;
+mod timers;
 mod unwatched;
+mod wake;
+mod watching;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -31,34 +33,31 @@ pub(crate) use self::builder::Settings;
 pub(crate) use self::cork::Cork;
 pub(crate) use self::deadlines::Deadlines;
 pub(crate) use self::flow::Flow;
-pub use self::pass::{LoopOptions, Pass};
 pub use self::stats::{ChannelStats, Stats};
-pub(crate) use self::strays::Stray;
-pub(crate) use self::tasks::Task;
+pub(crate) use self::timers::Task;
 use self::unwatched::Unwatched;
 use crate::channel::Channel;
-use crate::dispatcher::{Dispatcher, Handler};
-use crate::error::Error;
+use crate::dispatcher::Dispatcher;
+use crate::event_loop::EventLoop;
 use crate::file::FileWrapper;
 use crate::net::Resolver;
 use crate::panic;
-use crate::poller::{AnyPoller, Event};
+use crate::poller::AnyPoller;
 use crate::sim;
 use crate::slot::Slot;
 use crate::socket::Socket;
 use crate::timer::{TimerKey, TimerQueue};
 use crate::token::{Key, Token};
-use crate::trigger::Wake;
+use crate::wake::Wake;
 
-/// The channels of one loop, and the loop itself.
+/// The channels of one loop, with their timers and everything else that the loop owns.
 ///
-/// The map owns every channel: its socket, its output queue and its handler. Whoever holds a
-/// [`Token`] can reach a channel through the map, or through the [`Channel`] of a running
-/// callback. A map and everything in it stay on one thread; for several cores, run one map on
-/// each thread and share the port with
+/// An [`EventLoop`] owns a map and runs it. Timers, triggers, signals and callbacks are handed
+/// the map, through which they reach every channel and cannot run the loop a second time. A
+/// [`Token`] names a channel. A map and everything in it stay on one thread; for several cores,
+/// run one loop on each thread and share the port with
 /// [`set_reuse_port`](Channel::set_reuse_port). Other threads reach the loop through a
-/// [`Trigger`](crate::Trigger). Dropping a map closes its sockets and drops its handlers without
-/// calling them; [`close_all`](SocketMap::close_all) and [`drain`](SocketMap::drain) call them.
+/// [`Trigger`](crate::Trigger).
 ///
 /// ```
 /// use asyncore::{Channel, Dispatcher, Domain, Result, Socket, SocketMap, Type};
@@ -98,7 +97,10 @@ use crate::trigger::Wake;
 /// # Differences from Python
 /// The map is an object of its own instead of a dictionary by descriptor, and there is no default
 /// one: it would be hidden global state. [`asyncore::run`](crate::run) is the short form.
-pub struct SocketMap {
+///
+/// The type parameter makes the map unsized, so that a callback cannot exchange it for another
+/// one; programs never write it.
+pub struct SocketMap<Fixed: ?Sized = [Infallible]> {
     pub(crate) slots: SlotMap<Key, Slot>,
     pub(crate) poller: AnyPoller,
     /// The simulated network that new sockets belong to, if any.
@@ -116,25 +118,26 @@ pub struct SocketMap {
     pub(crate) stats: Stats,
     /// Listeners that wait for a channel to end before they accept again.
     pub(crate) paused: Vec<Key>,
-    pub(crate) always_ready: Vec<Key>,
+    /// Channels that are ready without the poller: regular files, and input held in a buffer.
+    pub(crate) self_ready: Vec<Key>,
     /// Channels whose end the poller cannot report now.
     pub(crate) unwatched: Unwatched,
-    /// A channel that is gone and for which an event came.
-    pub(crate) stray: Option<Stray>,
     /// The time of the last wait's end.
     pub(crate) now: Instant,
+    /// The loop is to be left.
     pub(crate) exit: bool,
     /// The deadline of a drain that is under way.
     pub(crate) draining: Option<TimerKey>,
-    events: Vec<Event>,
+    _fixed: Fixed,
 }
 
 impl SocketMap {
-    /// A map with the default settings.
+    /// Makes a map with the default settings, and the loop that runs it.
     ///
     /// # Errors
     /// When the system refuses the poller's own descriptor.
-    pub fn new() -> io::Result<Self> {
+    #[allow(clippy::new_ret_no_self, reason = "a map comes with its loop, which owns it")]
+    pub fn new() -> io::Result<EventLoop> {
         SocketMap::builder().build()
     }
 
@@ -143,35 +146,25 @@ impl SocketMap {
         MapBuilder::new()
     }
 
-    /// A map on a simulated network, for tests; see [`sim`](crate::sim).
-    pub fn simulated(network: &sim::Network) -> Self {
+    /// Makes a map on a simulated network, for tests; see [`sim`](crate::sim).
+    pub fn simulated(network: &sim::Network) -> EventLoop {
         SocketMap::builder().build_simulated(network)
     }
 
-    pub(crate) fn simulated_with(network: &sim::Network, settings: Settings) -> Self {
-        let poller = AnyPoller::other(network.poller());
-        SocketMap::assemble(poller, Some(network.clone()), settings)
-    }
-
-    pub(crate) fn open(
+    pub(crate) fn assemble(
         poller: AnyPoller,
         network: Option<sim::Network>,
         settings: Settings,
-    ) -> io::Result<Self> {
-        Ok(SocketMap::assemble(poller, network, settings))
-    }
-
-    fn assemble(poller: AnyPoller, network: Option<sim::Network>, settings: Settings) -> Self {
+    ) -> Box<Self> {
         panic::install_hook();
         let now = poller.now();
-        SocketMap {
+        let map: Box<SocketMap<[Infallible; 0]>> = Box::new(SocketMap {
             slots: SlotMap::with_key(),
             poller,
             network,
             settings,
             agenda: Agenda::default(),
             flow: Flow::default(),
-            unwatched: Unwatched::default(),
             timers: TimerQueue::new(),
             buffers: Buffers::new(&settings),
             cork: Cork::default(),
@@ -180,13 +173,14 @@ impl SocketMap {
             wake: None,
             stats: Stats::default(),
             paused: Vec::new(),
-            always_ready: Vec::new(),
-            stray: None,
+            self_ready: Vec::new(),
+            unwatched: Unwatched::default(),
             now,
             exit: false,
             draining: None,
-            events: Vec::new(),
-        }
+            _fixed: [],
+        });
+        map
     }
 
     /// Adds a channel for an open socket, such as one that was accepted.
@@ -344,25 +338,6 @@ impl SocketMap {
         self.touch(key);
         tracing::debug!(target: "asyncore", channel = ?self.channel_mut(key), "channel opened");
         Token::new(key)
-    }
-
-    /// Runs `call` with the handler lent out of its slot; `None` if it is not there.
-    pub(crate) fn lend<R>(
-        &mut self,
-        key: Key,
-        call: impl FnOnce(&mut dyn Handler, &mut Channel<'_>) -> R,
-    ) -> Option<Result<R, Error>> {
-        let mut handler = self.slots.get_mut(key)?.handler.take()?;
-        let outcome = panic::catch(|| call(&mut *handler, &mut Channel { map: self, key }));
-        self.put_back(key, Some(handler));
-        Some(outcome)
-    }
-
-    /// Ends the lending of a handler; a channel leaves the map only with its handler at home.
-    fn put_back(&mut self, key: Key, handler: Option<Box<dyn Handler>>) {
-        if let Some(slot) = self.slots.get_mut(key) {
-            slot.handler = handler;
-        }
     }
 }
 

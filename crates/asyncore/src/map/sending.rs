@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::io;
 use std::time::Instant;
 
-use crate::dispatch::is_disconnected;
 use crate::error::{Error, context};
 use crate::framing::Producer;
 use crate::map::SocketMap;
@@ -14,6 +13,7 @@ use crate::poller::Interest;
 use crate::slot::{Notices, OwnHalf, Phase, Slot};
 use crate::token::Key;
 use crate::transport::Transport;
+use crate::transport::is_disconnected;
 
 /// How many system calls one channel gets to send in one go, so that a fast reader of a long
 /// queue cannot starve the other channels.

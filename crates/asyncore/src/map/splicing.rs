@@ -2,10 +2,10 @@
 
 use std::io;
 
-use crate::dispatch::is_disconnected;
 use crate::map::SocketMap;
 use crate::poller::Interest;
 use crate::token::Key;
+use crate::transport::is_disconnected;
 
 impl SocketMap {
     /// Moves up to `limit` received bytes of `from` to the end of `to`'s output.

@@ -31,7 +31,7 @@ impl SocketMap {
     }
 
     /// Closes the connections that have failed, and goes on as long as there are others.
-    pub(super) fn check_ends(&mut self) {
+    pub(crate) fn check_ends(&mut self) {
         self.unwatched.timer = None;
         for (key, ()) in std::mem::take(&mut self.unwatched.keys) {
             let Some(slot) = self.slots.get(key) else { continue };

@@ -22,7 +22,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network, Peer};
-use asyncore::{Channel, Dispatcher, Domain, Result, Socket, SocketMap, Type};
+use asyncore::{Channel, Dispatcher, Domain, EventLoop, Result, Socket, SocketMap, Type};
 
 use connection::Connection;
 use site::Site;
@@ -42,7 +42,7 @@ impl Dispatcher for Listener {
 }
 
 /// A server on `network`, and a client that is connected to it.
-fn serve(network: &Network) -> (SocketMap, Peer) {
+fn serve(network: &Network) -> (EventLoop, Peer) {
     let mut map = SocketMap::simulated(network);
     let addr = SocketAddr::from(([127, 0, 0, 1], 80));
     map.add_with(|ch| {
@@ -56,7 +56,7 @@ fn serve(network: &Network) -> (SocketMap, Peer) {
 }
 
 /// Runs the server until the client has seen the end, and returns what it has received.
-fn run_to_the_end(map: &mut SocketMap, client: &Peer) -> String {
+fn run_to_the_end(map: &mut EventLoop, client: &Peer) -> String {
     let mut received = Vec::new();
     for _ in 0..100_000 {
         received.extend(client.received());

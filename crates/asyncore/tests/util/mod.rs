@@ -21,7 +21,7 @@ pub mod world;
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
-use asyncore::{MapBuilder, PollerKind, Socket, SocketMap};
+use asyncore::{EventLoop, MapBuilder, PollerKind, Socket, SocketMap};
 
 pub use self::recorder::{Recorder, Seen};
 pub use self::remote::Remote;
@@ -43,7 +43,7 @@ pub fn on_every_poller(test: impl Fn(MapBuilder)) {
 
 /// Makes passes until `done` says so; panics when that takes too many.
 #[track_caller]
-pub fn run_until(map: &mut SocketMap, mut done: impl FnMut(&mut SocketMap) -> bool) {
+pub fn run_until(map: &mut EventLoop, mut done: impl FnMut(&mut EventLoop) -> bool) {
     for _ in 0..MAX_PASSES {
         if done(map) {
             return;
@@ -55,7 +55,7 @@ pub fn run_until(map: &mut SocketMap, mut done: impl FnMut(&mut SocketMap) -> bo
 
 /// Panics unless the map comes to rest: twenty passes in a row without an event.
 #[track_caller]
-pub fn assert_rests(map: &mut SocketMap) {
+pub fn assert_rests(map: &mut EventLoop) {
     let mut quiet = 0;
     for _ in 0..MAX_PASSES {
         let pass = map.poll(Some(Duration::ZERO)).expect("a pass");

@@ -6,13 +6,13 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network};
-use asyncore::{Channel, Dispatcher, Domain, MapBuilder, Pass, SocketMap, Token, Type};
+use asyncore::{Channel, Dispatcher, Domain, EventLoop, MapBuilder, Pass, SocketMap, Token, Type};
 
 use super::remote::{RealEnd, Remote};
 use super::{MAX_PASSES, NamedOnPanic, PASS, on_every_poller};
 
 pub struct World {
-    pub map: SocketMap,
+    pub map: EventLoop,
     /// The simulated network, if it is one.
     pub net: Option<Network>,
     /// More bytes than a connection holds under way in one direction.

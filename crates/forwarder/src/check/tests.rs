@@ -15,7 +15,7 @@ impl Dispatcher for NoSocket {}
 
 /// A loop on which one target is checked.
 struct Checking {
-    map: SocketMap,
+    map: asyncore::EventLoop,
     state: Arc<RuleState>,
     checks: Option<Rc<Checks>>,
 }

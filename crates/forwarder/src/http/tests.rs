@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network, Peer};
-use asyncore::{Channel, Domain, ReaderProducer, SocketMap, Type};
+use asyncore::{Channel, Domain, EventLoop, ReaderProducer, SocketMap, Type};
 
 use super::server::MAX_CONNECTIONS;
 use super::*;
@@ -37,7 +37,7 @@ impl Service for Rc<Mirror> {
 
 struct Scene {
     network: Network,
-    map: SocketMap,
+    map: EventLoop,
     mirror: Rc<Mirror>,
 }
 

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::{Network, Peer, PeerListener};
-use asyncore::{SocketMap, Token};
+use asyncore::{EventLoop, SocketMap, Token};
 
 use super::Listener;
 use crate::config::{Endpoint, Listen, Rule};
@@ -23,7 +23,7 @@ pub(crate) fn addr(text: &str) -> SocketAddr {
 /// A rule, its listener and its last target; clients are up to the test.
 pub(crate) struct Scene {
     pub(crate) network: Network,
-    pub(crate) map: SocketMap,
+    pub(crate) map: EventLoop,
     pub(crate) serving: Rc<Serving>,
     pub(crate) listener: Token<Listener>,
     pub(crate) target: PeerListener,

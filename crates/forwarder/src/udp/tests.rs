@@ -3,7 +3,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network};
-use asyncore::{Channel, Dispatcher, Domain, Result, SocketMap, Token, Type};
+use asyncore::{Channel, Dispatcher, Domain, EventLoop, Result, SocketMap, Token, Type};
 
 use super::Listener;
 use crate::config::{Balance, Endpoint, Listen, Rule, Target};
@@ -32,7 +32,7 @@ impl Dispatcher for Host {
 }
 
 struct Scene {
-    map: SocketMap,
+    map: EventLoop,
     serving: Rc<Serving>,
     listener: Token<Listener>,
 }

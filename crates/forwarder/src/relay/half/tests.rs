@@ -2,7 +2,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network, Peer};
-use asyncore::{SocketMap, Token};
+use asyncore::{EventLoop, SocketMap, Token};
 
 use super::{HIGH_WATER, Half, READ};
 use crate::config::{Endpoint, Listen, Rule};
@@ -16,7 +16,7 @@ const PASSES: usize = 50_000;
 /// A client and a target with the relay between them.
 struct Scene {
     network: Network,
-    map: SocketMap,
+    map: EventLoop,
     client: Peer,
     target: Peer,
 }

@@ -1,6 +1,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use asyncore::EventLoop;
 use asyncore::sim::{Faults, Network};
 
 use super::*;
@@ -10,12 +11,12 @@ use crate::worker::Worker;
 /// A process of two workers: the hub's own, and one whose loop runs when a test lets it.
 struct Scene {
     network: Network,
-    home: SocketMap,
-    away: SocketMap,
+    home: EventLoop,
+    away: EventLoop,
     hub: Token<Hub>,
 }
 
-fn worker(map: &mut SocketMap, shared: &Arc<Shared>) -> Handle {
+fn worker(map: &mut EventLoop, shared: &Arc<Shared>) -> Handle {
     let token = Worker::start(map, Arc::clone(shared)).unwrap();
     Handle { trigger: map.trigger().unwrap(), token }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use asyncore::{SocketMap, Token};
+use asyncore::{EventLoop, SocketMap, Token};
 
 use crate::config::{Endpoint, Listen, Rule, Target};
 use crate::policy::RuleState;
@@ -13,7 +13,7 @@ use crate::shared::{Drain, Shared};
 use crate::worker::{Served, Worker};
 
 struct Scene {
-    map: SocketMap,
+    map: EventLoop,
     worker: Token<Worker>,
     listen: SocketAddr,
     shared: Arc<Shared>,

@@ -1,12 +1,10 @@
-//! What the map does when a deadline has come.
+//! Calls that are put off, and what else waits for its time.
 
 use std::time::Duration;
 
-use crate::error::{Error, ExitNow, Result};
-use crate::log::{self, LogType};
+use crate::error::Result;
 use crate::map::SocketMap;
-use crate::panic;
-use crate::timer::{Timer, TimerKey};
+use crate::timer::Timer;
 use crate::token::Key;
 
 /// What a timer stands for.
@@ -75,52 +73,5 @@ impl SocketMap {
     pub fn reset(&mut self, timer: Timer, delay: Duration) -> bool {
         let deadline = self.deadline(delay);
         self.timers.reset(timer.0, deadline)
-    }
-
-    /// Runs what is due by now, but not what that sets for now, so that sockets get their turn.
-    pub(crate) fn run_timers(&mut self) {
-        for _ in 0..self.timers.len() {
-            if self.exit {
-                return;
-            }
-            let Some((key, task)) = self.timers.pop_due(self.now) else {
-                return;
-            };
-            self.stats.timers += 1;
-            self.run_task(key, task);
-            self.deliver_due();
-        }
-    }
-
-    fn run_task(&mut self, timer: TimerKey, task: Task) {
-        match task {
-            Task::Once(call) => self.run_call("a timer", call),
-            Task::Every(mut call) => {
-                self.run_call("a timer", &mut call);
-                self.timers.put_back(timer, Task::Every(call));
-            }
-            Task::Channel(key) => self.channel_due(key),
-            Task::NextAddress(key) => self.try_next_address(key),
-            Task::Accept(key) => self.resume_listener(key),
-            Task::CheckEnds => self.check_ends(),
-            Task::CloseAll => self.close_all(),
-        }
-    }
-
-    /// Runs a closure that belongs to no channel.
-    pub(crate) fn run_call(&mut self, what: &str, call: impl FnOnce(&mut SocketMap) -> Result) {
-        let outcome = panic::catch(|| call(self));
-        if let Err(error) = outcome.and_then(|result| result) {
-            self.call_failed(what, &error);
-        }
-    }
-
-    fn call_failed(&mut self, what: &str, error: &Error) {
-        if error.is::<ExitNow>() {
-            self.exit = true;
-        } else {
-            self.stats.errors += 1;
-            log::emit(LogType::Error, format_args!("uncaptured error in {what} ({error})"));
-        }
     }
 }

@@ -1,0 +1,162 @@
+//! From the predicates' answers to what the poller watches for.
+
+use crate::channel::Channel;
+use crate::event_loop::EventLoop;
+use crate::poller::Interest;
+use crate::slot::{Notices, Phase};
+use crate::token::Key;
+
+impl EventLoop {
+    /// Delivers what is due and asks the predicates of what was touched, until both are done.
+    pub(super) fn settle(&mut self) {
+        loop {
+            self.deliver_due();
+            if self.map.flow.has_crossed() {
+                self.map.reconsider_sources();
+            }
+            if self.map.agenda.touched.is_empty() {
+                return;
+            }
+            self.touch_dependents();
+            while let Some(key) = self.map.agenda.touched.pop() {
+                self.update_interest(key);
+            }
+        }
+    }
+
+    /// Adds those whose predicates consulted a touched channel.
+    ///
+    /// One step is enough: asking a predicate changes no channel.
+    fn touch_dependents(&mut self) {
+        if !self.map.agenda.has_links {
+            return;
+        }
+        for index in 0..self.map.agenda.touched.len() {
+            self.map.touch_dependents_of(self.map.agenda.touched[index]);
+        }
+    }
+
+    fn update_interest(&mut self, key: Key) {
+        let Some(slot) = self.map.slots.get_mut(key) else {
+            return;
+        };
+        slot.touched = false;
+        let slot = &self.map.slots[key];
+        let wanted = match slot.phase {
+            Phase::Connecting => Interest::WRITE,
+            Phase::Lingering => Interest::READ,
+            Phase::Closed => return,
+            Phase::Listening if slot.listener.as_ref().is_some_and(|it| it.paused) => {
+                Interest::NONE
+            }
+            // An accepting socket is never writable, as in asyncore.
+            Phase::Listening => self.ask(key).and(Interest::READ),
+            Phase::Created | Phase::Connected if !slot.can_transfer() => Interest::NONE,
+            // What still comes is thrown away, so that a peer that sends first and reads later
+            // gets to reading.
+            Phase::Created | Phase::Connected if slot.closing && slot.is_stream() => Interest::READ,
+            Phase::Created | Phase::Connected if slot.closing => Interest::NONE,
+            // The peer is gone, and nobody will read what it sent before.
+            Phase::Created | Phase::Connected if slot.write_dead && self.map.is_held_back(key) => {
+                return self.map.close_now(key, None);
+            }
+            // The end comes when all is read.
+            Phase::Created | Phase::Connected if slot.write_dead => Interest::READ,
+            Phase::Created | Phase::Connected => self.ask(key),
+        };
+        let wanted = self.without_held_back(key, wanted);
+        let Some(slot) = self.map.slots.get_mut(key) else {
+            return;
+        };
+        slot.wanted = wanted;
+        let registration = slot.registration(wanted);
+        self.map.register(key, registration);
+    }
+
+    /// `wanted` without reading, where the channel is paused or its sink is full.
+    fn without_held_back(&self, key: Key, wanted: Interest) -> Interest {
+        let Some(slot) = self.map.slots.get(key) else { return wanted };
+        let reads = matches!(slot.phase, Phase::Created | Phase::Connected | Phase::Listening)
+            && !slot.closing;
+        if reads && self.map.is_held_back(key) { wanted.without(Interest::READ) } else { wanted }
+    }
+
+    /// Asks the channel's predicates, and records which other channels they consult.
+    ///
+    /// A handler whose predicates are the default ones is not called: their answers are known.
+    fn ask(&mut self, key: Key) -> Interest {
+        let slot = &self.map.slots[key];
+        if slot.default_predicates.get() == Interest::READ | Interest::WRITE {
+            return slot.default_answers();
+        }
+        self.map.agenda.begin_asking(key);
+        let answers = self.map.lend(key, |handler, ch| {
+            let ch: &Channel<'_> = ch;
+            let mut wanted = Interest::NONE;
+            if handler.readable(ch) {
+                wanted = wanted | Interest::READ;
+            }
+            if handler.writable(ch) {
+                wanted = wanted | Interest::WRITE;
+            }
+            wanted
+        });
+        self.record_consulted(key);
+        match answers {
+            Some(Ok(wanted)) => wanted,
+            Some(Err(error)) => {
+                // It would fail at every asking, so there is no way on for the channel.
+                self.map.fail(key, error);
+                self.map.note(key, Notices::CLOSE);
+                Interest::NONE
+            }
+            None => Interest::NONE,
+        }
+    }
+
+    fn record_consulted(&mut self, key: Key) {
+        if !self.map.agenda.end_asking() {
+            return;
+        }
+        self.map.agenda.has_links = true;
+        let mut consulted = self.map.agenda.take_consulted();
+        for other in consulted.drain(..) {
+            let Some(slot) = self.map.slots.get_mut(key) else {
+                break;
+            };
+            let links = slot.links.get_or_insert_default();
+            if links.consults.contains(&other) {
+                continue;
+            }
+            if self.map.slots.contains_key(other) {
+                self.map.slots[key].links.get_or_insert_default().consults.push(other);
+                self.map.slots[other].links.get_or_insert_default().consulted_by.push(key);
+            }
+        }
+        self.map.agenda.give_back(consulted);
+    }
+
+    /// Asks everybody, and panics where an answer changed without the map being told.
+    pub(super) fn check_predicates(&mut self) {
+        for key in self.map.slots.keys().collect::<Vec<_>>() {
+            let slot = &self.map.slots[key];
+            let asked = slot.phase == Phase::Listening || slot.can_transfer();
+            let paused = slot.listener.as_ref().is_some_and(|it| it.paused);
+            if !asked || slot.closing || slot.write_dead || paused {
+                continue;
+            }
+            let before = slot.wanted;
+            let now = match slot.phase {
+                Phase::Listening => self.ask(key).and(Interest::READ),
+                _ => self.ask(key),
+            };
+            let now = self.without_held_back(key, now);
+            assert!(
+                before == now,
+                "the predicates of channel {:?} answered {before:?} and now answer {now:?}, \
+                 though nothing touched it; call touch() on it when what they depend on changes",
+                self.map.channel_mut(key),
+            );
+        }
+    }
+}

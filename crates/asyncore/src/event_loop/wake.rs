@@ -1,0 +1,37 @@
+//! Running what triggers and signals have asked for.
+
+use crate::event_loop::EventLoop;
+use crate::wake::MAX_QUEUED_CALLS;
+
+impl EventLoop {
+    /// Runs what triggers and signals have asked for by now.
+    pub(super) fn run_wake(&mut self) {
+        let Some(wake) = &mut self.map.wake else { return };
+        wake.clear();
+        #[cfg(feature = "signals")]
+        self.run_signals();
+        for _ in 0..MAX_QUEUED_CALLS {
+            let Some(call) = self.map.wake.as_ref().and_then(|wake| wake.next_call()) else {
+                return;
+            };
+            self.run_call("a trigger", call);
+            self.deliver_due();
+        }
+    }
+
+    #[cfg(feature = "signals")]
+    fn run_signals(&mut self) {
+        let mut index = 0;
+        // Looked up anew each time, since a call may watch for another signal.
+        while let Some(watch) = self.map.signal_watch(index) {
+            if let Some(mut call) = watch.take_call() {
+                self.run_call("a signal's call", &mut call);
+                self.deliver_due();
+                if let Some(watch) = self.map.signal_watch(index) {
+                    watch.put_back(call);
+                }
+            }
+            index += 1;
+        }
+    }
+}

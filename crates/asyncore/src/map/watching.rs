@@ -1,0 +1,103 @@
+//! Registering channels with the poller.
+
+use std::io;
+
+use crate::error::context;
+use crate::map::SocketMap;
+use crate::poller::{AnyPoller, Interest, Source};
+use crate::slot::{Notices, Phase};
+use crate::token::Key;
+
+impl SocketMap {
+    /// Makes the poller watch for `interest`, with no system call when it does already.
+    pub(crate) fn register(&mut self, key: Key, wanted: Option<Interest>) {
+        let slot = &mut self.slots[key];
+        if wanted == slot.registered {
+            return;
+        }
+        let Some(transport) = &slot.transport else {
+            return;
+        };
+        let (source, id) = (transport.source(), slotmap::Key::data(&key).as_ffi());
+        let outcome = match (slot.registered, wanted) {
+            _ if slot.always_ready => Ok(()),
+            (_, None) => self.poller.delete(source),
+            (None, Some(interest)) => self.poller.add(source, id, interest),
+            (Some(_), Some(interest)) => self.poller.modify(source, id, interest),
+        };
+        match outcome {
+            Ok(()) => {
+                slot.registered = wanted;
+                if wanted == Some(Interest::NONE) && !self.poller.reports_ends() {
+                    self.check_end_later(key);
+                }
+            }
+            Err(error) if is_never_blocking(&error) => {
+                slot.registered = wanted;
+                slot.always_ready = true;
+                self.self_ready.push(key);
+            }
+            Err(error) => {
+                self.fail(key, context(error, "cannot watch the channel").into());
+                self.note(key, Notices::CLOSE);
+            }
+        }
+    }
+
+    /// Takes the channel off the poller; its descriptor stays open.
+    pub(crate) fn deregister(&mut self, key: Key) {
+        self.unwatch(key, |poller, source| {
+            // It cannot fail for a source that was added, and nothing could be done.
+            let _ = poller.delete(source);
+        });
+    }
+
+    /// Takes the channel off the poller and closes its descriptor.
+    pub(crate) fn close_transport(&mut self, key: Key) {
+        let is_connection = self.slots.get(key).is_some_and(|it| it.phase != Phase::Listening);
+        if is_connection {
+            self.unwatch(key, AnyPoller::closing);
+        } else {
+            // Listeners are passed on to other processes, and this is no place to save a call.
+            self.deregister(key);
+        }
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.transport = None;
+        }
+    }
+
+    fn unwatch(&mut self, key: Key, stop: impl FnOnce(&mut AnyPoller, Source<'_>)) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        let registered = slot.registered.take();
+        if std::mem::take(&mut slot.always_ready) {
+            self.self_ready.retain(|other| *other != key);
+        } else if let (Some(_), Some(transport)) = (registered, &slot.transport) {
+            stop(&mut self.poller, transport.source());
+        }
+    }
+
+    /// Registers every channel anew, with a poller that knows none.
+    pub(crate) fn rebuild_poller(&mut self) -> io::Result<()> {
+        if !self.poller.renew()? {
+            return Ok(());
+        }
+        if let Some(wake) = &self.wake {
+            wake.listen(&mut self.poller)?;
+        }
+        for key in self.slots.keys().collect::<Vec<_>>() {
+            let slot = &mut self.slots[key];
+            if !slot.always_ready {
+                let registration = slot.registered.take();
+                self.register(key, registration);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// epoll and kqueue refuse what is always ready, such as regular files.
+fn is_never_blocking(error: &std::io::Error) -> bool {
+    rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::PERM)
+}
