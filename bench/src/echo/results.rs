@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::peers::Peer;
-use crate::scenario::{Measurement, Scenario};
-use bench::stats::Summary;
+use crate::echo::peers::Peer;
+use crate::echo::scenario::{Measurement, Scenario};
+use crate::stats::Summary;
 
 /// What a row of the comparison is about; less is better in each.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -2,14 +2,14 @@
 
 use std::fmt::Write;
 
-use crate::build::{Absent, Program};
-use crate::peers::Peer;
-use crate::results::{Cost, Results};
-use crate::scenario::{Scenario, Size};
-use crate::targets;
-use bench::host::Cpus;
-use bench::page::cells;
-use bench::verdict::Target;
+use crate::echo::build::{Absent, Program};
+use crate::echo::peers::Peer;
+use crate::echo::results::{Cost, Results};
+use crate::echo::scenario::{Scenario, Size};
+use crate::echo::targets;
+use crate::host::Cpus;
+use crate::page::cells;
+use crate::verdict::Target;
 
 const READING: &str = "\
 ## How to read this

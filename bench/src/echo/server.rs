@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 
-use crate::build::Program;
-use bench::host;
+use crate::echo::build::Program;
+use crate::host;
 
 /// How long a server may take to print its address.
 const START_LIMIT: Duration = Duration::from_secs(10);

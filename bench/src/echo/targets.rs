@@ -1,10 +1,9 @@
 //! What the library is meant to reach, judged by what was measured.
 
-use bench::verdict::{Target, Verdict};
-
-use crate::peers::Peer;
-use crate::results::{Cost, Results};
-use crate::scenario::Scenario;
+use crate::echo::peers::Peer;
+use crate::echo::results::{Cost, Results};
+use crate::echo::scenario::Scenario;
+use crate::verdict::{Target, Verdict};
 
 /// The most CPU a message may cost, in that of raw epoll.
 const CPU_LIMIT: f64 = 1.05;
@@ -88,12 +87,12 @@ fn better_under_every_load(
 
 #[cfg(test)]
 mod tests {
-    use bench::verdict::Verdict;
+    use crate::verdict::Verdict;
 
     use super::{GROWTH_LIMIT, RIVALS, judge};
-    use crate::peers::Peer;
-    use crate::results::Results;
-    use crate::scenario::{Measurement, Scenario};
+    use crate::echo::peers::Peer;
+    use crate::echo::results::Results;
+    use crate::echo::scenario::{Measurement, Scenario};
 
     const SCENARIOS: [Scenario; 4] =
         [Scenario::One, Scenario::Fifty, Scenario::Idle, Scenario::Accept];

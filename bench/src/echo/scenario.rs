@@ -5,12 +5,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
-use crate::accepts;
-use crate::build::Program;
-use crate::idle::Idle;
-use crate::load::{Exchange, Load};
-use crate::server::Server;
-use bench::host::Cpus;
+use crate::echo::accepts;
+use crate::echo::build::Program;
+use crate::echo::idle::Idle;
+use crate::echo::load::{Exchange, Load};
+use crate::echo::server::Server;
+use crate::host::Cpus;
 
 /// The share of a measurement's size that precedes it unmeasured.
 const WARM_UP: u64 = 10;
