@@ -12,9 +12,8 @@ mod report;
 mod results;
 mod scenario;
 mod server;
+mod size;
 mod targets;
-
-use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
@@ -23,7 +22,9 @@ use self::build::Program;
 use self::peers::Peer;
 use self::report::Report;
 use self::results::Results;
-use self::scenario::{Scenario, Size};
+use self::scenario::Scenario;
+use self::size::{Amount, Size};
+use crate::cargo;
 use crate::host::{self, Cpus};
 use crate::page;
 use crate::selection::Selection;
@@ -31,14 +32,6 @@ use crate::turns::{self, Turn};
 
 /// What starts this program.
 const COMMAND: &str = "cargo run --release -p bench";
-/// Descriptors kept for what are not idle connections: the busy ones, the epoll, files of /proc.
-const SPARE_DESCRIPTORS: u64 = 150;
-/// Messages to a connection of the accept rate, which costs about as much more.
-const MESSAGES_PER_CONNECTION: u64 = 20;
-/// Bounds the TIME_WAITs of one measurement well below the number of ephemeral ports.
-const CONNECTIONS_LIMIT: u64 = 10_000;
-/// Bounds the measurements of a slow server.
-const BUDGET: Duration = Duration::from_secs(5);
 
 /// Compare TCP echo servers on loopback and write bench/RESULTS.md.
 ///
@@ -56,29 +49,8 @@ pub struct Arguments {
     #[command(flatten)]
     selection: Selection<Peer, Scenario>,
 
-    /// Round trips in one measurement; a 20th of that is the number of connections for the accept
-    /// rate [default: 100000, or 5000 with --quick]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1000..=10_000_000))]
-    messages: Option<u64>,
-}
-
-impl Arguments {
-    fn size(&self, descriptors: u64) -> Result<Size> {
-        let messages = self.messages.unwrap_or(if self.selection.quick { 5_000 } else { 100_000 });
-        let wanted = if self.selection.quick { 1_000 } else { 10_000 };
-        let idle = wanted.min(descriptors.saturating_sub(SPARE_DESCRIPTORS));
-        ensure!(
-            idle > 0,
-            "the hard descriptor limit is {descriptors}, and the busy connections alone need {SPARE_DESCRIPTORS}: \
-             raise it (ulimit -Hn)"
-        );
-        Ok(Size {
-            messages,
-            idle: usize::try_from(idle)?,
-            connections: (messages / MESSAGES_PER_CONNECTION).min(CONNECTIONS_LIMIT),
-            budget: BUDGET,
-        })
-    }
+    #[command(flatten)]
+    amount: Amount,
 }
 
 /// Runs the comparison and writes its report.
@@ -86,14 +58,11 @@ impl Arguments {
 /// # Errors
 /// When a server cannot be built, started or measured, or the report cannot be written.
 pub fn compare(arguments: &Arguments) -> Result<()> {
-    ensure!(
-        !cfg!(debug_assertions),
-        "this is a debug build, whose figures mean nothing: {COMMAND}"
-    );
+    cargo::ensure_release(COMMAND)?;
     let descriptors = host::raise_descriptor_limit()?;
-    let size = arguments.size(descriptors)?;
     let selection = &arguments.selection;
-    let (scenarios, rounds) = (selection.scenarios(), selection.rounds());
+    let size = arguments.amount.size(selection.extent.quick, descriptors)?;
+    let (scenarios, rounds) = (selection.extent.scenarios(), selection.extent.rounds());
     let (programs, absent) = build::build(&selection.peers())?;
     for absent in &absent {
         eprintln!("{} is left out: {}", absent.peer.label(), absent.reason);

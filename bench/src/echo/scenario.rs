@@ -1,7 +1,5 @@
 //! What is measured of a server, each time on a fresh one.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
@@ -10,6 +8,7 @@ use crate::echo::build::Program;
 use crate::echo::idle::Idle;
 use crate::echo::load::{Exchange, Load};
 use crate::echo::server::Server;
+use crate::echo::size::Size;
 use crate::host::Cpus;
 
 /// The share of a measurement's size that precedes it unmeasured.
@@ -40,16 +39,6 @@ impl Scenario {
             Scenario::Accept => "accept".to_owned(),
         }
     }
-}
-
-/// How much of everything.
-#[derive(Clone, Copy)]
-pub(crate) struct Size {
-    pub(crate) messages: u64,
-    pub(crate) idle: usize,
-    pub(crate) connections: u64,
-    /// After this long a measurement begins no more messages.
-    pub(crate) budget: Duration,
 }
 
 /// What one measurement found.
