@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use crate::cargo::{self, first_line, locked_version, package_dir};
 use crate::echo::peers::{Origin, Peer};
-use crate::program;
+use crate::program::{self, Label};
 use anyhow::{Context, Result, bail, ensure};
 
 /// A server that is ready to be started.

@@ -12,21 +12,24 @@ mod report;
 mod results;
 mod scenario;
 mod server;
+mod setting;
 mod size;
 mod targets;
+
+use std::hash::Hash;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
 
-use self::build::Program;
 use self::peers::Peer;
 use self::report::Report;
 use self::results::Results;
 use self::scenario::Scenario;
-use self::size::{Amount, Size};
-use crate::cargo;
-use crate::host::{self, Cpus};
+use self::setting::Setting;
+use self::size::Amount;
+use crate::host;
 use crate::page;
+use crate::program::{Label, Program};
 use crate::selection::Selection;
 use crate::turns::{self, Turn};
 
@@ -58,52 +61,37 @@ pub struct Arguments {
 /// # Errors
 /// When a server cannot be built, started or measured, or the report cannot be written.
 pub fn compare(arguments: &Arguments) -> Result<()> {
-    cargo::ensure_release(COMMAND)?;
-    let descriptors = host::raise_descriptor_limit()?;
     let selection = &arguments.selection;
-    let size = arguments.amount.size(selection.extent.quick, descriptors)?;
-    let (scenarios, rounds) = (selection.extent.scenarios(), selection.extent.rounds());
+    let setting = Setting::new(COMMAND, &selection.extent, &arguments.amount)?;
     let (programs, absent) = build::build(&selection.peers())?;
     for absent in &absent {
         eprintln!("{} is left out: {}", absent.peer.label(), absent.reason);
     }
     ensure!(!programs.is_empty(), "there is no server left to measure");
-
-    let cpus = Cpus::choose()?;
-    host::pin(None, cpus.client)?;
-    let results = run(&programs, &scenarios, &size, rounds, cpus)?;
-
     let report = Report {
-        command: &page::command(COMMAND),
-        machine: &host::description(),
-        cpus,
-        descriptors,
-        rounds,
-        size,
-        scenarios: &scenarios,
+        results: &run(&programs, &setting)?,
+        setting: &setting,
         programs: &programs,
         absent: &absent,
-        results: &results,
     };
     let file = selection.output("RESULTS.md");
     page::publish(&report.markdown(), &report.targets(), file.as_deref())
 }
 
-/// Has every program measured once in each round under each load.
-fn run(
-    programs: &[Program],
-    scenarios: &[Scenario],
-    size: &Size,
-    rounds: u32,
-    cpus: Cpus,
-) -> Result<Results> {
-    let turns = turns::turns(rounds, scenarios, programs);
+/// Measures every program once in each round under each load.
+pub(crate) fn run<P: Copy + Eq + Hash + Label>(
+    programs: &[Program<P>],
+    setting: &Setting,
+) -> Result<Results<P>> {
+    let Setting { cpus, scenarios, rounds, size, .. } = setting;
+    host::pin(None, cpus.client)?;
+    let turns = turns::turns(*rounds, scenarios, programs);
     let progress = turns::progress(&turns)?;
     let mut results = Results::default();
     for Turn { round, scenario, program } in turns {
         let (title, label) = (scenario.title(size), program.peer.label());
         progress.set_message(format!("round {round} of {rounds}, {title}, {label}"));
-        results.push(scenario, program.peer, scenario::measure(scenario, program, size, cpus)?);
+        results.push(scenario, program.peer, scenario::measure(scenario, program, size, *cpus)?);
         progress.inc(1);
     }
     progress.finish_and_clear();

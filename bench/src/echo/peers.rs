@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use crate::program::Label;
+
 /// One echo server; the name on the command line is the variant's in kebab case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub(crate) enum Peer {
@@ -42,8 +44,8 @@ pub(crate) enum Origin {
     Python { script: &'static str, module: &'static str },
 }
 
-impl Peer {
-    pub(crate) fn label(self) -> &'static str {
+impl Label for Peer {
+    fn label(&self) -> &'static str {
         match self {
             Peer::Asyncore => "asyncore",
             Peer::RawEpoll => "raw epoll",
@@ -57,7 +59,9 @@ impl Peer {
             Peer::PythonAsyncore => "Python's asyncore",
         }
     }
+}
 
+impl Peer {
     pub(crate) fn origin(self) -> Origin {
         let rust = |binary, package| Origin::Rust { binary, package };
         let libevent = |program| Origin::C {

@@ -6,10 +6,10 @@ use crate::echo::build::{Absent, Program};
 use crate::echo::peers::Peer;
 use crate::echo::results::{Cost, Results};
 use crate::echo::scenario::Scenario;
-use crate::echo::size::Size;
+use crate::echo::setting::Setting;
 use crate::echo::targets;
-use crate::host::Cpus;
 use crate::page::cells;
+use crate::program::Label;
 use crate::verdict::Target;
 
 const READING: &str = "\
@@ -41,22 +41,16 @@ How the forwarder compares with other relays is in [RELAYS.md](RELAYS.md).
 
 /// All that the report tells of.
 pub(crate) struct Report<'a> {
-    pub(crate) command: &'a str,
-    pub(crate) machine: &'a str,
-    pub(crate) cpus: Cpus,
-    pub(crate) descriptors: u64,
-    pub(crate) rounds: u32,
-    pub(crate) size: Size,
-    pub(crate) scenarios: &'a [Scenario],
+    pub(crate) setting: &'a Setting,
     pub(crate) programs: &'a [Program],
     pub(crate) absent: &'a [Absent],
-    pub(crate) results: &'a Results,
+    pub(crate) results: &'a Results<Peer>,
 }
 
 impl Report<'_> {
     /// Judges the targets by this run's figures.
     pub(crate) fn targets(&self) -> Vec<Target> {
-        targets::judge(self.results, |scenario| scenario.title(&self.size))
+        targets::judge(self.results, |scenario| self.setting.title(scenario))
     }
 
     /// Writes it all out.
@@ -69,40 +63,17 @@ impl Report<'_> {
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "# Echo servers compared\n")?;
-        self.write_setting(out)?;
+        self.setting.write(out)?;
+        writeln!(out)?;
         self.write_targets(out)?;
-        for &scenario in self.scenarios {
+        for &scenario in &self.setting.scenarios {
             self.write_cpu_table(out, scenario)?;
         }
-        if self.scenarios.contains(&Scenario::Idle) {
+        if self.setting.scenarios.contains(&Scenario::Idle) {
             self.write_memory_table(out)?;
         }
         self.write_versions(out)?;
         out.write_str(READING)
-    }
-
-    fn write_setting(&self, out: &mut String) -> std::fmt::Result {
-        let Size { messages, idle, connections, budget } = self.size;
-        let placement = match (self.cpus.server, self.cpus.client) {
-            (Some(server), Some(client)) => {
-                format!("the server on CPU {server} alone, the client on CPU {client}")
-            }
-            _ => "server and client share one CPU, which no figure here is meant for".to_owned(),
-        };
-        writeln!(out, "`{}` wrote this page.\n", self.command)?;
-        writeln!(out, "- Machine: {}; {placement}.", self.machine)?;
-        writeln!(
-            out,
-            "- Descriptor limit: {}, which allows {idle} idle connections beside the busy ones.",
-            self.descriptors
-        )?;
-        writeln!(
-            out,
-            "- Rounds: {}, each of {messages} messages of 64 bytes ({connections} connections for the accept rate) \
-             after a warm-up of a tenth of that; {} s into a measurement no more are begun.\n",
-            self.rounds,
-            budget.as_secs()
-        )
     }
 
     fn write_targets(&self, out: &mut String) -> std::fmt::Result {
@@ -121,7 +92,7 @@ impl Report<'_> {
             Scenario::One | Scenario::Fifty | Scenario::Idle => ("message", "Round trips/s"),
         };
         let cost = Cost::Cpu(scenario);
-        writeln!(out, "## {}\n", scenario.title(&self.size))?;
+        writeln!(out, "## {}\n", self.setting.title(scenario))?;
         writeln!(
             out,
             "| Server | CPU µs per {unit} | min–max | CPU ÷ raw epoll | min–max | {rate} | min–max |"

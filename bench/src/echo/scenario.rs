@@ -4,12 +4,12 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::echo::accepts;
-use crate::echo::build::Program;
 use crate::echo::idle::Idle;
 use crate::echo::load::{Exchange, Load};
 use crate::echo::server::Server;
 use crate::echo::size::Size;
 use crate::host::Cpus;
+use crate::program::{Label, Program};
 
 /// The share of a measurement's size that precedes it unmeasured.
 const WARM_UP: u64 = 10;
@@ -52,9 +52,9 @@ pub(crate) struct Measurement {
 }
 
 /// Starts `program` and puts it under the load of `scenario`.
-pub(crate) fn measure(
+pub(crate) fn measure<P: Label>(
     scenario: Scenario,
-    program: &Program,
+    program: &Program<P>,
     size: &Size,
     cpus: Cpus,
 ) -> Result<Measurement> {

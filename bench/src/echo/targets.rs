@@ -3,6 +3,7 @@
 use crate::echo::peers::Peer;
 use crate::echo::results::{Cost, Results};
 use crate::echo::scenario::Scenario;
+use crate::program::Label;
 use crate::verdict::{Target, Verdict};
 
 /// The most CPU a message may cost, in that of raw epoll.
@@ -17,7 +18,7 @@ const RIVALS: [Peer; 5] =
 const LOADS: [Scenario; 4] = [Scenario::One, Scenario::Fifty, Scenario::Idle, Scenario::Accept];
 
 /// Judges every target.
-pub(crate) fn judge(results: &Results, title: impl Fn(Scenario) -> String) -> Vec<Target> {
+pub(crate) fn judge(results: &Results<Peer>, title: impl Fn(Scenario) -> String) -> Vec<Target> {
     let mut targets = Vec::new();
     for scenario in [Scenario::Fifty, Scenario::Idle] {
         let ratio = results.ratio(Cost::Cpu(scenario), Peer::Asyncore, Peer::RawEpoll);
@@ -55,7 +56,7 @@ pub(crate) fn judge(results: &Results, title: impl Fn(Scenario) -> String) -> Ve
 }
 
 fn better_under_every_load(
-    results: &Results,
+    results: &Results<Peer>,
     rival: Peer,
     title: impl Fn(Scenario) -> String,
 ) -> Target {
@@ -102,7 +103,7 @@ mod tests {
     }
 
     /// Two rounds in which every rival costs 10 µs and 1,000 bytes, raw epoll 5 µs and 40 bytes.
-    fn peers_alone() -> Results {
+    fn peers_alone() -> Results<Peer> {
         let mut results = Results::default();
         for scenario in SCENARIOS {
             for _ in 0..2 {
