@@ -1,5 +1,6 @@
-//! The comparisons of echo servers and of relays, and what they share.
+//! The comparisons of echo servers, of commits and of relays, and what they share.
 
+pub mod against;
 pub mod cargo;
 pub mod client;
 pub mod echo;

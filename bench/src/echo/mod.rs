@@ -7,13 +7,13 @@ mod accepts;
 mod build;
 mod idle;
 mod load;
-mod peers;
+pub(crate) mod peers;
 mod report;
-mod results;
-mod scenario;
+pub(crate) mod results;
+pub(crate) mod scenario;
 mod server;
-mod setting;
-mod size;
+pub(crate) mod setting;
+pub(crate) mod size;
 mod targets;
 
 use std::hash::Hash;

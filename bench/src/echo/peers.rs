@@ -4,6 +4,9 @@ use clap::ValueEnum;
 
 use crate::program::Label;
 
+/// The binary of [`Peer::Asyncore`].
+pub(crate) const ASYNCORE: &str = "echo_asyncore";
+
 /// One echo server; the name on the command line is the variant's in kebab case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub(crate) enum Peer {
@@ -71,7 +74,7 @@ impl Peer {
             debian_package: "libevent-dev",
         };
         match self {
-            Peer::Asyncore => rust("echo_asyncore", "asyncore-rs"),
+            Peer::Asyncore => rust(ASYNCORE, "asyncore-rs"),
             Peer::RawEpoll => rust("echo_raw_epoll", "rustix"),
             Peer::RawEpollC => Origin::C {
                 program: "echo_raw_epoll_c",

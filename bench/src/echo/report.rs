@@ -65,7 +65,7 @@ impl Report<'_> {
         writeln!(out, "# Echo servers compared\n")?;
         self.setting.write(out)?;
         writeln!(out)?;
-        self.write_targets(out)?;
+        Target::write_table(&self.targets(), "Target", out)?;
         for &scenario in &self.setting.scenarios {
             self.write_cpu_table(out, scenario)?;
         }
@@ -76,20 +76,11 @@ impl Report<'_> {
         out.write_str(READING)
     }
 
-    fn write_targets(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "## Targets\n")?;
-        writeln!(out, "| Target | Measured | Verdict |\n|---|---|---|")?;
-        for target in self.targets() {
-            let Target { name, measured, verdict } = target;
-            writeln!(out, "| {name} | {measured} | {} |", verdict.word())?;
-        }
-        writeln!(out)
-    }
-
     fn write_cpu_table(&self, out: &mut String, scenario: Scenario) -> std::fmt::Result {
-        let (unit, rate) = match scenario {
-            Scenario::Accept => ("connection", "Connections/s"),
-            Scenario::One | Scenario::Fifty | Scenario::Idle => ("message", "Round trips/s"),
+        let unit = scenario.unit();
+        let rate = match scenario {
+            Scenario::Accept => "Connections/s",
+            Scenario::One | Scenario::Fifty | Scenario::Idle => "Round trips/s",
         };
         let cost = Cost::Cpu(scenario);
         writeln!(out, "## {}\n", self.setting.title(scenario))?;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::echo::scenario::{Measurement, Scenario};
-use crate::stats::Summary;
+use crate::stats::{self, Summary};
 
 /// What a row of the comparison is about; less is better in each.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,12 @@ impl<P: Copy + Eq + Hash> Results<P> {
 
     /// What `peer` costs for each unit of what `base` costs, round by round.
     pub(crate) fn ratio(&self, cost: Cost, peer: P, base: P) -> Option<Summary> {
-        Summary::of_ratios(&self.costs(cost, peer), &self.costs(cost, base))
+        Summary::of(&self.ratios(cost, peer, base)?)
+    }
+
+    /// The same for each round.
+    pub(crate) fn ratios(&self, cost: Cost, peer: P, base: P) -> Option<Vec<f64>> {
+        stats::ratios(&self.costs(cost, peer), &self.costs(cost, base))
     }
 
     /// What `cost` is for each unit of `base`, both `peer`'s, round by round.

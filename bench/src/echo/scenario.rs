@@ -39,6 +39,14 @@ impl Scenario {
             Scenario::Accept => "accept".to_owned(),
         }
     }
+
+    /// What its CPU time is divided by.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Scenario::Accept => "connection",
+            Scenario::One | Scenario::Fifty | Scenario::Idle => "message",
+        }
+    }
 }
 
 /// What one measurement found.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use clap::Args;
 
+/// Idle connections of a run that is not made smaller.
+pub(crate) const IDLE: usize = 10_000;
 /// Descriptors kept for what are not idle connections: the busy ones, the epoll, files of /proc.
 const SPARE_DESCRIPTORS: u64 = 150;
 /// Messages to a connection of the accept rate, which costs about as much more.
@@ -37,8 +39,8 @@ impl Amount {
     /// The size of a run that may hold `descriptors` descriptors open.
     pub(crate) fn size(&self, quick: bool, descriptors: u64) -> Result<Size> {
         let messages = self.messages.unwrap_or(if quick { 5_000 } else { 100_000 });
-        let wanted = if quick { 1_000 } else { 10_000 };
-        let idle = wanted.min(descriptors.saturating_sub(SPARE_DESCRIPTORS));
+        let wanted = if quick { IDLE / 10 } else { IDLE };
+        let idle = wanted.min(usize::try_from(descriptors.saturating_sub(SPARE_DESCRIPTORS))?);
         ensure!(
             idle > 0,
             "the hard descriptor limit is {descriptors}, and the busy connections alone need {SPARE_DESCRIPTORS}: \
@@ -46,7 +48,7 @@ impl Amount {
         );
         Ok(Size {
             messages,
-            idle: usize::try_from(idle)?,
+            idle,
             connections: (messages / MESSAGES_PER_CONNECTION).min(CONNECTIONS_LIMIT),
             budget: BUDGET,
         })
