@@ -19,7 +19,7 @@ impl Commit {
     /// Looks up `revision`: a hash, branch, tag or expression such as `HEAD~1`.
     pub(crate) fn find(revision: &str) -> Result<Self> {
         let commit = format!("{revision}^{{commit}}");
-        let hash = git(["rev-parse", "--verify", "--quiet", "--end-of-options", &commit])
+        let hash = git(["rev-parse", "--verify", "--end-of-options", &commit])
             .with_context(|| format!("this repository has no commit {revision:?}"))?;
         let title = git(["show", "--no-patch", "--format=%h \"%s\"", &hash])?;
         Ok(Commit { hash, title })
@@ -59,7 +59,7 @@ impl WorkTree {
 impl Drop for WorkTree {
     fn drop(&mut self) {
         if let Err(error) = remove(&self.path) {
-            eprintln!("against: {error:#}; remove it with `git worktree remove --force`");
+            eprintln!("against: {error:#}");
         }
     }
 }
@@ -67,7 +67,7 @@ impl Drop for WorkTree {
 fn remove(path: &Path) -> Result<()> {
     let arguments = ["worktree", "remove", "--force"].map(OsStr::new);
     git(arguments.into_iter().chain([path.as_os_str()]))
-        .with_context(|| format!("cannot remove the work tree {}", path.display()))?;
+        .with_context(|| format!("cannot remove the work tree; delete {}", path.display()))?;
     Ok(())
 }
 

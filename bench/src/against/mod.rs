@@ -43,7 +43,8 @@ const FOLDER: &str = "against";
 /// machine: run this once before you trust a small difference.
 ///
 /// --instructions also counts the instructions of the hot paths of both, each by its own
-/// bench/benches/instructions.rs. Noise does not reach these counts. It needs valgrind and gungraun-runner:
+/// bench/benches/instructions.rs. A busy machine does not change these counts. It takes some four minutes more
+/// on the first run, and needs valgrind and gungraun-runner:
 ///   cargo install gungraun-runner --version VERSION   (that of gungraun in bench/Cargo.toml)
 ///
 /// Examples:

@@ -24,8 +24,9 @@ const READING: &str = "\
   when this range contains 1: the run then shows no difference.
 - **Least ÷ least** is the ratio of the least values of all rounds. Noise only adds, so the least value is
   the one with the least noise. Where it contradicts the median, run more rounds.
-- **Instructions** are those in user space, of one call of each hot path; each commit runs its own benchmark,
-  so a commit that changes the benchmark compares different work.
+- **Instructions** are those in user space, of one run of each hot path. The machine's load does not change
+  them, but where the buffers lie does: the same program counts up to 0.6 % more or less. Each commit runs
+  its own benchmark, so a commit that changes the benchmark compares different work.
 ";
 
 /// A row of both tables: its name, the cost, and its digits after the point.

@@ -6,6 +6,7 @@ use crate::echo::results::{Cost, Results};
 use crate::echo::scenario::Scenario;
 use crate::echo::setting::Setting;
 use crate::echo::size;
+use crate::stats::median_interval;
 use crate::verdict::Target;
 
 /// The most CPU time that a message or connection may cost, divided by the base's.
@@ -23,12 +24,16 @@ pub(crate) fn judge(
 ) -> Vec<Target> {
     let mut targets = Vec::new();
     for scenario in [Scenario::Fifty, Scenario::Idle, Scenario::Accept] {
-        let ratio = results.ratio(Cost::Cpu(scenario), Side::Present, Side::Base);
+        let cost = Cost::Cpu(scenario);
+        let ratio = results.ratio(cost, Side::Present, Side::Base);
+        let ratios = results.ratios(cost, Side::Present, Side::Base).unwrap_or_default();
+        let spread = median_interval(&ratios)
+            .map_or(String::new(), |(low, high)| format!(" (spread {low:.3}–{high:.3})"));
         targets.push(Target::at_most(
             format!("CPU per {} at {}, present ÷ base", scenario.unit(), setting.title(scenario)),
             ratio.map(|ratio| ratio.median),
             CPU_LIMIT,
-            |ratio| format!("{ratio:.3}"),
+            |ratio| format!("{ratio:.3}{spread}"),
         ));
     }
     // What a server allocates in one piece weighs more among fewer connections.
