@@ -12,26 +12,59 @@ pub fn package_dir() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Has cargo build every binary of the package `manifest` in release mode, into the target
-/// directory that this program is from or into `folder` in it, and tells where they are.
+/// Refuses to measure with a debug build; `command` is what starts a release build.
+///
+/// # Errors
+/// In a debug build.
+pub fn ensure_release(command: &str) -> Result<()> {
+    ensure!(
+        !cfg!(debug_assertions),
+        "this is a debug build, whose figures mean nothing: {command}"
+    );
+    Ok(())
+}
+
+/// The cargo target directory that this program is from.
+///
+/// # Errors
+/// When this program lies elsewhere.
+pub fn target_dir() -> Result<PathBuf> {
+    let executable = env::current_exe().context("cannot tell where this program lies")?;
+    let target = executable.parent().and_then(Path::parent);
+    Ok(target.context("this program does not lie in a cargo target directory")?.to_owned())
+}
+
+/// A cargo command, such as `build`, for the package `manifest` with the target directory `target`.
+pub fn command(name: &str, manifest: &Path, target: &Path) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.arg(name).arg("--manifest-path").arg(manifest).arg("--target-dir").arg(target);
+    cargo
+}
+
+/// Builds every binary of the package `manifest` in release mode, into [`target_dir`] or into
+/// `folder` in it, and returns the directory of the binaries.
 ///
 /// # Errors
 /// When cargo cannot be run, or does not succeed.
 pub fn build_binaries(manifest: &Path, folder: &str) -> Result<PathBuf> {
-    let executable = env::current_exe().context("cannot tell where this program lies")?;
-    let directory = executable.parent().context("this program lies in no directory")?;
-    let target = directory
-        .parent()
-        .context("this program does not lie in a cargo target directory")?
-        .join(folder);
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(&cargo)
-        .args(["build", "--release", "--bins", "--manifest-path"])
-        .arg(manifest)
-        .arg("--target-dir")
-        .arg(&target)
+    build(manifest, folder, &["--bins"])
+}
+
+/// Builds the binary `name` in the same way, and returns its path.
+///
+/// # Errors
+/// As [`build_binaries`].
+pub fn build_binary(manifest: &Path, folder: &str, name: &str) -> Result<PathBuf> {
+    Ok(build(manifest, folder, &["--bin", name])?.join(name))
+}
+
+fn build(manifest: &Path, folder: &str, binaries: &[&str]) -> Result<PathBuf> {
+    let target = target_dir()?.join(folder);
+    let status = command("build", manifest, &target)
+        .arg("--release")
+        .args(binaries)
         .status()
-        .with_context(|| format!("cannot run {}", Path::new(&cargo).display()))?;
+        .context("cannot run cargo")?;
     ensure!(status.success(), "cargo build of {} failed: {status}", manifest.display());
     Ok(target.join("release"))
 }

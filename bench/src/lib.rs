@@ -1,7 +1,9 @@
-//! What the comparisons share, and the comparison of relays.
+//! The comparisons of echo servers, of commits and of relays, and what they share.
 
+pub mod against;
 pub mod cargo;
 pub mod client;
+pub mod echo;
 pub mod host;
 pub mod page;
 pub mod program;

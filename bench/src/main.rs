@@ -1,105 +1,9 @@
-//! Compares echo servers on loopback: this project's library, raw epoll, and the event loops that one might
-//! use in its place. It builds them all, measures them in turns, and writes `RESULTS.md`.
-
-mod accepts;
-mod build;
-mod idle;
-mod load;
-mod peers;
-mod report;
-mod results;
-mod scenario;
-mod server;
-mod targets;
+//! Compares echo servers on loopback and writes `RESULTS.md`.
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use bench::host::{self, Cpus};
-use bench::page;
-use bench::selection::Selection;
-use bench::turns::{self, Turn};
+use bench::echo::{Arguments, compare};
 use clap::Parser;
-
-use crate::build::Program;
-use crate::peers::Peer;
-use crate::report::Report;
-use crate::results::Results;
-use crate::scenario::{Scenario, Size};
-
-/// What starts this program.
-const COMMAND: &str = "cargo run --release -p bench";
-/// Descriptors kept for what are not idle connections: the busy ones, the epoll, files of /proc.
-const SPARE_DESCRIPTORS: u64 = 150;
-/// Messages to a connection of the accept rate, which costs about as much more.
-const MESSAGES_PER_CONNECTION: u64 = 20;
-/// Bounds the TIME_WAITs of one measurement well below the number of ephemeral ports.
-const CONNECTIONS_LIMIT: u64 = 10_000;
-/// Bounds the measurements of a slow server.
-const BUDGET: Duration = Duration::from_secs(5);
-
-/// Compare TCP echo servers on loopback and write bench/RESULTS.md.
-///
-/// Builds every server, then measures them in turns: the CPU time of the server for each message with 1 busy
-/// connection, with 50, and with 50 among 10,000 idle ones; the same for each short connection; and the
-/// memory that an idle connection takes. Takes some ten minutes; wants a quiet machine with two CPUs.
-///
-/// Examples:
-///   cargo run --release -p bench
-///   cargo run --release -p bench -- --quick
-///   cargo run --release -p bench -- --only asyncore,raw-epoll --scenario fifty --rounds 9
-#[derive(Parser)]
-#[command(name = "bench", verbatim_doc_comment)]
-struct Arguments {
-    #[command(flatten)]
-    selection: Selection<Peer, Scenario>,
-
-    /// Round trips in one measurement; a 20th of that is the number of connections for the accept
-    /// rate [default: 100000, or 5000 with --quick]
-    #[arg(long, value_parser = clap::value_parser!(u64).range(1000..=10_000_000))]
-    messages: Option<u64>,
-}
-
-impl Arguments {
-    fn size(&self, descriptors: u64) -> Result<Size> {
-        let messages = self.messages.unwrap_or(if self.selection.quick { 5_000 } else { 100_000 });
-        let wanted = if self.selection.quick { 1_000 } else { 10_000 };
-        let idle = wanted.min(descriptors.saturating_sub(SPARE_DESCRIPTORS));
-        ensure!(
-            idle > 0,
-            "the hard descriptor limit is {descriptors}, and the busy connections alone need {SPARE_DESCRIPTORS}: \
-             raise it (ulimit -Hn)"
-        );
-        Ok(Size {
-            messages,
-            idle: usize::try_from(idle)?,
-            connections: (messages / MESSAGES_PER_CONNECTION).min(CONNECTIONS_LIMIT),
-            budget: BUDGET,
-        })
-    }
-}
-
-/// Has every program measured once in each round under each load.
-fn run(
-    programs: &[Program],
-    scenarios: &[Scenario],
-    size: &Size,
-    rounds: u32,
-    cpus: Cpus,
-) -> Result<Results> {
-    let turns = turns::turns(rounds, scenarios, programs);
-    let progress = turns::progress(&turns)?;
-    let mut results = Results::default();
-    for Turn { round, scenario, program } in turns {
-        let (title, label) = (scenario.title(size), program.peer.label());
-        progress.set_message(format!("round {round} of {rounds}, {title}, {label}"));
-        results.push(scenario, program.peer, scenario::measure(scenario, program, size, cpus)?);
-        progress.inc(1);
-    }
-    progress.finish_and_clear();
-    Ok(results)
-}
 
 fn main() -> ExitCode {
     match compare(&Arguments::parse()) {
@@ -109,39 +13,4 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
-}
-
-fn compare(arguments: &Arguments) -> Result<()> {
-    ensure!(
-        !cfg!(debug_assertions),
-        "this is a debug build, whose figures mean nothing: {COMMAND}"
-    );
-    let descriptors = host::raise_descriptor_limit()?;
-    let size = arguments.size(descriptors)?;
-    let selection = &arguments.selection;
-    let (scenarios, rounds) = (selection.scenarios(), selection.rounds());
-    let (programs, absent) = build::build(&selection.peers())?;
-    for absent in &absent {
-        eprintln!("{} is left out: {}", absent.peer.label(), absent.reason);
-    }
-    ensure!(!programs.is_empty(), "there is no server left to measure");
-
-    let cpus = Cpus::choose()?;
-    host::pin(None, cpus.client)?;
-    let results = run(&programs, &scenarios, &size, rounds, cpus)?;
-
-    let report = Report {
-        command: &page::command(COMMAND),
-        machine: &host::description(),
-        cpus,
-        descriptors,
-        rounds,
-        size,
-        scenarios: &scenarios,
-        programs: &programs,
-        absent: &absent,
-        results: &results,
-    };
-    let file = selection.output("RESULTS.md");
-    page::publish(&report.markdown(), &report.targets(), file.as_deref())
 }

@@ -3,6 +3,12 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+/// The name of a program in messages and tables.
+pub trait Label {
+    /// The name.
+    fn label(&self) -> &'static str;
+}
+
 /// A program that is ready to be started; `P` names those that are compared.
 pub struct Program<P> {
     /// Which of them it is.

@@ -1,4 +1,4 @@
-//! The arguments of both comparisons.
+//! The arguments that the comparisons share.
 
 use std::path::PathBuf;
 
@@ -6,7 +6,48 @@ use clap::{Args, ValueEnum};
 
 use crate::cargo::package_dir;
 
-/// What a run measures, how often, and where its page goes.
+/// How much a run measures: its rounds and its loads.
+///
+/// `S` names the loads; a run that is not made smaller has `ROUNDS` rounds.
+#[derive(Args)]
+pub struct Extent<S, const ROUNDS: u32>
+where
+    S: ValueEnum + PartialEq + Send + Sync + 'static,
+{
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000), help = rounds_help(ROUNDS))]
+    rounds: Option<u32>,
+
+    /// A short run, with everything smaller, that shows that it all works
+    #[arg(long)]
+    pub quick: bool,
+
+    /// Measure only under these loads
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "SCENARIO[,SCENARIO]")]
+    scenario: Vec<S>,
+}
+
+impl<S, const ROUNDS: u32> Extent<S, ROUNDS>
+where
+    S: ValueEnum + PartialEq + Send + Sync + 'static,
+{
+    /// The loads to measure under, in the order of their definition.
+    pub fn scenarios(&self) -> Vec<S> {
+        chosen(&self.scenario)
+    }
+
+    /// How often each is measured.
+    pub fn rounds(&self) -> u32 {
+        self.rounds.unwrap_or(if self.quick { 1 } else { ROUNDS })
+    }
+}
+
+fn rounds_help(rounds: u32) -> String {
+    format!(
+        "How often each is measured; medians are over these rounds [default: {rounds}, or 1 with --quick]"
+    )
+}
+
+/// What a comparison of several programs measures, and where its page goes.
 ///
 /// `P` names those that are compared, `S` the loads.
 #[derive(Args)]
@@ -15,21 +56,13 @@ where
     P: ValueEnum + PartialEq + Send + Sync + 'static,
     S: ValueEnum + PartialEq + Send + Sync + 'static,
 {
-    /// How often each is measured; medians are over these rounds [default: 5, or 1 with --quick]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    rounds: Option<u32>,
-
-    /// A short run, with everything smaller, that shows that it all works
-    #[arg(long)]
-    pub quick: bool,
+    /// The rounds and the loads.
+    #[command(flatten)]
+    pub extent: Extent<S, 5>,
 
     /// Measure only these; ratios to one that is left out are missing
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PEER[,PEER]")]
     only: Vec<P>,
-
-    /// Measure only under these loads
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "SCENARIO[,SCENARIO]")]
-    scenario: Vec<S>,
 
     /// Where the report goes [default: the page in bench for a whole run; a run made smaller by
     /// --quick, --only or --scenario prints it instead]
@@ -47,19 +80,10 @@ where
         chosen(&self.only)
     }
 
-    /// The loads to put them under, in the order of their definition.
-    pub fn scenarios(&self) -> Vec<S> {
-        chosen(&self.scenario)
-    }
-
-    /// How often each is measured.
-    pub fn rounds(&self) -> u32 {
-        self.rounds.unwrap_or(if self.quick { 1 } else { 5 })
-    }
-
     /// The file for the report, `page` of this package after a whole run; `None` is standard output.
     pub fn output(&self, page: &str) -> Option<PathBuf> {
-        let whole = !self.quick && self.only.is_empty() && self.scenario.is_empty();
+        let Extent { quick, scenario, .. } = &self.extent;
+        let whole = !quick && self.only.is_empty() && scenario.is_empty();
         self.output.clone().or_else(|| whole.then(|| package_dir().join(page)))
     }
 }
@@ -98,7 +122,7 @@ mod tests {
     fn a_whole_run_measures_everything_and_writes_the_page() {
         let selection = parse(&["bench"]);
         assert_eq!(selection.peers(), [Letter::A, Letter::B, Letter::C]);
-        assert_eq!(selection.rounds(), 5);
+        assert_eq!(selection.extent.rounds(), 5);
         assert_eq!(selection.output("PAGE.md"), Some(package_dir().join("PAGE.md")));
     }
 
@@ -106,15 +130,18 @@ mod tests {
     fn what_is_selected_keeps_the_order_of_its_definition_and_is_printed() {
         let selection = parse(&["bench", "--only", "c,a,c", "--scenario", "b"]);
         assert_eq!(selection.peers(), [Letter::A, Letter::C]);
-        assert_eq!(selection.scenarios(), [Letter::B]);
+        assert_eq!(selection.extent.scenarios(), [Letter::B]);
         assert_eq!(selection.output("PAGE.md"), None);
     }
 
     #[test]
     fn a_quick_run_is_one_round_and_overwrites_no_page() {
         let selection = parse(&["bench", "--quick"]);
-        assert_eq!((selection.rounds(), selection.output("PAGE.md")), (1, None));
+        assert_eq!((selection.extent.rounds(), selection.output("PAGE.md")), (1, None));
         let selection = parse(&["bench", "--quick", "--rounds", "3", "--output", "here.md"]);
-        assert_eq!((selection.rounds(), selection.output("PAGE.md")), (3, Some("here.md".into())));
+        assert_eq!(
+            (selection.extent.rounds(), selection.output("PAGE.md")),
+            (3, Some("here.md".into()))
+        );
     }
 }

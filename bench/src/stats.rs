@@ -28,20 +28,50 @@ impl Summary {
         Some(Summary { median, min: sorted[0], max: sorted[sorted.len() - 1] })
     }
 
-    /// Summarizes the ratios of values taken in the same round, so that what slows a whole round down
-    /// cancels out. `None` when the two differ in length or a ratio does not exist.
+    /// Summarizes the [`ratios`] of values taken in the same round.
     pub fn of_ratios(values: &[f64], bases: &[f64]) -> Option<Self> {
-        if values.len() != bases.len() || bases.contains(&0.0) {
-            return None;
-        }
-        let ratios: Vec<f64> = values.iter().zip(bases).map(|(v, b)| v / b).collect();
-        Summary::of(&ratios)
+        Summary::of(&ratios(values, bases)?)
     }
+}
+
+/// The ratios of values taken in the same round, in which what slows a whole round down cancels out.
+///
+/// `None` when the two differ in length or a ratio does not exist.
+pub fn ratios(values: &[f64], bases: &[f64]) -> Option<Vec<f64>> {
+    if values.len() != bases.len() || bases.contains(&0.0) {
+        return None;
+    }
+    Some(values.iter().zip(bases).map(|(value, base)| value / base).collect())
+}
+
+/// The range that holds the true median with a probability of at least 95 %.
+///
+/// Each value lies below the true median with probability one half, so the binomial distribution
+/// tells how many of the least and greatest values to leave out. It assumes nothing else of the
+/// noise. `None` for fewer than 6 values, which cannot reach 95 %.
+pub fn median_interval(values: &[f64]) -> Option<(f64, f64)> {
+    const TAIL: f64 = 0.025;
+    let count = values.len();
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let mut probability = 0.5_f64.powi(i32::try_from(count).ok()?);
+    let mut below = 0.0;
+    let mut omitted = 0;
+    loop {
+        below += probability;
+        if below > TAIL {
+            break;
+        }
+        probability *= (count - omitted) as f64 / (omitted + 1) as f64;
+        omitted += 1;
+    }
+    let least = omitted.checked_sub(1)?;
+    Some((sorted[least], sorted[count - 1 - least]))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Summary;
+    use super::{Summary, median_interval};
 
     fn summary(median: f64, min: f64, max: f64) -> Option<Summary> {
         Some(Summary { median, min, max })
@@ -73,5 +103,21 @@ mod tests {
     fn ratios_of_rounds_that_do_not_pair_up_do_not_exist() {
         assert_eq!(Summary::of_ratios(&[1.0], &[1.0, 2.0]), None);
         assert_eq!(Summary::of_ratios(&[1.0], &[0.0]), None);
+    }
+
+    /// The values of the usual table of the sign test.
+    #[test]
+    fn the_interval_of_the_median_follows_the_binomial_distribution() {
+        let interval = |count: u32| {
+            let values: Vec<f64> = (1..=count).rev().map(f64::from).collect();
+            median_interval(&values)
+        };
+        assert_eq!(interval(0), None);
+        assert_eq!(interval(5), None);
+        assert_eq!(interval(6), Some((1.0, 6.0)));
+        assert_eq!(interval(9), Some((2.0, 8.0)));
+        assert_eq!(interval(20), Some((6.0, 15.0)));
+        assert_eq!(interval(100), Some((40.0, 61.0)));
+        assert!(interval(1000).is_some());
     }
 }

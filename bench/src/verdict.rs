@@ -1,5 +1,7 @@
 //! Targets, and whether they are reached.
 
+use std::fmt::{self, Write};
+
 /// Whether a target is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -53,6 +55,19 @@ impl Target {
     ) -> Self {
         let name = format!("{}: at least {limit}", name.into());
         Target::judged(name, measured, |measured| measured >= limit, format)
+    }
+
+    /// Writes the section of `targets`, whose first column is `heading`.
+    ///
+    /// # Errors
+    /// Never: writing to a string cannot fail.
+    pub fn write_table(targets: &[Target], heading: &str, out: &mut String) -> fmt::Result {
+        writeln!(out, "## Targets\n")?;
+        writeln!(out, "| {heading} | Measured | Verdict |\n|---|---|---|")?;
+        for Target { name, measured, verdict } in targets {
+            writeln!(out, "| {name} | {measured} | {} |", verdict.word())?;
+        }
+        writeln!(out)
     }
 
     fn judged(

@@ -27,6 +27,7 @@ use self::program::{Folder, Program};
 use self::report::Report;
 use self::results::Results;
 use self::scenario::{Place, Scenario, Size};
+use crate::cargo;
 use crate::host::{self, Cpus};
 use crate::page;
 use crate::selection::Selection;
@@ -56,7 +57,7 @@ pub struct Arguments {
 
 impl Arguments {
     fn size(&self, descriptors: u64) -> Result<Size> {
-        let quick = self.selection.quick;
+        let quick = self.selection.extent.quick;
         // Client and target have an end each of every connection, in this process.
         let fit = descriptors.saturating_sub(SPARE_DESCRIPTORS) / 2;
         let wanted = if quick { 1_000 } else { 5_000 };
@@ -78,13 +79,10 @@ impl Arguments {
 /// # Errors
 /// When a relay cannot be built, started or measured, or the report cannot be written.
 pub fn compare(arguments: &Arguments) -> Result<()> {
-    ensure!(
-        !cfg!(debug_assertions),
-        "this is a debug build, whose figures mean nothing: {COMMAND}"
-    );
+    cargo::ensure_release(COMMAND)?;
     let size = arguments.size(host::raise_descriptor_limit()?)?;
     let selection = &arguments.selection;
-    let (scenarios, rounds) = (selection.scenarios(), selection.rounds());
+    let (scenarios, rounds) = (selection.extent.scenarios(), selection.extent.rounds());
     let (programs, absent) = program::find(&selection.peers())?;
     for absent in &absent {
         eprintln!("{} is left out: {}", absent.peer.label(), absent.reason);

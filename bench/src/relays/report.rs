@@ -45,7 +45,7 @@ impl Report<'_> {
     fn write(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "# Relays compared\n")?;
         self.write_setting(out)?;
-        self.write_targets(out)?;
+        Target::write_table(&self.targets(), "Target for the forwarder", out)?;
         for scenario in OWN {
             let title = format!("{}, the relay on a CPU of its own", capital(scenario.title()));
             self.write_table(out, &title, &streams(scenario))?;
@@ -103,15 +103,6 @@ impl Report<'_> {
             stalled >> 20,
             budget.as_secs()
         )
-    }
-
-    fn write_targets(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "## Targets\n")?;
-        writeln!(out, "| Target for the forwarder | Measured | Verdict |\n|---|---|---|")?;
-        for Target { name, measured, verdict } in self.targets() {
-            writeln!(out, "| {name} | {measured} | {} |", verdict.word())?;
-        }
-        writeln!(out)
     }
 
     /// A table sorted by its first column, without what was not measured.

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 
 use anyhow::{Context, Result, ensure};
 
-use bench::client::{self, MESSAGE};
+use crate::client::{self, MESSAGE};
 
 /// How many connections wait for their answer at once; below the smallest backlog any peer listens with.
 const BATCH: usize = 64;

@@ -2,6 +2,11 @@
 
 use clap::ValueEnum;
 
+use crate::program::Label;
+
+/// The binary of [`Peer::Asyncore`].
+pub(crate) const ASYNCORE: &str = "echo_asyncore";
+
 /// One echo server; the name on the command line is the variant's in kebab case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub(crate) enum Peer {
@@ -42,8 +47,8 @@ pub(crate) enum Origin {
     Python { script: &'static str, module: &'static str },
 }
 
-impl Peer {
-    pub(crate) fn label(self) -> &'static str {
+impl Label for Peer {
+    fn label(&self) -> &'static str {
         match self {
             Peer::Asyncore => "asyncore",
             Peer::RawEpoll => "raw epoll",
@@ -57,7 +62,9 @@ impl Peer {
             Peer::PythonAsyncore => "Python's asyncore",
         }
     }
+}
 
+impl Peer {
     pub(crate) fn origin(self) -> Origin {
         let rust = |binary, package| Origin::Rust { binary, package };
         let libevent = |program| Origin::C {
@@ -67,7 +74,7 @@ impl Peer {
             debian_package: "libevent-dev",
         };
         match self {
-            Peer::Asyncore => rust("echo_asyncore", "asyncore-rs"),
+            Peer::Asyncore => rust(ASYNCORE, "asyncore-rs"),
             Peer::RawEpoll => rust("echo_raw_epoll", "rustix"),
             Peer::RawEpollC => Origin::C {
                 program: "echo_raw_epoll_c",

@@ -12,8 +12,8 @@ use rustix::event::epoll;
 use rustix::fd::OwnedFd;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use crate::load::Exchange;
-use bench::client::{self, MESSAGE};
+use crate::client::{self, MESSAGE};
+use crate::echo::load::Exchange;
 
 /// How many connections are open at once.
 const CONCURRENT: u64 = 16;

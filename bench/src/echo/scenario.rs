@@ -1,16 +1,15 @@
 //! What is measured of a server, each time on a fresh one.
 
-use std::time::Duration;
-
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
-use crate::accepts;
-use crate::build::Program;
-use crate::idle::Idle;
-use crate::load::{Exchange, Load};
-use crate::server::Server;
-use bench::host::Cpus;
+use crate::echo::accepts;
+use crate::echo::idle::Idle;
+use crate::echo::load::{Exchange, Load};
+use crate::echo::server::Server;
+use crate::echo::size::Size;
+use crate::host::Cpus;
+use crate::program::{Label, Program};
 
 /// The share of a measurement's size that precedes it unmeasured.
 const WARM_UP: u64 = 10;
@@ -40,16 +39,14 @@ impl Scenario {
             Scenario::Accept => "accept".to_owned(),
         }
     }
-}
 
-/// How much of everything.
-#[derive(Clone, Copy)]
-pub(crate) struct Size {
-    pub(crate) messages: u64,
-    pub(crate) idle: usize,
-    pub(crate) connections: u64,
-    /// After this long a measurement begins no more messages.
-    pub(crate) budget: Duration,
+    /// What its CPU time is divided by.
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Scenario::Accept => "connection",
+            Scenario::One | Scenario::Fifty | Scenario::Idle => "message",
+        }
+    }
 }
 
 /// What one measurement found.
@@ -63,9 +60,9 @@ pub(crate) struct Measurement {
 }
 
 /// Starts `program` and puts it under the load of `scenario`.
-pub(crate) fn measure(
+pub(crate) fn measure<P: Label>(
     scenario: Scenario,
-    program: &Program,
+    program: &Program<P>,
     size: &Size,
     cpus: Cpus,
 ) -> Result<Measurement> {

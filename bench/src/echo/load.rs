@@ -13,7 +13,7 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, recv, send};
 
-use bench::client::{self, MESSAGE};
+use crate::client::{self, MESSAGE};
 
 struct Connection {
     socket: TcpStream,

@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::Pid;
 
-use crate::build::Program;
-use bench::host;
+use crate::host;
+use crate::program::{Label, Program};
 
 /// How long a server may take to print its address.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -34,7 +34,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts `program`, on `cpu` alone if given, and waits for its address.
-    pub(crate) fn start(program: &Program, cpu: Option<usize>) -> Result<Self> {
+    pub(crate) fn start<P: Label>(program: &Program<P>, cpu: Option<usize>) -> Result<Self> {
         let label = program.peer.label();
         let mut child = Command::new(&program.executable)
             .args(&program.arguments)

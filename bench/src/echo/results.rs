@@ -1,10 +1,10 @@
 //! Every measurement of a run, by scenario and server, in the order of the rounds.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
-use crate::peers::Peer;
-use crate::scenario::{Measurement, Scenario};
-use bench::stats::Summary;
+use crate::echo::scenario::{Measurement, Scenario};
+use crate::stats::{self, Summary};
 
 /// What a row of the comparison is about; less is better in each.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,37 +15,48 @@ pub(crate) enum Cost {
     IdleBytes,
 }
 
-/// All measurements taken.
-#[derive(Default)]
-pub(crate) struct Results {
-    measurements: HashMap<(Scenario, Peer), Vec<Measurement>>,
+/// All measurements taken; `P` names the servers.
+pub(crate) struct Results<P> {
+    measurements: HashMap<(Scenario, P), Vec<Measurement>>,
 }
 
-impl Results {
-    pub(crate) fn push(&mut self, scenario: Scenario, peer: Peer, measurement: Measurement) {
+// Derived, it would ask for a default of `P`.
+impl<P> Default for Results<P> {
+    fn default() -> Self {
+        Results { measurements: HashMap::new() }
+    }
+}
+
+impl<P: Copy + Eq + Hash> Results<P> {
+    pub(crate) fn push(&mut self, scenario: Scenario, peer: P, measurement: Measurement) {
         self.measurements.entry((scenario, peer)).or_default().push(measurement);
     }
 
-    pub(crate) fn rate(&self, scenario: Scenario, peer: Peer) -> Option<Summary> {
+    pub(crate) fn rate(&self, scenario: Scenario, peer: P) -> Option<Summary> {
         let rates: Vec<f64> = self.of(scenario, peer).iter().map(|m| m.rate).collect();
         Summary::of(&rates)
     }
 
-    pub(crate) fn cost(&self, cost: Cost, peer: Peer) -> Option<Summary> {
+    pub(crate) fn cost(&self, cost: Cost, peer: P) -> Option<Summary> {
         Summary::of(&self.costs(cost, peer))
     }
 
     /// What `peer` costs for each unit of what `base` costs, round by round.
-    pub(crate) fn ratio(&self, cost: Cost, peer: Peer, base: Peer) -> Option<Summary> {
-        Summary::of_ratios(&self.costs(cost, peer), &self.costs(cost, base))
+    pub(crate) fn ratio(&self, cost: Cost, peer: P, base: P) -> Option<Summary> {
+        Summary::of(&self.ratios(cost, peer, base)?)
+    }
+
+    /// The same for each round.
+    pub(crate) fn ratios(&self, cost: Cost, peer: P, base: P) -> Option<Vec<f64>> {
+        stats::ratios(&self.costs(cost, peer), &self.costs(cost, base))
     }
 
     /// What `cost` is for each unit of `base`, both `peer`'s, round by round.
-    pub(crate) fn growth(&self, cost: Cost, base: Cost, peer: Peer) -> Option<Summary> {
+    pub(crate) fn growth(&self, cost: Cost, base: Cost, peer: P) -> Option<Summary> {
         Summary::of_ratios(&self.costs(cost, peer), &self.costs(base, peer))
     }
 
-    fn costs(&self, cost: Cost, peer: Peer) -> Vec<f64> {
+    fn costs(&self, cost: Cost, peer: P) -> Vec<f64> {
         match cost {
             Cost::Cpu(scenario) => self.of(scenario, peer).iter().map(|m| m.cpu).collect(),
             Cost::IdleBytes => {
@@ -54,7 +65,7 @@ impl Results {
         }
     }
 
-    fn of(&self, scenario: Scenario, peer: Peer) -> &[Measurement] {
+    fn of(&self, scenario: Scenario, peer: P) -> &[Measurement] {
         self.measurements.get(&(scenario, peer)).map_or(&[], Vec::as_slice)
     }
 }

@@ -2,14 +2,15 @@
 
 use std::fmt::Write;
 
-use crate::build::{Absent, Program};
-use crate::peers::Peer;
-use crate::results::{Cost, Results};
-use crate::scenario::{Scenario, Size};
-use crate::targets;
-use bench::host::Cpus;
-use bench::page::cells;
-use bench::verdict::Target;
+use crate::echo::build::{Absent, Program};
+use crate::echo::peers::Peer;
+use crate::echo::results::{Cost, Results};
+use crate::echo::scenario::Scenario;
+use crate::echo::setting::Setting;
+use crate::echo::targets;
+use crate::page::cells;
+use crate::program::Label;
+use crate::verdict::Target;
 
 const READING: &str = "\
 ## How to read this
@@ -40,22 +41,16 @@ How the forwarder compares with other relays is in [RELAYS.md](RELAYS.md).
 
 /// All that the report tells of.
 pub(crate) struct Report<'a> {
-    pub(crate) command: &'a str,
-    pub(crate) machine: &'a str,
-    pub(crate) cpus: Cpus,
-    pub(crate) descriptors: u64,
-    pub(crate) rounds: u32,
-    pub(crate) size: Size,
-    pub(crate) scenarios: &'a [Scenario],
+    pub(crate) setting: &'a Setting,
     pub(crate) programs: &'a [Program],
     pub(crate) absent: &'a [Absent],
-    pub(crate) results: &'a Results,
+    pub(crate) results: &'a Results<Peer>,
 }
 
 impl Report<'_> {
     /// Judges the targets by this run's figures.
     pub(crate) fn targets(&self) -> Vec<Target> {
-        targets::judge(self.results, |scenario| scenario.title(&self.size))
+        targets::judge(self.results, |scenario| self.setting.title(scenario))
     }
 
     /// Writes it all out.
@@ -68,59 +63,27 @@ impl Report<'_> {
 
     fn write(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "# Echo servers compared\n")?;
-        self.write_setting(out)?;
-        self.write_targets(out)?;
-        for &scenario in self.scenarios {
+        self.setting.write(out)?;
+        writeln!(out)?;
+        Target::write_table(&self.targets(), "Target", out)?;
+        for &scenario in &self.setting.scenarios {
             self.write_cpu_table(out, scenario)?;
         }
-        if self.scenarios.contains(&Scenario::Idle) {
+        if self.setting.scenarios.contains(&Scenario::Idle) {
             self.write_memory_table(out)?;
         }
         self.write_versions(out)?;
         out.write_str(READING)
     }
 
-    fn write_setting(&self, out: &mut String) -> std::fmt::Result {
-        let Size { messages, idle, connections, budget } = self.size;
-        let placement = match (self.cpus.server, self.cpus.client) {
-            (Some(server), Some(client)) => {
-                format!("the server on CPU {server} alone, the client on CPU {client}")
-            }
-            _ => "server and client share one CPU, which no figure here is meant for".to_owned(),
-        };
-        writeln!(out, "`{}` wrote this page.\n", self.command)?;
-        writeln!(out, "- Machine: {}; {placement}.", self.machine)?;
-        writeln!(
-            out,
-            "- Descriptor limit: {}, which allows {idle} idle connections beside the busy ones.",
-            self.descriptors
-        )?;
-        writeln!(
-            out,
-            "- Rounds: {}, each of {messages} messages of 64 bytes ({connections} connections for the accept rate) \
-             after a warm-up of a tenth of that; {} s into a measurement no more are begun.\n",
-            self.rounds,
-            budget.as_secs()
-        )
-    }
-
-    fn write_targets(&self, out: &mut String) -> std::fmt::Result {
-        writeln!(out, "## Targets\n")?;
-        writeln!(out, "| Target | Measured | Verdict |\n|---|---|---|")?;
-        for target in self.targets() {
-            let Target { name, measured, verdict } = target;
-            writeln!(out, "| {name} | {measured} | {} |", verdict.word())?;
-        }
-        writeln!(out)
-    }
-
     fn write_cpu_table(&self, out: &mut String, scenario: Scenario) -> std::fmt::Result {
-        let (unit, rate) = match scenario {
-            Scenario::Accept => ("connection", "Connections/s"),
-            Scenario::One | Scenario::Fifty | Scenario::Idle => ("message", "Round trips/s"),
+        let unit = scenario.unit();
+        let rate = match scenario {
+            Scenario::Accept => "Connections/s",
+            Scenario::One | Scenario::Fifty | Scenario::Idle => "Round trips/s",
         };
         let cost = Cost::Cpu(scenario);
-        writeln!(out, "## {}\n", scenario.title(&self.size))?;
+        writeln!(out, "## {}\n", self.setting.title(scenario))?;
         writeln!(
             out,
             "| Server | CPU µs per {unit} | min–max | CPU ÷ raw epoll | min–max | {rate} | min–max |"

@@ -1,10 +1,10 @@
 //! What the library is meant to reach, judged by what was measured.
 
-use bench::verdict::{Target, Verdict};
-
-use crate::peers::Peer;
-use crate::results::{Cost, Results};
-use crate::scenario::Scenario;
+use crate::echo::peers::Peer;
+use crate::echo::results::{Cost, Results};
+use crate::echo::scenario::Scenario;
+use crate::program::Label;
+use crate::verdict::{Target, Verdict};
 
 /// The most CPU a message may cost, in that of raw epoll.
 const CPU_LIMIT: f64 = 1.05;
@@ -18,7 +18,7 @@ const RIVALS: [Peer; 5] =
 const LOADS: [Scenario; 4] = [Scenario::One, Scenario::Fifty, Scenario::Idle, Scenario::Accept];
 
 /// Judges every target.
-pub(crate) fn judge(results: &Results, title: impl Fn(Scenario) -> String) -> Vec<Target> {
+pub(crate) fn judge(results: &Results<Peer>, title: impl Fn(Scenario) -> String) -> Vec<Target> {
     let mut targets = Vec::new();
     for scenario in [Scenario::Fifty, Scenario::Idle] {
         let ratio = results.ratio(Cost::Cpu(scenario), Peer::Asyncore, Peer::RawEpoll);
@@ -56,7 +56,7 @@ pub(crate) fn judge(results: &Results, title: impl Fn(Scenario) -> String) -> Ve
 }
 
 fn better_under_every_load(
-    results: &Results,
+    results: &Results<Peer>,
     rival: Peer,
     title: impl Fn(Scenario) -> String,
 ) -> Target {
@@ -88,12 +88,12 @@ fn better_under_every_load(
 
 #[cfg(test)]
 mod tests {
-    use bench::verdict::Verdict;
+    use crate::verdict::Verdict;
 
     use super::{GROWTH_LIMIT, RIVALS, judge};
-    use crate::peers::Peer;
-    use crate::results::Results;
-    use crate::scenario::{Measurement, Scenario};
+    use crate::echo::peers::Peer;
+    use crate::echo::results::Results;
+    use crate::echo::scenario::{Measurement, Scenario};
 
     const SCENARIOS: [Scenario; 4] =
         [Scenario::One, Scenario::Fifty, Scenario::Idle, Scenario::Accept];
@@ -103,7 +103,7 @@ mod tests {
     }
 
     /// Two rounds in which every rival costs 10 µs and 1,000 bytes, raw epoll 5 µs and 40 bytes.
-    fn peers_alone() -> Results {
+    fn peers_alone() -> Results<Peer> {
         let mut results = Results::default();
         for scenario in SCENARIOS {
             for _ in 0..2 {

@@ -6,11 +6,10 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::cargo::{self, first_line, locked_version, package_dir};
+use crate::echo::peers::{Origin, Peer};
+use crate::program::{self, Label};
 use anyhow::{Context, Result, bail, ensure};
-use bench::cargo::{self, first_line, locked_version, package_dir};
-use bench::program;
-
-use crate::peers::{Origin, Peer};
 
 /// A server that is ready to be started.
 pub(crate) type Program = program::Program<Peer>;
