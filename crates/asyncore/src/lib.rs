@@ -92,6 +92,7 @@
 mod address;
 mod channel;
 mod chat;
+mod connection;
 mod defaults;
 mod dispatcher;
 mod error;
@@ -111,6 +112,7 @@ mod slot;
 mod socket;
 mod timer;
 mod token;
+mod traffic;
 mod transport;
 mod trigger;
 mod wake;

@@ -1,10 +1,10 @@
 //! What the map keeps of one channel.
 
 use std::cell::Cell;
-use std::io;
 use std::time::{Duration, Instant};
 
 use crate::address::Address;
+use crate::connection::Connection;
 use crate::dispatcher::Handler;
 use crate::error::Error;
 use crate::framing::Framer;
@@ -14,30 +14,8 @@ use crate::output::Outbox;
 use crate::poller::Interest;
 use crate::timer::TimerKey;
 use crate::token::Key;
+use crate::traffic::Traffic;
 use crate::transport::Transport;
-
-/// Where a channel is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// No connection: nothing yet, or a datagram socket that needs none.
-    Created,
-    Connecting,
-    Listening,
-    Connected,
-    /// All is sent and our half is shut; what still comes is thrown away.
-    Lingering,
-    /// The socket is gone; `handle_close` is due.
-    Closed,
-}
-
-/// Our half of a stream: what we send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum OwnHalf {
-    Open,
-    /// It ends when what is queued is sent.
-    Ending,
-    Ended,
-}
 
 /// One channel: its handler, its socket, and what was noted about it.
 ///
@@ -49,23 +27,14 @@ pub(crate) struct Slot {
     pub(crate) name: fn() -> &'static str,
     pub(crate) transport: Option<Transport>,
     pub(crate) addr: Option<Address>,
-    pub(crate) phase: Phase,
-    /// `close_when_done` was asked for: input is no longer parsed.
-    pub(crate) closing: bool,
-    /// The peer has ended its half.
-    pub(crate) eof: bool,
-    /// We have ended our half.
-    pub(crate) own_half: OwnHalf,
-    /// Sending failed; the channel ends when what was received before is read.
-    pub(crate) write_dead: bool,
+    pub(crate) connection: Connection,
+    pub(crate) traffic: Traffic,
 
     /// What is due on the channel, to be delivered when no callback runs.
     pub(crate) notices: Notices,
     pub(crate) is_due: bool,
     /// What failed, for `handle_error`.
     pub(crate) failure: Option<Box<Error>>,
-    /// Why the connection ended, when it was not in order.
-    pub(crate) cause: Option<io::Error>,
 
     /// The predicates have to be asked again.
     pub(crate) touched: bool,
@@ -82,9 +51,6 @@ pub(crate) struct Slot {
     pub(crate) wants_priority: bool,
     /// `pause_reading` was called.
     pub(crate) paused: bool,
-    /// A hang-up was reported and the connection kept, since its input is not read yet. Nothing
-    /// more can be reported while nothing else is watched for.
-    pub(crate) hung_up: bool,
     /// Work is in progress for which a drain waits.
     pub(crate) held_open: bool,
     /// The channel whose output has to have room for this one to be read.
@@ -104,15 +70,10 @@ pub(crate) struct Slot {
     pub(crate) input_discarded: bool,
 
     pub(crate) deadlines: Option<Box<Deadlines>>,
-    pub(crate) last_activity: Instant,
     pub(crate) host: Option<Box<HostConnect>>,
     /// It tries an address for a channel that connects to a host, and is no channel of its own.
     pub(crate) is_attempt: bool,
     pub(crate) listener: Option<Box<Listener>>,
-
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
-    pub(crate) events: u64,
 }
 
 /// How a listener is doing at accepting.
@@ -175,15 +136,11 @@ impl Slot {
             name: || "channel",
             transport: None,
             addr: None,
-            phase: Phase::Created,
-            closing: false,
-            eof: false,
-            own_half: OwnHalf::Open,
-            write_dead: false,
+            connection: Connection::new(),
+            traffic: Traffic::new(now),
             notices: Notices::default(),
             is_due: false,
             failure: None,
-            cause: None,
             touched: false,
             default_predicates: Cell::new(Interest::NONE),
             wanted: Interest::NONE,
@@ -192,7 +149,6 @@ impl Slot {
             attempted: Interest::NONE,
             wants_priority: false,
             paused: false,
-            hung_up: false,
             held_open: false,
             sink: None,
             always_ready: false,
@@ -203,13 +159,9 @@ impl Slot {
             framer: None,
             input_discarded: false,
             deadlines: None,
-            last_activity: now,
             host: None,
             is_attempt: false,
             listener: None,
-            bytes_in: 0,
-            bytes_out: 0,
-            events: 0,
         }
     }
 
@@ -250,22 +202,20 @@ impl Slot {
     /// end at least, until a hang-up was reported.
     pub(crate) fn registration(&self, wanted: Interest) -> Option<Interest> {
         let interest = self.interest(wanted);
-        let is_connection = self.phase == Phase::Connected && self.is_stream();
-        let watches_end = is_connection && !self.hung_up;
-        (!interest.is_empty() || watches_end).then_some(interest)
+        (!interest.is_empty() || self.connection.watches_end()).then_some(interest)
     }
 
     fn interest(&self, wanted: Interest) -> Interest {
         let mut interest = wanted;
-        if self.can_transfer() {
+        if self.connection.can_transfer() {
             if self.has_output() {
                 interest = interest | Interest::WRITE;
             }
-            if self.wants_priority && !self.closing {
+            if self.wants_priority && !self.connection.is_closing() {
                 interest = interest | Interest::PRIORITY;
             }
         }
-        if self.eof {
+        if self.connection.input_ended() {
             interest = interest.without(Interest::READ);
         }
         interest.without(self.rested)
@@ -277,44 +227,21 @@ impl Slot {
     pub(crate) fn is_settled(&self) -> bool {
         self.registered == Some(Interest::READ)
             && self.default_predicates.get() == Interest::READ | Interest::WRITE
-            && self.phase == Phase::Connected
+            && self.connection.is_plain()
             && self.outbox.is_idle()
             && self.links.is_none()
             && self.rested.is_empty()
-            && !(self.eof | self.closing | self.write_dead | self.wants_priority | self.paused)
+            && !(self.wants_priority | self.paused)
     }
 
     /// Whether the handler wants to be told of input.
     pub(crate) fn reads(&self) -> bool {
-        !self.eof && self.wanted.without(self.rested).contains(Interest::READ)
-    }
-
-    /// Whether bytes can go in and out: a connection, or a socket that needs none.
-    pub(crate) fn can_transfer(&self) -> bool {
-        match self.phase {
-            Phase::Connected => true,
-            Phase::Created => self.transport.is_some() && !self.is_stream(),
-            _ => false,
-        }
-    }
-
-    /// Whether there is a peer at the other end that sends and receives a stream.
-    pub(crate) fn is_stream(&self) -> bool {
-        self.transport.as_ref().is_some_and(Transport::is_stream)
-    }
-
-    pub(crate) fn is_datagram(&self) -> bool {
-        self.transport.as_ref().is_some_and(Transport::is_datagram)
+        !self.connection.input_ended() && self.wanted.without(self.rested).contains(Interest::READ)
     }
 
     /// The transport, if bytes can go in and out of it.
     pub(crate) fn open_transport(&self) -> Option<&Transport> {
-        self.transport.as_ref().filter(|_| self.can_transfer())
-    }
-
-    /// Whether the channel is ending, so that its input is of no interest any more.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.closing || matches!(self.phase, Phase::Lingering | Phase::Closed)
+        self.transport.as_ref().filter(|_| self.connection.can_transfer())
     }
 }
 

@@ -11,8 +11,8 @@ use rustix::net::RecvFlags;
 use socket2::{SockRef, Type};
 
 use crate::address::Address;
+use crate::connection::Phase;
 use crate::file::FileWrapper;
-use crate::slot::Phase;
 use crate::transport::Transport;
 
 /// An open socket that no channel owns.

@@ -9,6 +9,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use socket2::{Domain, SockRef, Type};
 
 use crate::address::Address;
+use crate::connection::Kind;
 use crate::error::context;
 use crate::file::FileWrapper;
 #[cfg(target_os = "linux")]
@@ -33,6 +34,16 @@ impl Transport {
         } else {
             Transport::Stream(socket.into())
         })
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Transport::Stream(_) => Kind::Stream,
+            Transport::Datagram(_) => Kind::Datagram,
+            Transport::File(_) => Kind::File,
+            Transport::Simulated(socket) if socket.is_datagram() => Kind::Datagram,
+            Transport::Simulated(_) => Kind::Stream,
+        }
     }
 
     pub(crate) fn is_datagram(&self) -> bool {

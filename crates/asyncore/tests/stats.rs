@@ -134,5 +134,5 @@ fn out_of_band_data_counts_too() {
 fn a_map_shows_its_counters() {
     let map = SocketMap::new().unwrap();
     let shown = format!("{map:?}");
-    assert!(shown.starts_with("EventLoop { channels: 0, timers: 0, stats: Stats {"), "{shown}");
+    assert!(shown.starts_with("SocketMap { channels: 0, timers: 0, stats: Stats {"), "{shown}");
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::{Network, Peer, PeerListener};
-use asyncore::{Domain, LoopOptions, SocketMap, Type};
+use asyncore::{EventLoop, Domain, LoopOptions, SocketMap, Type};
 
 use crate::deed::{HOST, LISTENER, PEER, REFUSED, SILENT};
 use crate::script::{Act, Ending, Failure, PeerAct, Scenario, Scene};
@@ -18,7 +18,7 @@ const MANY: u64 = 300_000;
 
 struct Run {
     net: Network,
-    map: SocketMap,
+    map: EventLoop,
     stage: Rc<Stage>,
     /// The peers that are left, each with its line.
     peers: Vec<(Option<Peer>, usize)>,

@@ -34,7 +34,7 @@ impl Channel<'_> {
     /// The next piece of the input, unless the channel is ending: then it is not parsed.
     pub(crate) fn next_step<'d>(&mut self, input: &mut &'d [u8]) -> Option<Step<'d>> {
         let slot = self.slot_mut()?;
-        if slot.is_ending() {
+        if slot.connection.is_ending() {
             return None;
         }
         if std::mem::take(&mut slot.input_discarded) {
@@ -45,7 +45,7 @@ impl Channel<'_> {
 
     /// Keeps input that no callback has seen, and parses it when the running one has returned.
     pub(crate) fn unread(&mut self, input: &[u8]) {
-        let Some(slot) = self.slot_mut().filter(|slot| !slot.is_ending()) else {
+        let Some(slot) = self.slot_mut().filter(|slot| !slot.connection.is_ending()) else {
             return;
         };
         if std::mem::take(&mut slot.input_discarded) {

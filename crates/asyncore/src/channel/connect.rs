@@ -8,10 +8,11 @@ use socket2::{Domain, Type};
 
 use crate::address::Address;
 use crate::channel::Channel;
+use crate::connection::Act;
 use crate::error::context;
 use crate::map::SocketMap;
 use crate::poller::Readiness;
-use crate::slot::{Notices, Phase};
+use crate::slot::Notices;
 use crate::token::Key;
 
 impl Channel<'_> {
@@ -28,7 +29,7 @@ impl Channel<'_> {
         let done = self.transport()?.connect(&addr)?;
         if let Some(slot) = self.slot_mut() {
             slot.addr = Some(addr);
-            slot.phase = Phase::Connecting;
+            slot.connection.begin_connecting();
         }
         if done {
             self.map.connected(self.key);
@@ -124,12 +125,11 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        slot.phase = Phase::Connected;
-        slot.last_activity = self.now;
-        if slot.closing {
-            self.note_waiting_output(key, true);
-        } else {
+        slot.traffic.last = self.now;
+        if slot.connection.established() {
             self.note(key, Notices::CONNECT);
+        } else {
+            self.note_waiting_output(key, true);
         }
         self.note(key, Notices::SEND);
         self.touch(key);
@@ -145,10 +145,9 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        slot.phase = Phase::Created;
-        let closing = slot.closing;
+        let act = slot.connection.connect_failed();
         self.fail(key, error.into());
-        if closing {
+        if act == Act::Close {
             self.note(key, Notices::CLOSE);
         }
     }

@@ -10,10 +10,11 @@ use socket2::{Domain, SockRef, Type};
 use crate::address::Address;
 use crate::channel::Channel;
 use crate::channel::transfer::no_socket;
+use crate::connection::Phase;
 use crate::log::{self, LogType};
 use crate::map::{SocketMap, Task};
 use crate::poller::Interest;
-use crate::slot::{Notices, OwnHalf, Phase};
+use crate::slot::Notices;
 use crate::socket::Socket;
 use crate::token::Key;
 use crate::transport::Transport;
@@ -47,16 +48,16 @@ impl Channel<'_> {
         self.map.abandon_host(self.key);
         let Some(slot) = self.slot_mut() else { return };
         let Socket { transport, peer, phase } = sock;
-        slot.phase = phase;
+        if !slot.connection.attach(transport.kind(), phase) {
+            return;
+        }
         slot.addr = peer;
         if phase == Phase::Listening {
             slot.addr = transport.local_addr().ok();
             slot.listener = Some(Box::default());
         }
         slot.transport = Some(transport);
-        // How far the old connection had come says nothing about the new one.
-        (slot.eof, slot.write_dead, slot.hung_up) = (false, false, false);
-        slot.own_half = OwnHalf::Open;
+        // The end of the old connection says nothing about the new one.
         slot.notices.take(Notices::EOF);
         self.touch();
     }
@@ -138,7 +139,7 @@ impl Channel<'_> {
         let Some(slot) = self.slot_mut() else {
             return Err(no_socket());
         };
-        slot.phase = Phase::Listening;
+        slot.connection.begin_listening();
         slot.listener = Some(Box::default());
         tracing::info!(target: "asyncore", channel = ?self, "listening");
         self.touch();
@@ -157,7 +158,7 @@ impl Channel<'_> {
     /// # Errors
     /// `NotConnected` without a socket.
     pub fn accept(&mut self) -> io::Result<Option<(Socket, Option<SocketAddr>)>> {
-        let Some(slot) = self.slot_mut().filter(|slot| !slot.is_ending()) else {
+        let Some(slot) = self.slot_mut().filter(|slot| !slot.connection.is_ending()) else {
             return Ok(None);
         };
         slot.attempted = slot.attempted | Interest::READ;
@@ -219,7 +220,9 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 impl SocketMap {
     pub(crate) fn release_transport(&mut self, key: Key) -> Option<Transport> {
         self.deregister(key);
-        self.slots.get_mut(key)?.transport.take()
+        let slot = self.slots.get_mut(key)?;
+        slot.connection.detach();
+        slot.transport.take()
     }
 
     fn pause_listener(&mut self, key: Key) {

@@ -14,9 +14,10 @@ use std::ops::{Deref, DerefMut};
 use std::os::fd::BorrowedFd;
 
 use crate::address::Address;
+use crate::connection::Phase;
 use crate::dispatcher::Dispatcher;
 use crate::map::{ChannelStats, SocketMap};
-use crate::slot::{Phase, Slot};
+use crate::slot::Slot;
 use crate::socket::Socket;
 use crate::token::{Key, Token};
 
@@ -89,9 +90,9 @@ impl Channel<'_> {
         self.phase() == Phase::Connected
     }
 
-    /// Whether the connection is being made.
+    /// Whether the connection is being made, or its layers are shaking hands.
     pub fn connecting(&self) -> bool {
-        self.phase() == Phase::Connecting
+        matches!(self.phase(), Phase::Connecting | Phase::Handshaking)
     }
 
     /// Whether this is a listener.
@@ -101,7 +102,7 @@ impl Channel<'_> {
 
     /// Whether the channel is ending: closed, or closing once its output is sent.
     pub fn closing(&self) -> bool {
-        self.slot().is_none_or(Slot::is_ending)
+        self.slot().is_none_or(|slot| slot.connection.is_ending())
     }
 
     /// Where the channel is connected to, or what it is bound to.
@@ -128,7 +129,7 @@ impl Channel<'_> {
 
     /// Why the connection ended, when that was not in order: a reset, or a timeout.
     pub fn close_cause(&self) -> Option<&io::Error> {
-        self.slot().and_then(|slot| slot.cause.as_ref())
+        self.slot().and_then(|slot| slot.connection.cause())
     }
 
     /// What this channel has done so far.
@@ -145,7 +146,7 @@ impl Channel<'_> {
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        self.slot().map_or(Phase::Closed, |slot| slot.phase)
+        self.slot().map_or(Phase::Closed, |slot| slot.connection.phase())
     }
 }
 
@@ -170,11 +171,12 @@ impl fmt::Debug for Channel<'_> {
             return write!(f, "<channel gone {token:?}>");
         };
         let name = (slot.name)();
-        let state = match slot.phase {
+        let state = match slot.connection.phase() {
             Phase::Created => "",
             Phase::Connecting => " connecting",
             Phase::Listening => " listening",
-            Phase::Connected if slot.closing => " closing",
+            Phase::Handshaking => " handshaking",
+            Phase::Connected if slot.connection.is_closing() => " closing",
             Phase::Connected => " connected",
             Phase::Lingering => " closing",
             Phase::Closed => " closed",

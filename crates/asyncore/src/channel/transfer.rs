@@ -4,9 +4,9 @@ use std::io;
 
 use crate::address::Address;
 use crate::channel::Channel;
+use crate::connection::Phase;
 use crate::panic;
 use crate::poller::Interest;
-use crate::slot::Phase;
 use crate::token::Token;
 use crate::transport::Transport;
 use crate::transport::is_disconnected;
@@ -30,7 +30,7 @@ impl Channel<'_> {
         if !buf.is_empty() {
             slot.attempted = slot.attempted | Interest::READ;
         }
-        if slot.eof {
+        if slot.connection.input_ended() {
             return Ok(0);
         }
         let Some(transport) = slot.open_transport() else {
@@ -42,9 +42,7 @@ impl Channel<'_> {
                 Ok(0)
             }
             Ok(n) => {
-                slot.bytes_in += n as u64;
-                slot.last_activity = now;
-                self.map.stats.bytes_in += n as u64;
+                slot.traffic.received(n, now, &mut self.map.stats);
                 Ok(n)
             }
             Err(error) if is_disconnected(&error) && !transport.is_datagram() => {
@@ -79,8 +77,8 @@ impl Channel<'_> {
         if !data.is_empty() {
             slot.attempted = slot.attempted | Interest::WRITE;
         }
-        let waits = slot.has_output() || slot.phase == Phase::Connecting;
-        if waits || slot.write_dead || slot.is_ending() {
+        let waits = slot.has_output() || slot.connection.is(Phase::Connecting);
+        if waits || slot.connection.output_failed() || slot.connection.is_ending() {
             return Ok(0);
         }
         let Some(transport) = slot.open_transport() else {
@@ -88,9 +86,7 @@ impl Channel<'_> {
         };
         match transport.send(data) {
             Ok(n) => {
-                slot.bytes_out += n as u64;
-                slot.last_activity = now;
-                self.map.stats.bytes_out += n as u64;
+                slot.traffic.sent(n, now, &mut self.map.stats);
                 Ok(n)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
@@ -142,9 +138,7 @@ impl Channel<'_> {
             return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
         let (n, from) = transport.recv_from(buf)?;
-        slot.bytes_in += n as u64;
-        slot.last_activity = now;
-        self.map.stats.bytes_in += n as u64;
+        slot.traffic.received(n, now, &mut self.map.stats);
         Ok((n, from))
     }
 
@@ -164,9 +158,7 @@ impl Channel<'_> {
             return Err(no_socket());
         };
         let n = transport.send_to(data, &to.into())?;
-        slot.bytes_out += n as u64;
-        slot.last_activity = now;
-        self.map.stats.bytes_out += n as u64;
+        slot.traffic.sent(n, now, &mut self.map.stats);
         Ok(n)
     }
 
@@ -185,10 +177,8 @@ impl Channel<'_> {
     pub fn send_oob(&mut self, data: &[u8]) -> io::Result<usize> {
         let n = self.transport()?.send_oob(data)?;
         let now = self.map.now;
-        self.map.stats.bytes_out += n as u64;
-        if let Some(slot) = self.slot_mut() {
-            slot.bytes_out += n as u64;
-            slot.last_activity = now;
+        if let Some(slot) = self.map.slots.get_mut(self.key) {
+            slot.traffic.sent(n, now, &mut self.map.stats);
         }
         Ok(n)
     }
@@ -204,10 +194,8 @@ impl Channel<'_> {
         }
         let n = self.transport()?.recv_oob(buf)?;
         let now = self.map.now;
-        self.map.stats.bytes_in += n as u64;
-        if let Some(slot) = self.slot_mut() {
-            slot.bytes_in += n as u64;
-            slot.last_activity = now;
+        if let Some(slot) = self.map.slots.get_mut(self.key) {
+            slot.traffic.received(n, now, &mut self.map.stats);
         }
         Ok(n)
     }

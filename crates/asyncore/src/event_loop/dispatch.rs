@@ -3,12 +3,13 @@
 use std::io;
 
 use crate::channel::Channel;
+use crate::connection::Phase;
 use crate::dispatcher::Handler;
 use crate::error::Result;
 use crate::event_loop::EventLoop;
 use crate::panic;
 use crate::poller::{Interest, Readiness};
-use crate::slot::{Phase, Slot};
+use crate::slot::Slot;
 use crate::token::Key;
 use crate::transport::Transport;
 
@@ -23,8 +24,8 @@ impl EventLoop {
         let Some(slot) = self.map.slots.get_mut(key) else {
             return self.note_stale_event(key);
         };
-        slot.events += 1;
-        let is_plain = slot.phase == Phase::Connected && !slot.closing && slot.reads();
+        slot.traffic.events += 1;
+        let is_plain = slot.connection.is_plain() && slot.reads();
         let size = slot.in_buffer_size as usize;
         if is_plain && size > 0 && ready == Readiness::READABLE {
             self.receive(key, size);
@@ -57,7 +58,7 @@ impl EventLoop {
 
     #[cold]
     fn is_datagram(&self, key: Key) -> bool {
-        self.map.slots.get(key).is_some_and(|slot| slot.is_datagram())
+        self.map.slots.get(key).is_some_and(|slot| slot.connection.is_datagram())
     }
 
     /// Has a handler that receives by itself do so, and others told what was received.
@@ -71,9 +72,10 @@ impl EventLoop {
 
     #[inline(never)]
     fn dispatch_any(&mut self, key: Key, ready: Readiness) {
-        match self.map.slots[key].phase {
+        match self.map.slots[key].connection.phase() {
             Phase::Listening => self.accept_ready(key),
             Phase::Connecting => self.map.connect_ready(key, ready),
+            Phase::Handshaking => {}
             Phase::Lingering => self.discard_input(key),
             Phase::Created | Phase::Connected => self.transfer_ready(key, ready),
             Phase::Closed => {}
@@ -88,15 +90,15 @@ impl EventLoop {
     fn transfer_ready(&mut self, key: Key, ready: Readiness) {
         let slot = &mut self.map.slots[key];
         let ended = ready.hangup || ready.error;
-        if slot.closing {
+        if slot.connection.is_closing() {
             self.map.reconsider(key);
             let slot = &self.map.slots[key];
-            if slot.is_stream() && (ready.readable || ended) {
+            if slot.connection.is_stream() && (ready.readable || ended) {
                 self.discard_input(key);
             }
             return self.map.flush(key);
         }
-        if ended && slot.eof {
+        if ended && slot.connection.input_ended() {
             // All was read, and nothing can be sent any more.
             let cause = slot.transport.as_ref().and_then(|it| it.take_error().ok().flatten());
             return self.map.close_now(key, cause);
@@ -134,7 +136,7 @@ impl EventLoop {
         match slot.transport.as_ref().map(Transport::take_error) {
             Some(Ok(Some(error)) | Err(error)) => self.map.close_now(key, Some(error)),
             _ => {
-                slot.hung_up = true;
+                slot.connection.note_hang_up();
                 self.rest(key, Interest::READ | Interest::WRITE | Interest::PRIORITY);
             }
         }
@@ -144,7 +146,9 @@ impl EventLoop {
     fn write_ready(&mut self, key: Key) {
         self.map.flush(key);
         let wants_more = self.map.slots.get(key).is_some_and(|slot| {
-            let idle = slot.can_transfer() && !slot.has_output() && !slot.write_dead;
+            let idle = slot.connection.can_transfer()
+                && !slot.has_output()
+                && !slot.connection.output_failed();
             idle && slot.wanted.contains(Interest::WRITE)
         });
         if wants_more {
@@ -166,7 +170,8 @@ impl EventLoop {
         done: Interest,
         call: impl FnOnce(&mut dyn Handler, &mut Channel<'_>) -> Result,
     ) {
-        let Some(slot) = self.map.slots.get_mut(key).filter(|slot| !slot.is_ending()) else {
+        let Some(slot) = self.map.slots.get_mut(key).filter(|slot| !slot.connection.is_ending())
+        else {
             return;
         };
         let Some(mut handler) = slot.handler.take() else {
@@ -181,7 +186,8 @@ impl EventLoop {
             self.map.fail(key, error);
         }
         self.map.pull_cork(key);
-        let Some(slot) = self.map.slots.get_mut(key).filter(|slot| !slot.is_ending()) else {
+        let Some(slot) = self.map.slots.get_mut(key).filter(|slot| !slot.connection.is_ending())
+        else {
             return;
         };
         if slot.attempted.contains(what) {
@@ -190,7 +196,7 @@ impl EventLoop {
             if !slot.is_settled() {
                 self.map.touch(key);
             }
-        } else if slot.write_dead && what == Interest::READ {
+        } else if slot.connection.output_failed() && what == Interest::READ {
             // The connection is gone, and nobody wants what was received before.
             self.map.close_now(key, None);
         } else {
@@ -219,11 +225,14 @@ impl EventLoop {
             return;
         };
         match outcome {
-            Ok(0) if slot.phase == Phase::Lingering => self.map.close_now(key, None),
-            Ok(0) => slot.eof = true,
+            Ok(0) => {
+                let act = slot.connection.end_discarded_input();
+                self.map.perform(key, act);
+            }
             Ok(n) => {
-                slot.bytes_in += n as u64;
-                self.map.stats.bytes_in += n as u64;
+                // Not for the handler, so it does not end its silence.
+                let last = slot.traffic.last;
+                slot.traffic.received(n, last, &mut self.map.stats);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             // The peer does not wait for what is left, so there is nobody to send it to.

@@ -1,9 +1,10 @@
 //! From the predicates' answers to what the poller watches for.
 
 use crate::channel::Channel;
+use crate::connection::Phase;
 use crate::event_loop::EventLoop;
 use crate::poller::Interest;
-use crate::slot::{Notices, Phase};
+use crate::slot::Notices;
 use crate::token::Key;
 
 impl EventLoop {
@@ -42,8 +43,9 @@ impl EventLoop {
         };
         slot.touched = false;
         let slot = &self.map.slots[key];
-        let wanted = match slot.phase {
+        let wanted = match slot.connection.phase() {
             Phase::Connecting => Interest::WRITE,
+            Phase::Handshaking => Interest::READ,
             Phase::Lingering => Interest::READ,
             Phase::Closed => return,
             Phase::Listening if slot.listener.as_ref().is_some_and(|it| it.paused) => {
@@ -51,17 +53,23 @@ impl EventLoop {
             }
             // An accepting socket is never writable, as in asyncore.
             Phase::Listening => self.ask(key).and(Interest::READ),
-            Phase::Created | Phase::Connected if !slot.can_transfer() => Interest::NONE,
+            Phase::Created | Phase::Connected if !slot.connection.can_transfer() => Interest::NONE,
             // What still comes is thrown away, so that a peer that sends first and reads later
             // gets to reading.
-            Phase::Created | Phase::Connected if slot.closing && slot.is_stream() => Interest::READ,
-            Phase::Created | Phase::Connected if slot.closing => Interest::NONE,
+            Phase::Created | Phase::Connected
+                if slot.connection.is_closing() && slot.connection.is_stream() =>
+            {
+                Interest::READ
+            }
+            Phase::Created | Phase::Connected if slot.connection.is_closing() => Interest::NONE,
             // The peer is gone, and nobody will read what it sent before.
-            Phase::Created | Phase::Connected if slot.write_dead && self.map.is_held_back(key) => {
+            Phase::Created | Phase::Connected
+                if slot.connection.output_failed() && self.map.is_held_back(key) =>
+            {
                 return self.map.close_now(key, None);
             }
             // The end comes when all is read.
-            Phase::Created | Phase::Connected if slot.write_dead => Interest::READ,
+            Phase::Created | Phase::Connected if slot.connection.output_failed() => Interest::READ,
             Phase::Created | Phase::Connected => self.ask(key),
         };
         let wanted = self.without_held_back(key, wanted);
@@ -76,8 +84,9 @@ impl EventLoop {
     /// `wanted` without reading, where the channel is paused or its sink is full.
     fn without_held_back(&self, key: Key, wanted: Interest) -> Interest {
         let Some(slot) = self.map.slots.get(key) else { return wanted };
-        let reads = matches!(slot.phase, Phase::Created | Phase::Connected | Phase::Listening)
-            && !slot.closing;
+        let phase = slot.connection.phase();
+        let reads = matches!(phase, Phase::Created | Phase::Connected | Phase::Listening)
+            && !slot.connection.is_closing();
         if reads && self.map.is_held_back(key) { wanted.without(Interest::READ) } else { wanted }
     }
 
@@ -140,13 +149,13 @@ impl EventLoop {
     pub(super) fn check_predicates(&mut self) {
         for key in self.map.slots.keys().collect::<Vec<_>>() {
             let slot = &self.map.slots[key];
-            let asked = slot.phase == Phase::Listening || slot.can_transfer();
+            let asked = slot.connection.is(Phase::Listening) || slot.connection.can_transfer();
             let paused = slot.listener.as_ref().is_some_and(|it| it.paused);
-            if !asked || slot.closing || slot.write_dead || paused {
+            if !asked || slot.connection.is_closing() || slot.connection.output_failed() || paused {
                 continue;
             }
             let before = slot.wanted;
-            let now = match slot.phase {
+            let now = match slot.connection.phase() {
                 Phase::Listening => self.ask(key).and(Interest::READ),
                 _ => self.ask(key),
             };

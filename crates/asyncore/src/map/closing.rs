@@ -4,9 +4,10 @@ use std::io;
 use std::net::Shutdown;
 use std::time::Duration;
 
+use crate::connection::{Act, InputEnd, Phase};
 use crate::map::{SocketMap, Task};
 use crate::panic;
-use crate::slot::{Notices, OwnHalf, Phase};
+use crate::slot::Notices;
 use crate::token::Key;
 
 impl SocketMap {
@@ -68,7 +69,8 @@ impl SocketMap {
     /// ```
     pub fn drain(&mut self, deadline: Duration) {
         for key in self.tokens().map(|token| token.key).collect::<Vec<_>>() {
-            let listening = self.slots.get(key).is_some_and(|it| it.phase == Phase::Listening);
+            let listening =
+                self.slots.get(key).is_some_and(|it| it.connection.is(Phase::Listening));
             if listening {
                 self.close_now(key, None);
             } else {
@@ -87,82 +89,82 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        if slot.is_ending() {
-            return;
-        }
-        if slot.phase == Phase::Connecting {
-            slot.closing = true;
-        } else if slot.can_transfer() {
-            slot.closing = true;
-            // The flush finds out whether anything is left, when the running callback is done.
-            self.note(key, Notices::SEND);
+        let act = slot.connection.close_when_sent();
+        if act == Act::SendRest {
             self.note_waiting_output(key, true);
             self.touch(key);
-        } else {
-            self.close_now(key, None);
         }
+        self.perform(key, act);
     }
 
-    /// Ends our half of the stream; while something is left to send, `flush` does it after that.
+    /// Ends our half of the stream once its output is sent.
     pub(crate) fn shutdown_when_sent(&mut self, key: Key) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        if slot.own_half == OwnHalf::Ended {
+        if slot.connection.end_output_when_sent() == Act::SendRest && !slot.has_output() {
+            self.all_sent(key);
+        }
+    }
+
+    /// Does what a transition of the connection asks for.
+    pub(crate) fn perform(&mut self, key: Key, act: Act) {
+        match act {
+            Act::Nothing => {}
+            Act::NotifyEof => self.note(key, Notices::EOF),
+            Act::Close => self.close_now(key, None),
+            // The flush finds out whether anything is left, when the running callback is done.
+            Act::SendRest => self.note(key, Notices::SEND),
+            Act::EndOutput => self.end_output(key),
+        }
+    }
+
+    /// Nothing is left to send: does what was put off until then.
+    pub(crate) fn all_sent(&mut self, key: Key) {
+        let act = self.slots[key].connection.all_sent();
+        self.perform(key, act);
+    }
+
+    /// Shuts our half down; a channel that closes lingers then, for the peer to do the same.
+    fn end_output(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
             return;
+        };
+        let was_ended = slot.connection.output_has_ended();
+        let outcome = match &slot.transport {
+            Some(transport) if !was_ended => transport.shutdown(Shutdown::Write),
+            _ => Ok(()),
+        };
+        if outcome.is_err() && slot.connection.is_closing() {
+            // The peer is gone already.
+            return self.close_now(key, None);
         }
-        slot.own_half = OwnHalf::Ending;
-        if slot.has_output() || !slot.can_transfer() {
-            return;
-        }
-        slot.own_half = OwnHalf::Ended;
-        if slot.eof {
-            // The close that follows ends it as well.
-            return self.close_if_both_ended(key);
-        }
-        if let Some(transport) = &slot.transport {
-            // A connection that is gone already has told so, or will.
-            let _ = transport.shutdown(Shutdown::Write);
+        // A connection that goes on and is gone has reported so, or will.
+        if slot.connection.output_ended() {
+            self.limit_phase(key, self.settings.linger);
+            self.touch(key);
         }
     }
 
     /// Ends a channel on which nothing can happen any more: both halves have ended.
     pub(crate) fn close_if_both_ended(&mut self, key: Key) {
-        let Some(slot) = self.slots.get(key) else { return };
-        if slot.eof && slot.own_half == OwnHalf::Ended && slot.phase == Phase::Connected {
+        if self.slots.get(key).is_some_and(|slot| slot.connection.both_ended()) {
             self.close_now(key, None);
         }
     }
 
-    /// All is sent on a channel that closes: shuts our half down and waits for the peer's.
-    pub(crate) fn finish(&mut self, key: Key) {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        let peer_may_send = slot.phase == Phase::Connected && !slot.eof && !slot.write_dead;
-        let stream = slot.transport.as_ref().filter(|transport| transport.is_stream());
-        let Some(transport) = stream.filter(|_| peer_may_send) else {
-            return self.close_now(key, None);
-        };
-        if slot.own_half != OwnHalf::Ended && transport.shutdown(Shutdown::Write).is_err() {
-            // The peer is gone already.
-            return self.close_now(key, None);
-        }
-        slot.own_half = OwnHalf::Ended;
-        slot.phase = Phase::Lingering;
-        self.limit_phase(key, self.settings.linger);
-        self.touch(key);
-    }
-
     /// Ends the channel: its socket is closed now, and `handle_close` is due.
     pub(crate) fn close_now(&mut self, key: Key, cause: Option<io::Error>) {
-        let Some(slot) = self.slots.get_mut(key) else {
+        let Some(slot) = self.slots.get(key) else {
             return;
         };
-        if slot.phase == Phase::Closed {
+        if slot.connection.is(Phase::Closed) {
             return;
         }
-        slot.cause = slot.cause.take().or(cause);
+        self.close_transport(key);
+        let slot = &mut self.slots[key];
+        slot.connection.close(cause);
+        slot.framer = None;
         let channel = self.channel_mut(key);
         tracing::debug!(
             target: "asyncore",
@@ -170,12 +172,8 @@ impl SocketMap {
             cause = channel.close_cause().map(tracing::field::display),
             "channel closed"
         );
-        self.close_transport(key);
         self.cancel_timers(key);
         self.abandon_host(key);
-        let slot = &mut self.slots[key];
-        slot.phase = Phase::Closed;
-        slot.framer = None;
         self.discard_output(key);
         self.note(key, Notices::CLOSE);
         self.touch(key);
@@ -186,14 +184,8 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        if std::mem::replace(&mut slot.eof, true) {
-            return;
-        }
-        if slot.write_dead {
-            self.close_now(key, None);
-        } else {
-            self.note(key, Notices::EOF);
-        }
+        let act = slot.connection.end_input(InputEnd::Orderly);
+        self.perform(key, act);
     }
 
     /// The connection is lost: what was received before is still read, then the channel ends.
@@ -201,18 +193,15 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        if slot.eof || slot.closing || !slot.is_stream() {
-            return self.close_now(key, Some(cause));
-        }
-        slot.write_dead = true;
-        slot.cause.get_or_insert(cause);
+        let act = slot.connection.fail_output(cause);
+        self.perform(key, act);
         self.discard_output(key);
         self.touch(key);
     }
 
     /// Takes the channel out of the map.
     pub(crate) fn discard_slot(&mut self, key: Key) {
-        if self.slots.get(key).is_some_and(|slot| slot.phase != Phase::Closed) {
+        if self.slots.get(key).is_some_and(|slot| !slot.connection.is(Phase::Closed)) {
             self.deregister(key);
             self.abandon_host(key);
         }

@@ -2,8 +2,9 @@
 
 use std::io;
 
+use crate::connection::Phase;
 use crate::map::{Flow, SocketMap};
-use crate::slot::{Notices, OwnHalf, Phase, Slot};
+use crate::slot::{Notices, Slot};
 use crate::token::Key;
 
 /// The output of one channel during one callback.
@@ -45,7 +46,11 @@ impl Cork {
         };
         let size = self.bytes.len() + piece.len();
         let fits = size <= CORKED.min(slot.outbox.limit());
-        if !is_next || !fits || slot.phase != Phase::Connected || slot.is_datagram() {
+        if !is_next
+            || !fits
+            || !slot.connection.is(Phase::Connected)
+            || slot.connection.is_datagram()
+        {
             return false;
         }
         self.key = key;
@@ -72,15 +77,13 @@ impl SocketMap {
             None => Ok(0),
         };
         let sent = *outcome.as_ref().unwrap_or(&0);
-        slot.bytes_out += sent as u64;
-        slot.last_activity = self.now;
-        self.stats.bytes_out += sent as u64;
+        slot.traffic.sent(sent, self.now, &mut self.stats);
         if sent < size {
             return self.queue_corked(key, sent, outcome);
         }
         slot.outbox.change(key, &mut self.flow, |content| content.corked = 0);
         self.cork.bytes.clear();
-        if slot.closing || slot.own_half == OwnHalf::Ending {
+        if slot.connection.awaits_all_sent() {
             self.all_sent(key);
         } else if key != running {
             self.touch_unsettled(key);

@@ -6,8 +6,9 @@
 use std::io;
 use std::time::{Duration, Instant};
 
+use crate::connection::Phase;
 use crate::map::{SocketMap, Task};
-use crate::slot::{Notices, Phase};
+use crate::slot::Notices;
 use crate::timer::TimerKey;
 use crate::token::Key;
 
@@ -140,7 +141,8 @@ impl SocketMap {
         let Some(deadlines) = &slot.deadlines else {
             return;
         };
-        let silence = deadlines.silence_ends(slot.last_activity).filter(|_| !slot.is_ending());
+        let silence =
+            deadlines.silence_ends(slot.traffic.last).filter(|_| !slot.connection.is_ending());
         let stall = deadlines.stalled_since.zip(send_timeout).map(|(since, limit)| since + limit);
         if let Some(first) = deadlines.phase.into_iter().chain(silence).chain(stall).min() {
             self.wake_channel_at(key, first);
@@ -149,7 +151,7 @@ impl SocketMap {
 
     /// A phase has lasted for its time.
     fn phase_expired(&mut self, key: Key) {
-        match self.slots.get(key).map(|slot| slot.phase) {
+        match self.slots.get(key).map(|slot| slot.connection.phase()) {
             Some(Phase::Connecting) => self.connect_timed_out(key),
             Some(Phase::Lingering) => self.close_now(key, None),
             _ => {}
@@ -170,7 +172,7 @@ impl SocketMap {
     fn send_timeout(&self, key: Key) -> Option<Duration> {
         let slot = self.slots.get(key)?;
         let own = slot.deadlines.as_ref().and_then(|deadlines| deadlines.send_timeout);
-        own.or(slot.closing.then_some(self.settings.send_timeout.min(CENTURY)))
+        own.or(slot.connection.is_closing().then_some(self.settings.send_timeout.min(CENTURY)))
     }
 
     /// Notes that output waits for the socket, and whether some of it `moved` just now.
@@ -179,10 +181,11 @@ impl SocketMap {
             return;
         };
         let now = self.poller.now();
-        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.can_transfer()) else {
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.connection.can_transfer())
+        else {
             return;
         };
-        let waits = slot.has_output() || slot.closing;
+        let waits = slot.has_output() || slot.connection.is_closing();
         let deadlines = slot.deadlines.get_or_insert_default();
         if waits && (moved || deadlines.stalled_since.is_none()) {
             deadlines.stalled_since = Some(now);
@@ -196,7 +199,8 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        let waits = slot.can_transfer() && (slot.has_output() || slot.closing);
+        let waits =
+            slot.connection.can_transfer() && (slot.has_output() || slot.connection.is_closing());
         let left = slot.output_len();
         let Some(deadlines) = &mut slot.deadlines else {
             return;
@@ -217,13 +221,13 @@ impl SocketMap {
     /// time anew.
     fn check_silence(&mut self, key: Key) {
         let now = self.now;
-        let Some(slot) = self.slots.get_mut(key).filter(|slot| !slot.is_ending()) else {
+        let Some(slot) = self.slots.get_mut(key).filter(|slot| !slot.connection.is_ending()) else {
             return;
         };
         let Some(deadlines) = &mut slot.deadlines else {
             return;
         };
-        let was_silent = deadlines.silence_ends(slot.last_activity).is_some_and(|end| end <= now);
+        let was_silent = deadlines.silence_ends(slot.traffic.last).is_some_and(|end| end <= now);
         let Some(limit) = deadlines.silence.as_mut().filter(|_| was_silent) else {
             return;
         };

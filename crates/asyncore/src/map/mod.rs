@@ -285,11 +285,11 @@ impl SocketMap {
     /// What one channel has done so far, and how long its queue is.
     pub fn channel_stats<T: ?Sized>(&self, token: Token<T>) -> Option<ChannelStats> {
         self.slots.get(token.key).map(|slot| ChannelStats {
-            bytes_in: slot.bytes_in,
-            bytes_out: slot.bytes_out,
-            events: slot.events,
+            bytes_in: slot.traffic.bytes_in,
+            bytes_out: slot.traffic.bytes_out,
+            events: slot.traffic.events,
             output_len: slot.output_len(),
-            idle: self.now.saturating_duration_since(slot.last_activity),
+            idle: self.now.saturating_duration_since(slot.traffic.last),
         })
     }
 

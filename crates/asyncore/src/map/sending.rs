@@ -2,15 +2,15 @@
 
 use std::borrow::Cow;
 use std::io;
-use std::time::Instant;
 
+use crate::connection::Phase;
 use crate::error::{Error, context};
 use crate::framing::Producer;
 use crate::map::SocketMap;
 use crate::output::{Front, OutputQueue};
 use crate::panic;
 use crate::poller::Interest;
-use crate::slot::{Notices, OwnHalf, Phase, Slot};
+use crate::slot::{Notices, Slot};
 use crate::token::Key;
 use crate::transport::Transport;
 use crate::transport::is_disconnected;
@@ -46,7 +46,7 @@ impl SocketMap {
         if !accepts_output(slot) {
             return self.refuse_output(key);
         }
-        if piece.is_empty() && !slot.is_datagram() {
+        if piece.is_empty() && !slot.connection.is_datagram() {
             return;
         }
         slot.attempted = slot.attempted | Interest::WRITE;
@@ -58,12 +58,12 @@ impl SocketMap {
     fn queue(&mut self, key: Key, mut piece: Cow<'_, [u8]>) {
         self.uncork(key);
         let slot = &mut self.slots[key];
-        let is_datagram = slot.is_datagram();
-        let is_free = slot.phase == Phase::Connected && !is_datagram && !slot.has_output();
+        let is_datagram = slot.connection.is_datagram();
+        let is_free = slot.connection.is(Phase::Connected) && !is_datagram && !slot.has_output();
         if piece.len() >= SENT_AT_ONCE && is_free {
             if let Cow::Borrowed(bytes) = piece {
-                let sent = send_at_once(slot, bytes, self.now);
-                self.stats.bytes_out += sent as u64;
+                let sent = send_at_once(slot, bytes);
+                slot.traffic.sent(sent, self.now, &mut self.stats);
                 piece = Cow::Borrowed(&bytes[sent..]);
             }
         }
@@ -118,7 +118,7 @@ impl SocketMap {
         if slot.outbox.corked() > 0 {
             return self.uncork(key);
         }
-        if !slot.can_transfer() {
+        if !slot.connection.can_transfer() {
             return;
         }
         if !slot.outbox.has_queue() {
@@ -149,9 +149,7 @@ impl SocketMap {
             outcome
         });
         if sent > 0 {
-            slot.bytes_out += sent;
-            slot.last_activity = self.now;
-            self.stats.bytes_out += sent;
+            slot.traffic.sent(sent, self.now, &mut self.stats);
         }
         if sent > 0 {
             self.touch(key);
@@ -178,16 +176,6 @@ impl SocketMap {
         }
     }
 
-    /// Does what was put off until all is sent.
-    pub(crate) fn all_sent(&mut self, key: Key) {
-        let slot = &self.slots[key];
-        if slot.closing {
-            self.finish(key);
-        } else if slot.own_half == OwnHalf::Ending {
-            self.shutdown_when_sent(key);
-        }
-    }
-
     /// Drops what the channel has queued.
     #[cold]
     pub(crate) fn discard_output(&mut self, key: Key) {
@@ -206,7 +194,7 @@ impl SocketMap {
     pub(crate) fn change_queue(&mut self, key: Key, change: impl FnOnce(&mut OutputQueue)) {
         self.uncork(key);
         let slot = &mut self.slots[key];
-        let datagrams = slot.is_datagram();
+        let datagrams = slot.connection.is_datagram();
         slot.outbox.change(key, &mut self.flow, |content| {
             change(content.queue.get_or_insert_with(|| self.buffers.take_queue(datagrams)));
         });
@@ -216,8 +204,8 @@ impl SocketMap {
     #[cold]
     fn refuse_output(&mut self, key: Key) {
         let slot = &self.slots[key];
-        let ended = slot.phase == Phase::Connected && slot.own_half != OwnHalf::Open;
-        if ended && !slot.closing && slot.failure.is_none() {
+        let ended = slot.connection.is(Phase::Connected) && slot.connection.output_is_ending();
+        if ended && !slot.connection.is_closing() && slot.failure.is_none() {
             let what =
                 "output was pushed after shutdown_write() had ended this half of the connection";
             self.fail(key, Error::msg(what));
@@ -225,13 +213,10 @@ impl SocketMap {
     }
 }
 
-/// After `close_when_done`, after `shutdown` and once the peer is gone, nothing more is sent; and
-/// nothing after a gap until `handle_error` was told of it.
+/// What is pushed after the end of our half is not sent, and nothing after a gap until
+/// `handle_error` knows of it.
 pub(crate) fn accepts_output(slot: &Slot) -> bool {
-    !slot.is_ending()
-        && slot.own_half == OwnHalf::Open
-        && !slot.write_dead
-        && !slot.outbox.overflowed()
+    slot.connection.accepts_output() && !slot.outbox.overflowed()
 }
 
 fn needs_no_watch(slot: &Slot) -> bool {
@@ -240,16 +225,13 @@ fn needs_no_watch(slot: &Slot) -> bool {
 }
 
 /// Sends as much of `bytes` as one call takes, and tells how much that was.
-fn send_at_once(slot: &mut Slot, bytes: &[u8], now: Instant) -> usize {
+fn send_at_once(slot: &Slot, bytes: &[u8]) -> usize {
     let Some(transport) = &slot.transport else {
         return 0;
     };
     let size = bytes.len().min(slot.out_buffer_size());
     // A failure shows again, and is handled, when the rest is sent.
-    let sent = transport.send(&bytes[..size]).unwrap_or(0);
-    slot.bytes_out += sent as u64;
-    slot.last_activity = now;
-    sent
+    transport.send(&bytes[..size]).unwrap_or(0)
 }
 
 /// Sends from `output` up to `size` bytes at a time, and adds to `total` what was sent.
@@ -257,7 +239,7 @@ fn send_queued(
     transport: &Transport,
     size: usize,
     output: &mut OutputQueue,
-    total: &mut u64,
+    total: &mut usize,
 ) -> Stop {
     for _ in 0..SENDS_IN_A_ROW {
         let front = match output.front() {
@@ -279,7 +261,7 @@ fn send_queued(
         };
         match outcome {
             Ok(sent) => {
-                *total += sent as u64;
+                *total += sent;
                 output.advance(sent);
                 if output.is_empty() {
                     return Stop::Done;

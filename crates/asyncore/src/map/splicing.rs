@@ -30,7 +30,7 @@ impl SocketMap {
             self.buffers.pipes.give(pipe);
             return Err(unsupported("the channel has no stream to splice from"));
         };
-        let outcome = if slot.eof { Ok(0) } else { pipe.fill(source, limit) };
+        let outcome = if slot.connection.input_ended() { Ok(0) } else { pipe.fill(source, limit) };
         match outcome {
             Ok(0) => {
                 self.buffers.pipes.give(pipe);
@@ -38,9 +38,7 @@ impl SocketMap {
                 Ok(0)
             }
             Ok(n) => {
-                slot.bytes_in += n as u64;
-                slot.last_activity = now;
-                self.stats.bytes_in += n as u64;
+                slot.traffic.received(n, now, &mut self.stats);
                 self.change_queue(to, |queue| queue.push_pipe(pipe));
                 self.touch(to);
                 self.flush(to);

@@ -2,10 +2,11 @@
 
 use std::io;
 
+use crate::connection::Phase;
 use crate::error::context;
 use crate::map::SocketMap;
 use crate::poller::{AnyPoller, Interest, Source};
-use crate::slot::{Notices, Phase};
+use crate::slot::Notices;
 use crate::token::Key;
 
 impl SocketMap {
@@ -54,7 +55,8 @@ impl SocketMap {
 
     /// Takes the channel off the poller and closes its descriptor.
     pub(crate) fn close_transport(&mut self, key: Key) {
-        let is_connection = self.slots.get(key).is_some_and(|it| it.phase != Phase::Listening);
+        let is_connection =
+            self.slots.get(key).is_some_and(|it| !it.connection.is(Phase::Listening));
         if is_connection {
             self.unwatch(key, AnyPoller::closing);
         } else {

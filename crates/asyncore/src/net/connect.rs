@@ -8,10 +8,10 @@ use std::time::Duration;
 use socket2::{Domain, Type};
 
 use crate::channel::Channel;
+use crate::connection::Phase;
 use crate::dispatcher::Dispatcher;
 use crate::error::{Error, Result, context};
 use crate::map::{SocketMap, Task};
-use crate::slot::Phase;
 use crate::timer::TimerKey;
 use crate::token::{Key, Token};
 
@@ -74,7 +74,7 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        slot.phase = Phase::Connecting;
+        slot.connection.begin_connecting();
         slot.host = Some(Box::new(HostConnect {
             name,
             left: VecDeque::new(),
@@ -155,6 +155,7 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(parent) else {
             return;
         };
+        slot.connection.adopt(transport.kind());
         slot.transport = Some(transport);
         slot.addr = addr;
         self.connected(parent);

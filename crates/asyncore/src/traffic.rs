@@ -1,0 +1,35 @@
+//! Counting bytes, in one place for the channel and for the map.
+
+use std::time::Instant;
+
+use crate::map::Stats;
+
+/// What one channel has received and sent, and when last.
+pub(crate) struct Traffic {
+    pub(crate) bytes_in: u64,
+    pub(crate) bytes_out: u64,
+    /// Number of times the socket was reported ready.
+    pub(crate) events: u64,
+    /// When bytes last came or went, by the time of the last wait.
+    pub(crate) last: Instant,
+}
+
+impl Traffic {
+    pub(crate) fn new(now: Instant) -> Self {
+        Traffic { bytes_in: 0, bytes_out: 0, events: 0, last: now }
+    }
+
+    #[inline(always)]
+    pub(crate) fn received(&mut self, n: usize, now: Instant, stats: &mut Stats) {
+        self.bytes_in += n as u64;
+        stats.bytes_in += n as u64;
+        self.last = now;
+    }
+
+    #[inline(always)]
+    pub(crate) fn sent(&mut self, n: usize, now: Instant, stats: &mut Stats) {
+        self.bytes_out += n as u64;
+        stats.bytes_out += n as u64;
+        self.last = now;
+    }
+}
