@@ -265,7 +265,7 @@ fn parse<T: AsyncChat>(chat: &mut T, ch: &mut Channel<'_>, mut input: &[u8]) -> 
     panic::with_cleanup(
         &mut target,
         |(ch, input)| {
-            ch.begin_parsing();
+            ch.begin_parsing(input);
             while let Some(step) = ch.next_step(input) {
                 match step {
                     Step::Collect(data) => chat.collect_incoming_data(ch, &data)?,
@@ -274,6 +274,6 @@ fn parse<T: AsyncChat>(chat: &mut T, ch: &mut Channel<'_>, mut input: &[u8]) -> 
             }
             Ok(())
         },
-        |(ch, input)| ch.unread(input),
+        |(ch, input)| ch.unread_piece(input),
     )
 }

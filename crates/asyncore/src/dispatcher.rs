@@ -283,6 +283,7 @@ pub trait Dispatcher: Any {
 pub(crate) trait Handler: Dispatcher {
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
+    fn type_name(&self) -> fn() -> &'static str;
 }
 
 impl<T: Dispatcher> Handler for T {
@@ -292,5 +293,9 @@ impl<T: Dispatcher> Handler for T {
 
     fn as_any_mut(&mut self) -> &mut dyn Any {
         self
+    }
+
+    fn type_name(&self) -> fn() -> &'static str {
+        std::any::type_name::<T>
     }
 }

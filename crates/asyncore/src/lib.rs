@@ -99,6 +99,7 @@ mod error;
 mod event_loop;
 mod file;
 mod framing;
+mod layer;
 mod log;
 mod map;
 mod net;
@@ -137,6 +138,7 @@ pub use self::framing::{
     Accumulator, BodyProducer, Fifo, FileProducer, Framer, IterProducer, Producer, ReaderProducer,
     SimpleProducer, Step, Terminator, TooLong, find_prefix_at_end,
 };
+pub use self::layer::{Layer, LayerIo};
 pub use self::log::LogType;
 pub use self::map::{ChannelStats, MapBuilder, SocketMap, Stats};
 pub use self::poller::{ParsePollerKindError, PollerKind};

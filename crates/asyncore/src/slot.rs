@@ -8,6 +8,7 @@ use crate::connection::Connection;
 use crate::dispatcher::Handler;
 use crate::error::Error;
 use crate::framing::Framer;
+use crate::layer::Layered;
 use crate::map::{Deadlines, Links};
 use crate::net::HostConnect;
 use crate::output::Outbox;
@@ -23,6 +24,8 @@ use crate::transport::Transport;
 pub(crate) struct Slot {
     /// `None` while it is lent out to run.
     pub(crate) handler: Option<Box<dyn Handler>>,
+    /// Another handler takes over when this one is back.
+    pub(crate) is_replaced: bool,
     /// The name of the handler's type.
     pub(crate) name: fn() -> &'static str,
     pub(crate) transport: Option<Transport>,
@@ -57,6 +60,8 @@ pub(crate) struct Slot {
     pub(crate) sink: Option<Key>,
     /// The poller refuses it because it never blocks, as regular files do.
     pub(crate) always_ready: bool,
+    /// It is in the map's list of channels that are ready without the poller.
+    pub(crate) self_ready: bool,
     /// Which predicates consulted which channels.
     pub(crate) links: Option<Box<Links>>,
 
@@ -66,8 +71,6 @@ pub(crate) struct Slot {
     /// The most that the loop receives at a time for `handle_data`; 0 if the handler receives.
     pub(crate) in_buffer_size: u32,
     pub(crate) framer: Option<Box<Framer>>,
-    /// `discard_buffers` was called: what is left of the piece that is parsed now is dropped.
-    pub(crate) input_discarded: bool,
 
     pub(crate) deadlines: Option<Box<Deadlines>>,
     pub(crate) host: Option<Box<HostConnect>>,
@@ -133,6 +136,7 @@ impl Slot {
     pub(crate) fn new(now: Instant) -> Self {
         Slot {
             handler: None,
+            is_replaced: false,
             name: || "channel",
             transport: None,
             addr: None,
@@ -152,12 +156,12 @@ impl Slot {
             held_open: false,
             sink: None,
             always_ready: false,
+            self_ready: false,
             links: None,
             outbox: Outbox::new(),
             out_buffer_size: Slot::BUFFER_SIZE as u32,
             in_buffer_size: 0,
             framer: None,
-            input_discarded: false,
             deadlines: None,
             host: None,
             is_attempt: false,
@@ -168,7 +172,7 @@ impl Slot {
     /// asynchat's `ac_in_buffer_size` and `ac_out_buffer_size`, 64 KiB.
     pub(crate) const BUFFER_SIZE: usize = 64 * 1024;
     /// The most that one event receives, whatever is asked for, 16 MiB.
-    const IN_BUFFER_LIMIT: usize = 16 * 1024 * 1024;
+    pub(crate) const IN_BUFFER_LIMIT: usize = 16 * 1024 * 1024;
 
     pub(crate) fn set_out_buffer_size(&mut self, bytes: usize) {
         self.out_buffer_size = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
@@ -207,6 +211,14 @@ impl Slot {
 
     fn interest(&self, wanted: Interest) -> Interest {
         let mut interest = wanted;
+        if let Some(layered) = self.layered() {
+            if layered.pending_output() > 0 {
+                interest = interest | Interest::WRITE;
+            }
+            if layered.is_output_full() {
+                interest = interest.without(Interest::READ);
+            }
+        }
         if self.connection.can_transfer() {
             if self.has_output() {
                 interest = interest | Interest::WRITE;
@@ -231,6 +243,7 @@ impl Slot {
             && self.outbox.is_idle()
             && self.links.is_none()
             && self.rested.is_empty()
+            && !matches!(self.transport, Some(Transport::Layered(_)))
             && !(self.wants_priority | self.paused)
     }
 
@@ -240,8 +253,17 @@ impl Slot {
     }
 
     /// The transport, if bytes can go in and out of it.
-    pub(crate) fn open_transport(&self) -> Option<&Transport> {
-        self.transport.as_ref().filter(|_| self.connection.can_transfer())
+    pub(crate) fn open_transport(&mut self) -> Option<&mut Transport> {
+        self.transport.as_mut().filter(|_| self.connection.can_transfer())
+    }
+
+    /// The layers of the channel, if it has or had any.
+    pub(crate) fn layered(&self) -> Option<&Layered> {
+        self.transport.as_ref()?.layered()
+    }
+
+    pub(crate) fn layered_mut(&mut self) -> Option<&mut Layered> {
+        self.transport.as_mut()?.layered_mut()
     }
 }
 

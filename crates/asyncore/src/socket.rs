@@ -54,6 +54,18 @@ impl Socket {
         self.peer.as_ref()
     }
 
+    /// Input that was received and that no handler has read yet, when the socket comes out of a
+    /// channel ([`Channel::take_socket`](crate::Channel::take_socket)); a channel that the socket
+    /// is added to reads it first.
+    pub fn unread(&self) -> &[u8] {
+        self.transport.layered().map_or(&[], |layered| layered.input())
+    }
+
+    /// Takes the [unread](Socket::unread) input out, for a program that goes on without a channel.
+    pub fn take_unread(&mut self) -> Vec<u8> {
+        self.transport.layered_mut().map_or_else(Vec::new, |layered| layered.take_input())
+    }
+
     pub(crate) fn accepted(transport: Transport, peer: Address) -> Self {
         Socket { transport, peer: Some(peer), phase: Phase::Connected }
     }

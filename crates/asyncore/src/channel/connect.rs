@@ -126,6 +126,11 @@ impl SocketMap {
             return;
         };
         slot.traffic.last = self.now;
+        if slot.layered().is_some_and(|layered| !layered.is_ready()) {
+            slot.connection.begin_handshake();
+            self.limit_phase(key, self.handshake_timeout(key));
+            return self.shake_hands(key);
+        }
         if slot.connection.established() {
             self.note(key, Notices::CONNECT);
         } else {

@@ -14,7 +14,6 @@ use crate::connection::Phase;
 use crate::log::{self, LogType};
 use crate::map::{SocketMap, Task};
 use crate::poller::Interest;
-use crate::slot::Notices;
 use crate::socket::Socket;
 use crate::token::Key;
 use crate::transport::Transport;
@@ -40,40 +39,6 @@ impl Channel<'_> {
         };
         self.set_socket(Socket { transport, peer: None, phase: Phase::Created });
         Ok(())
-    }
-
-    /// Gives the channel an open socket; one it had before is closed.
-    pub fn set_socket(&mut self, sock: Socket) {
-        self.map.deregister(self.key);
-        self.map.abandon_host(self.key);
-        let Some(slot) = self.slot_mut() else { return };
-        let Socket { transport, peer, phase } = sock;
-        if !slot.connection.attach(transport.kind(), phase) {
-            return;
-        }
-        slot.addr = peer;
-        if phase == Phase::Listening {
-            slot.addr = transport.local_addr().ok();
-            slot.listener = Some(Box::default());
-        }
-        slot.transport = Some(transport);
-        // The end of the old connection says nothing about the new one.
-        slot.notices.take(Notices::EOF);
-        self.touch();
-    }
-
-    /// Takes the socket out of the channel, which then closes without closing the socket.
-    ///
-    /// What is queued is not sent.
-    pub fn take_socket(&mut self) -> Option<Socket> {
-        let phase = match self.phase() {
-            Phase::Lingering => Phase::Connected,
-            phase => phase,
-        };
-        let peer = self.addr().filter(|_| phase == Phase::Connected).cloned();
-        let transport = self.map.release_transport(self.key)?;
-        self.close();
-        Some(Socket { transport, peer, phase })
     }
 
     /// Lets the address be bound again while connections of an earlier listener linger.

@@ -3,6 +3,8 @@
 mod chat;
 mod connect;
 mod flow;
+mod handover;
+mod layers;
 mod listen;
 mod queue;
 mod time;
@@ -13,6 +15,7 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::BorrowedFd;
 
+pub(crate) use self::transfer::no_socket;
 use crate::address::Address;
 use crate::connection::Phase;
 use crate::dispatcher::Dispatcher;

@@ -1,12 +1,14 @@
 //! Bytes in and out, and the end.
 
 use std::io;
+use std::rc::Rc;
 
 use crate::address::Address;
 use crate::channel::Channel;
 use crate::connection::Phase;
 use crate::panic;
 use crate::poller::Interest;
+use crate::slot::Slot;
 use crate::token::Token;
 use crate::transport::Transport;
 use crate::transport::is_disconnected;
@@ -37,7 +39,7 @@ impl Channel<'_> {
             return Err(no_socket());
         };
         match transport.recv(buf) {
-            Ok(0) if !buf.is_empty() && !transport.is_datagram() => {
+            Ok(0) if !buf.is_empty() && !slot.connection.is_datagram() => {
                 self.map.stream_ended(self.key);
                 Ok(0)
             }
@@ -45,7 +47,7 @@ impl Channel<'_> {
                 slot.traffic.received(n, now, &mut self.map.stats);
                 Ok(n)
             }
-            Err(error) if is_disconnected(&error) && !transport.is_datagram() => {
+            Err(error) if is_disconnected(&error) && !slot.connection.is_datagram() => {
                 self.map.close_now(self.key, Some(error));
                 Ok(0)
             }
@@ -90,7 +92,7 @@ impl Channel<'_> {
                 Ok(n)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            Err(error) if is_disconnected(&error) && !transport.is_datagram() => {
+            Err(error) if is_disconnected(&error) && !slot.connection.is_datagram() => {
                 self.map.send_failed(self.key, error);
                 Ok(0)
             }
@@ -219,7 +221,7 @@ impl Channel<'_> {
     /// Closes the channel now by resetting the connection, so that the peer learns of it as an
     /// error and not as an end in good order.
     pub fn abort(&mut self) {
-        if let Ok(transport) = self.transport() {
+        if let Some(transport) = self.slot_mut().and_then(|slot| slot.transport.as_mut()) {
             transport.reset_on_close();
         }
         self.close();
@@ -250,15 +252,23 @@ impl Channel<'_> {
     ///     }
     /// }
     /// ```
-    pub fn with_buffer<R>(
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for more than 16 MiB; what `act` fails with.
+    pub fn with_buffer<R, E: From<io::Error>>(
         &mut self,
         size: usize,
-        act: impl FnOnce(&mut Channel<'_>, &mut [u8]) -> R,
-    ) -> R {
+        act: impl FnOnce(&mut Channel<'_>, &mut [u8]) -> Result<R, E>,
+    ) -> Result<R, E> {
+        if size > Slot::IN_BUFFER_LIMIT {
+            let limit = Slot::IN_BUFFER_LIMIT;
+            let what = format!("a buffer of {size} bytes is over the limit of {limit}; use less");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what).into());
+        }
         let scratch = self.map.buffers.take_scratch(size);
         panic::with_cleanup(
             &mut (self, scratch),
-            |(ch, scratch)| act(ch, &mut scratch[..size]),
+            |(ch, scratch)| act(ch, &mut Rc::make_mut(scratch)[..size]),
             |(ch, scratch)| ch.map.buffers.give_scratch(std::mem::take(scratch)),
         )
     }

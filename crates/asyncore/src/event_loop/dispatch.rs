@@ -1,6 +1,7 @@
 //! From one readiness to the right callbacks in the right order.
 
 use std::io;
+use std::rc::Rc;
 
 use crate::channel::Channel;
 use crate::connection::Phase;
@@ -38,13 +39,15 @@ impl EventLoop {
     #[inline(always)]
     fn receive(&mut self, key: Key, size: usize) {
         let mut buffer = self.map.buffers.take_scratch(size);
-        let received = self.map.channel_mut(key).recv(&mut buffer[..size]);
+        let received = self.map.channel_mut(key).recv(&mut Rc::make_mut(&mut buffer)[..size]);
         match received {
             Ok(n) if n > 0 || self.is_datagram(key) => {
                 let data = &buffer[..n];
+                self.map.input.begin(key, &buffer, n);
                 self.offer(key, Interest::READ, Interest::READ, |handler, ch| {
                     handler.handle_data(ch, data)
                 });
+                self.map.input.end();
             }
             // The end was noted.
             Ok(_) => self.map.touch(key),
@@ -75,7 +78,7 @@ impl EventLoop {
         match self.map.slots[key].connection.phase() {
             Phase::Listening => self.accept_ready(key),
             Phase::Connecting => self.map.connect_ready(key, ready),
-            Phase::Handshaking => {}
+            Phase::Handshaking => self.map.shake_hands(key),
             Phase::Lingering => self.discard_input(key),
             Phase::Created | Phase::Connected => self.transfer_ready(key, ready),
             Phase::Closed => {}
@@ -216,8 +219,9 @@ impl EventLoop {
     fn discard_input(&mut self, key: Key) {
         self.map.touch(key);
         let mut scratch = self.map.buffers.take_scratch(Slot::BUFFER_SIZE);
-        let outcome = match self.map.slots.get(key).and_then(|slot| slot.transport.as_ref()) {
-            Some(transport) => transport.recv(&mut scratch),
+        let buf = &mut Rc::make_mut(&mut scratch)[..];
+        let outcome = match self.map.slots.get_mut(key).and_then(|slot| slot.transport.as_mut()) {
+            Some(transport) => transport.recv(buf),
             None => Ok(0),
         };
         self.map.buffers.give_scratch(scratch);

@@ -30,6 +30,7 @@ pub struct MapBuilder {
 pub(crate) struct Settings {
     pub(crate) max_channels: usize,
     pub(crate) connect_timeout: Duration,
+    pub(crate) handshake_timeout: Duration,
     pub(crate) send_timeout: Duration,
     pub(crate) linger: Duration,
     pub(crate) max_pipes: usize,
@@ -43,6 +44,7 @@ impl MapBuilder {
             settings: Settings {
                 max_channels: usize::MAX,
                 connect_timeout: Duration::from_secs(30),
+                handshake_timeout: Duration::from_secs(10),
                 send_timeout: Duration::from_secs(30),
                 linger: Duration::from_secs(2),
                 max_pipes: 64,
@@ -70,6 +72,14 @@ impl MapBuilder {
     /// [`Channel::set_connect_timeout`](crate::Channel::set_connect_timeout) sets it for one.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.settings.connect_timeout = limit;
+        self
+    }
+
+    /// Sets how long the handshakes of a channel's [layers](crate::Layer) may take, 10 s by default;
+    /// [`Channel::set_handshake_timeout`](crate::Channel::set_handshake_timeout) sets it for one
+    /// channel.
+    pub fn handshake_timeout(mut self, limit: Duration) -> Self {
+        self.settings.handshake_timeout = limit;
         self
     }
 

@@ -1,13 +1,14 @@
 //! Running a channel's callbacks, and what becomes of their failures.
 
 use crate::channel::Channel;
-use crate::dispatcher::Handler;
+use crate::dispatcher::{Dispatcher, Handler};
 use crate::error::{Error, ExitNow, Result};
 use crate::log::{self, LogType};
 use crate::map::SocketMap;
 use crate::panic;
+use crate::poller::Interest;
 use crate::slot::Notices;
-use crate::token::Key;
+use crate::token::{Key, Token};
 
 impl SocketMap {
     /// Runs `call` with the handler lent out of its slot; `None` if it is not there.
@@ -26,6 +27,43 @@ impl SocketMap {
     pub(super) fn put_back(&mut self, key: Key, handler: Option<Box<dyn Handler>>) {
         if let Some(slot) = self.slots.get_mut(key) {
             slot.handler = handler;
+            if slot.is_replaced {
+                self.install_successor(key);
+            }
+        }
+    }
+
+    /// Has another handler take over the channel, at once unless the old one runs.
+    pub(crate) fn replace_handler<T: Dispatcher>(&mut self, key: Key, handler: T) -> Token<T> {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.is_replaced = true;
+            let runs = slot.handler.is_none();
+            self.successors.insert(key, Box::new(handler));
+            if !runs {
+                self.install_successor(key);
+            }
+        }
+        Token::new(key)
+    }
+
+    #[cold]
+    pub(crate) fn install_successor(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else { return };
+        slot.is_replaced = false;
+        let Some(successor) = self.successors.remove(key) else { return };
+        slot.set_in_buffer_size(successor.ac_in_buffer_size());
+        slot.set_out_buffer_size(successor.ac_out_buffer_size());
+        slot.name = successor.type_name();
+        slot.default_predicates.set(Interest::NONE);
+        let old = slot.handler.replace(successor);
+        self.touch(key);
+        self.drop_handler(key, old);
+    }
+
+    /// Drops a handler, whose own `Drop` can panic.
+    pub(crate) fn drop_handler(&mut self, key: Key, handler: Option<Box<dyn Handler>>) {
+        if let Err(error) = panic::catch(|| drop(handler)) {
+            self.report(key, &error);
         }
     }
 

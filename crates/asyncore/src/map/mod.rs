@@ -7,6 +7,8 @@ mod closing;
 mod cork;
 mod deadlines;
 mod flow;
+mod input;
+mod layers;
 mod lend;
 mod sending;
 #[cfg(feature = "signals")]
@@ -24,7 +26,7 @@ use std::fmt;
 use std::io;
 use std::time::Instant;
 
-use slotmap::SlotMap;
+use slotmap::{SlotMap, SparseSecondaryMap};
 
 pub(crate) use self::agenda::{Agenda, Links};
 pub(crate) use self::buffers::Buffers;
@@ -33,11 +35,12 @@ pub(crate) use self::builder::Settings;
 pub(crate) use self::cork::Cork;
 pub(crate) use self::deadlines::Deadlines;
 pub(crate) use self::flow::Flow;
+pub(crate) use self::input::CurrentInput;
 pub use self::stats::{ChannelStats, Stats};
 pub(crate) use self::timers::Task;
 use self::unwatched::Unwatched;
 use crate::channel::Channel;
-use crate::dispatcher::Dispatcher;
+use crate::dispatcher::{Dispatcher, Handler};
 use crate::event_loop::EventLoop;
 use crate::file::FileWrapper;
 use crate::net::Resolver;
@@ -111,7 +114,10 @@ pub struct SocketMap<Fixed: ?Sized = [Infallible]> {
     pub(crate) timers: TimerQueue<Task>,
     pub(crate) buffers: Buffers,
     pub(crate) cork: Cork,
+    pub(crate) input: CurrentInput,
     pub(crate) resolver: Resolver,
+    /// Handlers that take a channel over when its running callback has returned.
+    pub(crate) successors: SparseSecondaryMap<Key, Box<dyn Handler>>,
     /// How many of the slots are addresses being tried, and no channels.
     pub(crate) attempts: usize,
     pub(crate) wake: Option<Wake>,
@@ -168,7 +174,9 @@ impl SocketMap {
             timers: TimerQueue::new(),
             buffers: Buffers::new(&settings),
             cork: Cork::default(),
+            input: CurrentInput::default(),
             resolver: Resolver::new(),
+            successors: SparseSecondaryMap::new(),
             attempts: 0,
             wake: None,
             stats: Stats::default(),

@@ -8,7 +8,6 @@ use std::time::Duration;
 use socket2::{Domain, Type};
 
 use crate::channel::Channel;
-use crate::connection::Phase;
 use crate::dispatcher::Dispatcher;
 use crate::error::{Error, Result, context};
 use crate::map::{SocketMap, Task};
