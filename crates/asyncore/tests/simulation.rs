@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
-use asyncore::sim::{self, Faults, Network, Peer, Rng};
+use asyncore::sim::{self, Faults, Network, Peer};
 use asyncore::{
     Accumulator, AsyncChat, Channel, Dispatcher, Domain, Result, Socket, SocketMap, Type,
 };
@@ -88,11 +88,11 @@ fn finish(map: &mut SocketMap, peers: &[Peer]) {
 fn scene(net: &Network) -> Vec<Vec<u8>> {
     let mut map = SocketMap::simulated(net);
     let (echo, numbered) = (listen(&mut map, false), listen(&mut map, true));
-    let mut rng = Rng::new(net.seed());
+    let mut rng = fastrand::Rng::with_seed(net.seed());
     let visitors: Vec<Peer> = (0..4)
         .map(|at| {
             let peer = net.connect(if at % 2 == 0 { echo } else { numbered });
-            for number in 0..rng.below(8) {
+            for number in 0..rng.u64(..8) {
                 peer.send(format!("{number} from {at}\n").repeat(3).as_bytes());
             }
             peer.shutdown();
@@ -144,8 +144,8 @@ fn a_harsh_network_keeps_every_byte_and_its_place() {
         let mut map = SocketMap::simulated(&net);
         let addr = listen(&mut map, false);
         let peer = net.connect(addr);
-        let mut rng = Rng::new(net.seed());
-        let sent: Vec<u8> = (0..rng.below(1500)).map(|_| rng.next_u64() as u8).collect();
+        let mut rng = fastrand::Rng::with_seed(net.seed());
+        let sent: Vec<u8> = (0..rng.u64(..1500)).map(|_| rng.u8(..)).collect();
         peer.send(&sent);
         peer.shutdown();
         finish(&mut map, std::slice::from_ref(&peer));

@@ -49,7 +49,6 @@ pub use check::check;
 pub use faults::Faults;
 pub use network::Network;
 pub use peer::{Peer, PeerListener};
-pub use rng::Rng;
 
 pub(crate) use socket::SimSocket;
 

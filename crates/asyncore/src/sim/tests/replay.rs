@@ -3,7 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::super::check::{run_each, seeds_to_run};
-use super::super::{Faults, Network, Rng};
+use super::super::rng::Rng;
+use super::super::{Faults, Network};
 use super::*;
 
 /// A conversation with many decisions in it: fingerprint, trace, and the time it took.
