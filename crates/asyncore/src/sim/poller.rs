@@ -1,12 +1,14 @@
 //! Waiting on the simulated network, in virtual time.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
 use super::network::Network;
+use super::trace::{Fingerprint, Traced};
 use super::world::World;
 use crate::poller::{Event, Interest, Poller, Readiness, Source};
 
@@ -50,11 +52,8 @@ impl SimPoller {
         world.rng.shuffle(&mut ready);
         let reported = world.rng.part(ready.len(), world.faults.subset);
         for (id, event) in &ready[..reported] {
-            world.trace.record(
-                world.wire.now(),
-                &format_args!("{id} {}", Named(event.readiness)),
-                &[],
-            );
+            let reported = Reported { id: *id, readiness: event.readiness };
+            world.trace.record(world.wire.now(), &reported);
             events.push(*event);
         }
     }
@@ -167,21 +166,38 @@ fn restricted(readiness: Readiness, interest: Interest) -> Readiness {
     }
 }
 
-/// A readiness as the trace shows it.
-struct Named(Readiness);
+/// A report of readiness, as the trace keeps it.
+struct Reported {
+    id: usize,
+    readiness: Readiness,
+}
 
-impl std::fmt::Display for Named {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Named(readiness) = self;
-        let names = [
-            (readiness.readable, "readable"),
-            (readiness.writable, "writable"),
-            (readiness.priority, "priority"),
-            (readiness.hangup, "hangup"),
-            (readiness.error, "error"),
-        ];
-        let set: Vec<&str> =
-            names.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name).collect();
-        write!(f, "reported {}", set.join("+"))
+impl Reported {
+    fn named(&self) -> [(bool, &'static str); 5] {
+        let Readiness { readable, writable, priority, hangup, error } = self.readiness;
+        [
+            (readable, "readable"),
+            (writable, "writable"),
+            (priority, "priority"),
+            (hangup, "hangup"),
+            (error, "error"),
+        ]
+    }
+}
+
+impl fmt::Display for Reported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.named();
+        let set: Vec<&str> = named.iter().filter(|it| it.0).map(|it| it.1).collect();
+        write!(f, "{} reported {}", self.id, set.join("+"))
+    }
+}
+
+impl Traced for Reported {
+    fn digest(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.number(10);
+        fingerprint.size(self.id);
+        let bits = self.named().iter().fold(0, |bits, it| bits << 1 | u64::from(it.0));
+        fingerprint.number(bits);
     }
 }

@@ -55,7 +55,7 @@ impl World {
         let Some(delivery) = self.wire.pop() else {
             return false;
         };
-        self.trace.record(self.wire.now(), &delivery, delivery.payload());
+        self.trace.record(self.wire.now(), &delivery);
         self.deliver(delivery);
         true
     }
