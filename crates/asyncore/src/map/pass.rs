@@ -106,7 +106,11 @@ impl SocketMap {
         }
         let timeout = self.wait_time(timeout);
         let mut events = std::mem::take(&mut self.events);
-        let waited = self.poller.wait(&mut events, timeout);
+        let mut waited = self.poller.wait(&mut events, timeout);
+        // A signal ended the wait: no events, but timers and triggers may be due.
+        if waited.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+            waited = Ok(());
+        }
         self.now = self.poller.now();
         self.stats.passes += 1;
         if waited.is_ok() {
