@@ -7,6 +7,7 @@ mod datagrams;
 mod endings;
 mod replay;
 mod streams;
+mod windows;
 
 use std::io;
 use std::net::SocketAddr;
