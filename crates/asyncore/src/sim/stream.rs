@@ -201,8 +201,8 @@ impl World {
 
     /// Puts bytes that the window has room for on the wire, in segments.
     ///
-    /// The network cuts a segment in two at most: cutting the remainder again and again would end
-    /// almost every segment in single bytes.
+    /// The network cuts a segment in two at most: cutting the remainder again and again would leave
+    /// a single byte of every second or third segment.
     fn transmit(&mut self, id: usize, bytes: &[u8]) {
         let Ok(stream) = self.endpoints.stream(id) else {
             return;

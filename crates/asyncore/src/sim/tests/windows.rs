@@ -94,6 +94,22 @@ fn a_long_stream_seldom_travels_in_single_bytes() {
 }
 
 #[test]
+fn a_peer_fills_a_stalled_readers_window_with_whole_segments() {
+    for (window, segment, filled) in
+        [(1, 1, 1), (1, 9, 1), (100, 64, 64), (1000, 7, 994), (50, 64, 50), (65_536, 1460, 64_240)]
+    {
+        let net = Network::with_faults(1, Faults { window, segment, ..Faults::mild() });
+        let listener = listener(&net, addr("127.0.0.1:80"), 1);
+        let peer = net.connect(addr("127.0.0.1:80"));
+        peer.send(&numbered(2 * window));
+        settle(&net);
+        let (server, _) = listener.accept().unwrap();
+        let read = read_all(&server).unwrap().0;
+        assert!(read == numbered(filled), "{} of {window} by {segment}", read.len());
+    }
+}
+
+#[test]
 fn a_short_message_can_be_cut_at_any_byte() {
     let mut cuts = [false; 5];
     for seed in 0..100 {
