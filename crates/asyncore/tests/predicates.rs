@@ -27,10 +27,11 @@ impl Answer {
     }
 }
 
-/// Pushes until the socket takes no more and some of it stays queued.
+/// Pushes until the socket takes no more and some of it stays queued: more than a socket takes that
+/// is not reported writable, because less than a third of its buffer is free.
 fn fill<T: Dispatcher>(world: &mut World, token: Token<T>) {
     let mut piece = 1000;
-    while world.map.channel(token).unwrap().output_len() == 0 {
+    while world.map.channel(token).unwrap().output_len() < piece / 4 {
         world.map.channel(token).unwrap().push(vec![0; piece]);
         world.settle();
         piece *= 2;
