@@ -16,6 +16,36 @@ const THREADS: usize = 8;
 /// How many look-ups wait for a thread at the most.
 const WAITING: usize = 1024;
 
+/// What the standard library puts before the text of a failed `getaddrinfo`.
+const GETADDRINFO_FAILED: &str = "failed to lookup address information: ";
+
+/// The texts of `EAI_NONAME` and `EAI_NODATA`, without regard to case.
+const UNKNOWN_HOST: &[&str] = &[
+    // glibc
+    "Name or service not known",
+    "No address associated with hostname",
+    // musl; the first is FreeBSD's too
+    "Name does not resolve",
+    "Name has no usable address",
+    // macOS, NetBSD and older FreeBSD
+    "nodename nor servname provided, or not known",
+    "hostname nor servname provided, or not known",
+    "No address associated with nodename",
+    // OpenBSD
+    "name or service is not known",
+    "no address associated with name",
+];
+
+/// The texts of `EAI_AGAIN`, without regard to case.
+const TEMPORARY_FAILURE: &[&str] = &[
+    // glibc, macOS, OpenBSD, NetBSD
+    "Temporary failure in name resolution",
+    // musl
+    "Try again",
+    // FreeBSD
+    "Name could not be resolved at this time",
+];
+
 slotmap::new_key_type! {
     /// Where the call for an answer waits.
     struct LookupKey;
@@ -51,8 +81,18 @@ impl SocketMap {
     /// are those of its [`add_host`](crate::sim::Network::add_host).
     ///
     /// # Errors
-    /// When 1,024 look-ups wait already, or a thread cannot be started. That the name does not
-    /// resolve is the answer: the error names the host.
+    /// When 1,024 look-ups wait already, or a thread cannot be started.
+    ///
+    /// A failed look-up is an answer, not an error of this method. The error names the host and
+    /// quotes the system; its kind is
+    ///
+    /// - [`NotFound`](io::ErrorKind::NotFound) when the host does not exist or has no address, on
+    ///   a simulated network too;
+    /// - [`TimedOut`](io::ErrorKind::TimedOut) for a temporary failure, such as a name server that
+    ///   does not answer: a later attempt may succeed;
+    /// - [`Other`](io::ErrorKind::Other) for every other answer of the resolver, and for all of
+    ///   them in a process that has the C library translate its messages;
+    /// - that of the system call that failed, if one did.
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {
@@ -95,7 +135,8 @@ impl SocketMap {
         thread::Builder::new().name("asyncore-resolve".to_owned()).spawn(move || {
             let answer = (lookup.host.as_str(), lookup.port)
                 .to_socket_addrs()
-                .map(Iterator::collect::<Vec<_>>);
+                .map(Iterator::collect::<Vec<_>>)
+                .map_err(|error| with_stable_kind(&lookup.host, error));
             trigger.pull_when_possible(move |map| {
                 map.resolver.running -= 1;
                 map.start_waiting_lookups();
@@ -150,6 +191,34 @@ impl SocketMap {
     }
 }
 
+/// Gives a failure of `getaddrinfo` a kind that programs can match.
+///
+/// The standard library reports every such failure under the unstable kind `Uncategorized` and
+/// drops the error code: only the text tells "no such host" from "try again". The text becomes the
+/// cause of the new error.
+fn with_stable_kind(host: &str, error: io::Error) -> io::Error {
+    let text = error.to_string();
+    let Some(reason) = text.strip_prefix(GETADDRINFO_FAILED) else {
+        return error;
+    };
+    let is_one_of = |texts: &[&str]| texts.iter().any(|text| text.eq_ignore_ascii_case(reason));
+    let kind = if is_one_of(UNKNOWN_HOST) || never_exists(host) {
+        io::ErrorKind::NotFound
+    } else if is_one_of(TEMPORARY_FAILURE) {
+        io::ErrorKind::TimedOut
+    } else {
+        io::ErrorKind::Other
+    };
+    io::Error::new(kind, error)
+}
+
+/// Whether `host` is a name under `.invalid`. None of those exists, also when no name server can be
+/// asked (RFC 6761, section 6.4).
+fn never_exists(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    name.rsplit('.').next().is_some_and(|label| label.eq_ignore_ascii_case("invalid"))
+}
+
 /// Alternates the families, beginning with that of the first address (RFC 8305, section 4).
 fn in_order_of_families(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = addrs.first().map(SocketAddr::is_ipv6) else {
@@ -167,7 +236,45 @@ fn in_order_of_families(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::in_order_of_families;
+    use std::io::{self, ErrorKind};
+
+    use super::{in_order_of_families, with_stable_kind};
+
+    #[test]
+    fn a_failed_look_up_has_a_kind_by_what_the_system_says() {
+        let cases = [
+            ("a.example", "Name or service not known", ErrorKind::NotFound),
+            ("a.example", "No address associated with hostname", ErrorKind::NotFound),
+            ("a.example", "Name does not resolve", ErrorKind::NotFound),
+            ("a.example", "nodename nor servname provided, or not known", ErrorKind::NotFound),
+            ("a.example", "Temporary failure in name resolution", ErrorKind::TimedOut),
+            ("a.example", "Try again", ErrorKind::TimedOut),
+            ("a.example", "Non-recoverable failure in name resolution", ErrorKind::Other),
+            ("a.example", "Name or service not known, perhaps", ErrorKind::Other),
+            ("a.example", "Der Name oder der Dienst ist nicht bekannt", ErrorKind::Other),
+            // Names that never exist, whether or not a server can be asked.
+            ("a.invalid", "Temporary failure in name resolution", ErrorKind::NotFound),
+            ("b.a.INVALID.", "Temporary failure in name resolution", ErrorKind::NotFound),
+            ("invalid", "Try again", ErrorKind::NotFound),
+            ("notinvalid", "Try again", ErrorKind::TimedOut),
+            ("invalid.example", "Try again", ErrorKind::TimedOut),
+        ];
+        for (host, reason, kind) in cases {
+            // As `std::net::ToSocketAddrs` reports it, but for the kind.
+            let text = format!("failed to lookup address information: {reason}");
+            let error = with_stable_kind(host, io::Error::other(text.clone()));
+            assert_eq!(error.kind(), kind, "{host}: {reason}");
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.get_ref().map(ToString::to_string), Some(text));
+        }
+    }
+
+    #[test]
+    fn a_failed_system_call_of_a_look_up_keeps_its_kind() {
+        let error = with_stable_kind("a.invalid", io::Error::from_raw_os_error(13));
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert_eq!(error.raw_os_error(), Some(13));
+    }
 
     #[test]
     fn address_families_alternate_beginning_with_the_first() {

@@ -116,12 +116,16 @@ impl World {
     #[track_caller]
     pub fn settle(&mut self) {
         let mut quiet = 0;
-        for _ in 0..MAX_PASSES {
+        let limit = if self.net.is_some() { 10 * MAX_PASSES } else { MAX_PASSES };
+        for _ in 0..limit {
             let pass = self.pass(Some(Duration::ZERO));
             quiet = if pass.events == 0 { quiet + 1 } else { 0 };
             // A simulated segment can be under way while nothing else happens.
             let under_way = quiet >= 20 && self.net.as_ref().is_some_and(Network::step);
-            if quiet >= 20 && !under_way {
+            if under_way {
+                // One pass does not show what has arrived: its wait may be interrupted.
+                quiet = 10;
+            } else if quiet >= 20 {
                 return;
             }
         }
