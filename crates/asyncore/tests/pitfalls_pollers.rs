@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network};
-use asyncore::{Channel, Domain, FileWrapper, Result, SocketMap, Type};
+use asyncore::{Channel, Domain, FileWrapper, Result, EventLoop, SocketMap, Type};
 use util::{PASS, Recorder, Seen, assert_rests, on_every_network, on_every_poller, run_until};
 
 /// A file that is gone after the test.
@@ -162,7 +162,7 @@ fn a_socket_that_is_not_connected_yet_is_not_watched() {
 
 #[test]
 fn a_wait_for_a_timer_does_not_end_early() {
-    let check = |mut map: SocketMap| {
+    let check = |mut map: EventLoop| {
         // Delays that are no whole milliseconds: a wait that rounds down comes too early, and the
         // loop goes round until the rest has passed.
         for micros in [1, 300, 999, 1_001, 1_700, 2_500] {
