@@ -4,15 +4,15 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::address::Address;
-use crate::connection::Connection;
+use crate::connection::{Connection, Phase};
 use crate::dispatcher::Handler;
 use crate::error::Error;
 use crate::framing::Framer;
 use crate::layer::Layered;
 use crate::map::{Deadlines, Links};
-use crate::net::HostConnect;
+use crate::net::Dial;
 use crate::output::Outbox;
-use crate::poller::Interest;
+use crate::poller::{self, Interest};
 use crate::timer::TimerKey;
 use crate::token::Key;
 use crate::traffic::Traffic;
@@ -73,7 +73,8 @@ pub(crate) struct Slot {
     pub(crate) framer: Option<Box<Framer>>,
 
     pub(crate) deadlines: Option<Box<Deadlines>>,
-    pub(crate) host: Option<Box<HostConnect>>,
+    /// What is set and under way until the channel is connected.
+    pub(crate) dial: Option<Box<Dial>>,
     /// It tries an address for a channel that connects to a host, and is no channel of its own.
     pub(crate) is_attempt: bool,
     pub(crate) listener: Option<Box<Listener>>,
@@ -163,7 +164,7 @@ impl Slot {
             in_buffer_size: 0,
             framer: None,
             deadlines: None,
-            host: None,
+            dial: None,
             is_attempt: false,
             listener: None,
         }
@@ -200,6 +201,17 @@ impl Slot {
         let read = if reads { Interest::READ } else { Interest::NONE };
         let write = if self.has_output() { Interest::WRITE } else { Interest::NONE };
         read | write
+    }
+
+    /// Whether the descriptor is ready for `what` although the callback has not used it: nothing
+    /// has read from it, by whatever means.
+    pub(crate) fn is_still_ready(&self, what: Interest) -> bool {
+        if what != Interest::READ || self.always_ready || self.connection.is(Phase::Listening) {
+            return true;
+        }
+        let fd =
+            self.transport.as_ref().filter(|it| it.layered().is_none()).and_then(Transport::fd);
+        fd.is_none_or(poller::is_readable)
     }
 
     /// What the poller has to watch for when the predicates answer `wanted`: of a connection its

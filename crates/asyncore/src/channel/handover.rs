@@ -23,6 +23,8 @@ impl Channel<'_> {
             slot.listener = Some(Box::default());
         }
         slot.transport = Some(transport);
+        self.map.insert_waiting_layers(self.key);
+        let Some(slot) = self.slot_mut() else { return };
         // The end of the old connection says nothing about the new one.
         slot.notices.take(Notices::EOF);
         self.touch();

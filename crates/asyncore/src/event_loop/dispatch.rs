@@ -137,6 +137,9 @@ impl EventLoop {
     fn end_unread(&mut self, key: Key) {
         let Some(slot) = self.map.slots.get_mut(key) else { return };
         match slot.transport.as_ref().map(Transport::take_error) {
+            Some(Ok(Some(error)) | Err(error)) if slot.connection.is_datagram() => {
+                self.map.fail(key, error.into());
+            }
             Some(Ok(Some(error)) | Err(error)) => self.map.close_now(key, Some(error)),
             _ => {
                 slot.connection.note_hang_up();
@@ -202,8 +205,11 @@ impl EventLoop {
         } else if slot.connection.output_failed() && what == Interest::READ {
             // The connection is gone, and nobody wants what was received before.
             self.map.close_now(key, None);
-        } else {
+        } else if slot.is_still_ready(what) {
             self.rest(key, what);
+        } else {
+            // It was read by other means than the channel.
+            self.map.touch(key);
         }
     }
 

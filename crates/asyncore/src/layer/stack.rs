@@ -138,6 +138,11 @@ impl Layered {
             && self.input_end.is_none()
     }
 
+    /// The transport, and layers that have not started.
+    pub(crate) fn into_parts(self) -> (Transport, Vec<Box<dyn Layer>>) {
+        (*self.below, self.layers)
+    }
+
     pub(crate) fn into_below(self) -> Transport {
         *self.below
     }

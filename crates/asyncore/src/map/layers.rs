@@ -18,6 +18,12 @@ impl SocketMap {
         layer: Box<dyn Layer>,
         mut unread: Vec<u8>,
     ) -> io::Result<()> {
+        if self.slots.get(key).is_some_and(|slot| slot.transport.is_none()) {
+            if let Some(dial) = self.dial(key) {
+                dial.layers.push(layer);
+            }
+            return Ok(());
+        }
         self.check_layers(key)?;
         unread.append(&mut self.take_unparsed(key));
         let queued = self.take_output(key);
@@ -37,6 +43,16 @@ impl SocketMap {
         }
         self.touch(key);
         outcome
+    }
+
+    /// Inserts the layers that were waiting for a socket.
+    pub(crate) fn insert_waiting_layers(&mut self, key: Key) {
+        let dial = self.slots.get_mut(key).and_then(|slot| slot.dial.as_mut());
+        for layer in dial.map(|dial| std::mem::take(&mut dial.layers)).unwrap_or_default() {
+            if let Err(error) = self.insert_layer(key, layer, Vec::new()) {
+                self.fail(key, error.into());
+            }
+        }
     }
 
     /// Takes the top layer off; what was pushed before still passes it.

@@ -1,5 +1,7 @@
 //! Running a channel's callbacks, and what becomes of their failures.
 
+use std::fmt;
+
 use crate::channel::Channel;
 use crate::dispatcher::{Dispatcher, Handler};
 use crate::error::{Error, ExitNow, Result};
@@ -60,6 +62,14 @@ impl SocketMap {
         self.drop_handler(key, old);
     }
 
+    /// Drops all handlers, without calling them.
+    pub(crate) fn drop_handlers(&mut self) {
+        for key in self.slots.keys().collect::<Vec<_>>() {
+            let handler = self.slots.get_mut(key).and_then(|slot| slot.handler.take());
+            self.drop_handler(key, handler);
+        }
+    }
+
     /// Drops a handler, whose own `Drop` can panic.
     pub(crate) fn drop_handler(&mut self, key: Key, handler: Option<Box<dyn Handler>>) {
         if let Err(error) = panic::catch(|| drop(handler)) {
@@ -101,10 +111,12 @@ impl SocketMap {
     /// Logs an error that no handler can be given.
     #[cold]
     pub(crate) fn report(&mut self, key: Key, error: &Error) {
-        let channel = self.channel_mut(key);
-        log::emit(
-            LogType::Error,
-            format_args!("uncaptured error in channel {channel:?} ({error})"),
-        );
+        let line = format!("uncaptured error in channel {:?} ({error})", self.channel_mut(key));
+        self.emit(LogType::Error, line);
+    }
+
+    /// Emits one line of log.
+    pub(crate) fn emit(&self, kind: LogType, message: impl fmt::Display) {
+        log::emit(kind, message, self.settings.log_to_stderr);
     }
 }

@@ -8,6 +8,7 @@ use crate::map::SocketMap;
 use crate::poller::{AnyPoller, Interest, Source};
 use crate::slot::Notices;
 use crate::token::Key;
+use crate::transport::Transport;
 
 impl SocketMap {
     /// Makes the poller watch for `interest`, with no system call when it does already.
@@ -50,6 +51,14 @@ impl SocketMap {
             // It cannot fail for a source that was added, and nothing could be done.
             let _ = poller.delete(source);
         });
+    }
+
+    /// Takes the channel's transport, which is no longer watched.
+    pub(crate) fn release_transport(&mut self, key: Key) -> Option<Transport> {
+        self.deregister(key);
+        let slot = self.slots.get_mut(key)?;
+        slot.connection.detach();
+        slot.transport.take()
     }
 
     /// Takes the channel off the poller and closes its descriptor.
