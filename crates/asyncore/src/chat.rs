@@ -93,6 +93,10 @@ impl<T: AsyncChat> Dispatcher for T {
         parse(self, ch, data)
     }
 
+    fn is_dialogue(&self) -> bool {
+        true
+    }
+
     fn handle_pending_input(&mut self, ch: &mut Channel<'_>) -> Result {
         parse(self, ch, &[])
     }

@@ -141,6 +141,12 @@ pub trait Dispatcher: Any {
         0
     }
 
+    /// Whether it is a dialogue, of whose input something can be unparsed when a callback returns.
+    #[doc(hidden)]
+    fn is_dialogue(&self) -> bool {
+        false
+    }
+
     /// Goes on with input that is held back; only a dialogue holds any.
     #[doc(hidden)]
     fn handle_pending_input(&mut self, ch: &mut Channel<'_>) -> Result {

@@ -70,6 +70,8 @@ pub(crate) struct Slot {
     pub(crate) out_buffer_size: u32,
     /// The most that the loop receives at a time for `handle_data`; 0 if the handler receives.
     pub(crate) in_buffer_size: u32,
+    /// The handler is a dialogue, which has a framer once it parses.
+    pub(crate) is_dialogue: bool,
     pub(crate) framer: Option<Box<Framer>>,
 
     pub(crate) deadlines: Option<Box<Deadlines>>,
@@ -162,6 +164,7 @@ impl Slot {
             outbox: Outbox::new(),
             out_buffer_size: Slot::BUFFER_SIZE as u32,
             in_buffer_size: 0,
+            is_dialogue: false,
             framer: None,
             deadlines: None,
             dial: None,
@@ -175,7 +178,16 @@ impl Slot {
     /// The most that one event receives, whatever is asked for, 16 MiB.
     pub(crate) const IN_BUFFER_LIMIT: usize = 16 * 1024 * 1024;
 
-    pub(crate) fn set_out_buffer_size(&mut self, bytes: usize) {
+    /// Takes over what the handler says of itself, once for all its time.
+    pub(crate) fn adapt_to(&mut self, handler: &dyn Handler) {
+        self.name = handler.type_name();
+        self.is_dialogue = handler.is_dialogue();
+        self.default_predicates.set(Interest::NONE);
+        self.set_in_buffer_size(handler.ac_in_buffer_size());
+        self.set_out_buffer_size(handler.ac_out_buffer_size());
+    }
+
+    fn set_out_buffer_size(&mut self, bytes: usize) {
         self.out_buffer_size = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
     }
 

@@ -43,11 +43,16 @@ impl EventLoop {
         match received {
             Ok(n) if n > 0 || self.is_datagram(key) => {
                 let data = &buffer[..n];
-                self.map.input.begin(key, &buffer, n);
+                let is_dialogue = self.map.slots[key].is_dialogue;
+                if is_dialogue {
+                    self.map.input.begin(key, &buffer, n);
+                }
                 self.offer(key, Interest::READ, Interest::READ, |handler, ch| {
                     handler.handle_data(ch, data)
                 });
-                self.map.input.end();
+                if is_dialogue {
+                    self.map.input.end();
+                }
             }
             // The end was noted.
             Ok(_) => self.map.touch(key),

@@ -8,7 +8,6 @@ use crate::error::{Error, ExitNow, Result};
 use crate::log::{self, LogType};
 use crate::map::SocketMap;
 use crate::panic;
-use crate::poller::Interest;
 use crate::slot::Notices;
 use crate::token::{Key, Token};
 
@@ -53,10 +52,7 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else { return };
         slot.is_replaced = false;
         let Some(successor) = self.successors.remove(key) else { return };
-        slot.set_in_buffer_size(successor.ac_in_buffer_size());
-        slot.set_out_buffer_size(successor.ac_out_buffer_size());
-        slot.name = successor.type_name();
-        slot.default_predicates.set(Interest::NONE);
+        slot.adapt_to(&*successor);
         let old = slot.handler.replace(successor);
         self.touch(key);
         self.drop_handler(key, old);

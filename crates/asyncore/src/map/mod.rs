@@ -346,9 +346,7 @@ impl SocketMap {
 
     fn set_handler<T: Dispatcher>(&mut self, key: Key, handler: T) -> Token<T> {
         let slot = &mut self.slots[key];
-        slot.set_in_buffer_size(handler.ac_in_buffer_size());
-        slot.set_out_buffer_size(handler.ac_out_buffer_size());
-        slot.name = std::any::type_name::<T>;
+        slot.adapt_to(&handler);
         slot.handler = Some(Box::new(handler));
         self.touch(key);
         tracing::debug!(target: "asyncore", channel = ?self.channel_mut(key), "channel opened");
