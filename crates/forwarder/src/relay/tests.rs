@@ -4,6 +4,8 @@ use asyncore::sim::{self, Network, Peer, Rng};
 
 use super::scene::Scene;
 
+mod resets;
+
 const PASSES: usize = 20_000;
 
 /// One end of a connection, and what it is going to do.
