@@ -8,7 +8,7 @@
 
 mod util;
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
 use std::sync::Arc;
@@ -243,10 +243,17 @@ impl Soak {
                     seeds.fetch_update(Relaxed, Relaxed, |it| (it < last).then_some(it + 1))
                 {
                     let seed = Random::new(number as u64).next();
-                    let port = ports[usize::from(matches!(End::of(seed), End::Refused))].port();
+                    let is_refused = matches!(End::of(seed), End::Refused);
+                    let port = ports[usize::from(is_refused)].port();
                     // Several addresses have more ports between them.
                     let addr = (Ipv4Addr::new(127, 0, 0, 1 + index as u8), port);
-                    let stream = TcpStream::connect(addr).expect("a connection to the forwarder");
+                    let stream = match TcpStream::connect(addr) {
+                        // The reset can be there before the connection is known to be made.
+                        Err(error) if is_refused && error.kind() == ErrorKind::ConnectionReset => {
+                            continue;
+                        }
+                        made => made.expect("a connection to the forwarder"),
+                    };
                     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
                     stream.set_write_timeout(Some(PATIENCE)).expect("a timeout");
                     let _ = client(stream, seed);
