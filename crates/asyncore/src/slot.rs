@@ -4,14 +4,15 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::address::Address;
-use crate::connection::Connection;
+use crate::connection::{Connection, Phase};
 use crate::dispatcher::Handler;
 use crate::error::Error;
 use crate::framing::Framer;
+use crate::layer::Layered;
 use crate::map::{Deadlines, Links};
-use crate::net::HostConnect;
+use crate::net::Dial;
 use crate::output::Outbox;
-use crate::poller::Interest;
+use crate::poller::{self, Interest};
 use crate::timer::TimerKey;
 use crate::token::Key;
 use crate::traffic::Traffic;
@@ -23,6 +24,8 @@ use crate::transport::Transport;
 pub(crate) struct Slot {
     /// `None` while it is lent out to run.
     pub(crate) handler: Option<Box<dyn Handler>>,
+    /// Another handler takes over when this one is back.
+    pub(crate) is_replaced: bool,
     /// The name of the handler's type.
     pub(crate) name: fn() -> &'static str,
     pub(crate) transport: Option<Transport>,
@@ -57,6 +60,8 @@ pub(crate) struct Slot {
     pub(crate) sink: Option<Key>,
     /// The poller refuses it because it never blocks, as regular files do.
     pub(crate) always_ready: bool,
+    /// It is in the map's list of channels that are ready without the poller.
+    pub(crate) self_ready: bool,
     /// Which predicates consulted which channels.
     pub(crate) links: Option<Box<Links>>,
 
@@ -65,12 +70,13 @@ pub(crate) struct Slot {
     pub(crate) out_buffer_size: u32,
     /// The most that the loop receives at a time for `handle_data`; 0 if the handler receives.
     pub(crate) in_buffer_size: u32,
+    /// The handler is a dialogue, which has a framer once it parses.
+    pub(crate) is_dialogue: bool,
     pub(crate) framer: Option<Box<Framer>>,
-    /// `discard_buffers` was called: what is left of the piece that is parsed now is dropped.
-    pub(crate) input_discarded: bool,
 
     pub(crate) deadlines: Option<Box<Deadlines>>,
-    pub(crate) host: Option<Box<HostConnect>>,
+    /// What is set and under way until the channel is connected.
+    pub(crate) dial: Option<Box<Dial>>,
     /// It tries an address for a channel that connects to a host, and is no channel of its own.
     pub(crate) is_attempt: bool,
     pub(crate) listener: Option<Box<Listener>>,
@@ -133,6 +139,7 @@ impl Slot {
     pub(crate) fn new(now: Instant) -> Self {
         Slot {
             handler: None,
+            is_replaced: false,
             name: || "channel",
             transport: None,
             addr: None,
@@ -152,14 +159,15 @@ impl Slot {
             held_open: false,
             sink: None,
             always_ready: false,
+            self_ready: false,
             links: None,
             outbox: Outbox::new(),
             out_buffer_size: Slot::BUFFER_SIZE as u32,
             in_buffer_size: 0,
+            is_dialogue: false,
             framer: None,
-            input_discarded: false,
             deadlines: None,
-            host: None,
+            dial: None,
             is_attempt: false,
             listener: None,
         }
@@ -168,9 +176,18 @@ impl Slot {
     /// asynchat's `ac_in_buffer_size` and `ac_out_buffer_size`, 64 KiB.
     pub(crate) const BUFFER_SIZE: usize = 64 * 1024;
     /// The most that one event receives, whatever is asked for, 16 MiB.
-    const IN_BUFFER_LIMIT: usize = 16 * 1024 * 1024;
+    pub(crate) const IN_BUFFER_LIMIT: usize = 16 * 1024 * 1024;
 
-    pub(crate) fn set_out_buffer_size(&mut self, bytes: usize) {
+    /// Takes over what the handler says of itself, once for all its time.
+    pub(crate) fn adapt_to(&mut self, handler: &dyn Handler) {
+        self.name = handler.type_name();
+        self.is_dialogue = handler.is_dialogue();
+        self.default_predicates.set(Interest::NONE);
+        self.set_in_buffer_size(handler.ac_in_buffer_size());
+        self.set_out_buffer_size(handler.ac_out_buffer_size());
+    }
+
+    fn set_out_buffer_size(&mut self, bytes: usize) {
         self.out_buffer_size = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
     }
 
@@ -198,6 +215,17 @@ impl Slot {
         read | write
     }
 
+    /// Whether the descriptor is ready for `what` although the callback has not used it: nothing
+    /// has read from it, by whatever means.
+    pub(crate) fn is_still_ready(&self, what: Interest) -> bool {
+        if what != Interest::READ || self.always_ready || self.connection.is(Phase::Listening) {
+            return true;
+        }
+        let fd =
+            self.transport.as_ref().filter(|it| it.layered().is_none()).and_then(Transport::fd);
+        fd.is_none_or(poller::is_readable)
+    }
+
     /// What the poller has to watch for when the predicates answer `wanted`: of a connection its
     /// end at least, until a hang-up was reported.
     pub(crate) fn registration(&self, wanted: Interest) -> Option<Interest> {
@@ -207,6 +235,14 @@ impl Slot {
 
     fn interest(&self, wanted: Interest) -> Interest {
         let mut interest = wanted;
+        if let Some(layered) = self.layered() {
+            if layered.pending_output() > 0 {
+                interest = interest | Interest::WRITE;
+            }
+            if layered.is_output_full() {
+                interest = interest.without(Interest::READ);
+            }
+        }
         if self.connection.can_transfer() {
             if self.has_output() {
                 interest = interest | Interest::WRITE;
@@ -231,6 +267,7 @@ impl Slot {
             && self.outbox.is_idle()
             && self.links.is_none()
             && self.rested.is_empty()
+            && !matches!(self.transport, Some(Transport::Layered(_)))
             && !(self.wants_priority | self.paused)
     }
 
@@ -240,8 +277,17 @@ impl Slot {
     }
 
     /// The transport, if bytes can go in and out of it.
-    pub(crate) fn open_transport(&self) -> Option<&Transport> {
-        self.transport.as_ref().filter(|_| self.connection.can_transfer())
+    pub(crate) fn open_transport(&mut self) -> Option<&mut Transport> {
+        self.transport.as_mut().filter(|_| self.connection.can_transfer())
+    }
+
+    /// The layers of the channel, if it has or had any.
+    pub(crate) fn layered(&self) -> Option<&Layered> {
+        self.transport.as_ref()?.layered()
+    }
+
+    pub(crate) fn layered_mut(&mut self) -> Option<&mut Layered> {
+        self.transport.as_mut()?.layered_mut()
     }
 }
 

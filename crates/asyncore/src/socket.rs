@@ -29,7 +29,7 @@ use crate::transport::Transport;
 /// # fn main() -> std::io::Result<()> {
 /// let (ours, theirs) = UnixStream::pair()?;
 /// let socket = Socket::try_from(ours)?;
-/// assert!(socket.as_fd().is_some());
+/// assert!(socket.descriptor().is_some());
 /// # drop(theirs);
 /// # Ok(())
 /// # }
@@ -45,13 +45,25 @@ pub struct Socket {
 impl Socket {
     /// The descriptor, for options that [`Channel`](crate::Channel) has no method for; `None` on
     /// a simulated network.
-    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.transport.fd()
     }
 
     /// The address of the other end, if the socket is connected and it has one.
     pub fn peer_addr(&self) -> Option<&Address> {
         self.peer.as_ref()
+    }
+
+    /// Input that was received and that no handler has read yet, when the socket comes out of a
+    /// channel ([`Channel::take_socket`](crate::Channel::take_socket)); a channel that the socket
+    /// is added to reads it first.
+    pub fn unread(&self) -> &[u8] {
+        self.transport.layered().map_or(&[], |layered| layered.input())
+    }
+
+    /// Takes the [unread](Socket::unread) input out, for a program that goes on without a channel.
+    pub fn take_unread(&mut self) -> Vec<u8> {
+        self.transport.layered_mut().map_or_else(Vec::new, |layered| layered.take_input())
     }
 
     pub(crate) fn accepted(transport: Transport, peer: Address) -> Self {

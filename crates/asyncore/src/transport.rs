@@ -1,4 +1,5 @@
-//! What carries a channel's bytes: an OS socket, a file, or an endpoint of a simulated network.
+//! What carries a channel's bytes: an OS socket, a file, an endpoint of a simulated network, or
+//! one of these with layers on it.
 
 use std::io;
 use std::net::Shutdown;
@@ -12,22 +13,28 @@ use crate::address::Address;
 use crate::connection::Kind;
 use crate::error::context;
 use crate::file::FileWrapper;
+use crate::layer::Layered;
 #[cfg(target_os = "linux")]
 use crate::net::Pipe;
 use crate::poller::Source;
-use crate::sim::SimSocket;
+use crate::sim::{Network, SimSocket};
 
-/// The one place where the three kinds differ; everything above sees sockets.
+/// The one place where the kinds differ; everything above sees sockets.
 pub(crate) enum Transport {
     Stream(OwnedFd),
     Datagram(OwnedFd),
     File(FileWrapper),
     Simulated(SimSocket),
+    /// With layers, or with input that is unread.
+    Layered(Box<Layered>),
 }
 
 impl Transport {
-    /// A new non-blocking socket of the operating system.
-    pub(crate) fn open(domain: Domain, kind: Type) -> io::Result<Self> {
+    /// A new non-blocking socket, of the operating system unless there is a simulated network.
+    pub(crate) fn open(network: Option<&Network>, domain: Domain, kind: Type) -> io::Result<Self> {
+        if let Some(network) = network {
+            return Ok(Transport::Simulated(network.socket(domain, kind)?));
+        }
         let socket = new_non_blocking(domain, kind)?;
         Ok(if kind == Type::DGRAM {
             Transport::Datagram(socket.into())
@@ -43,23 +50,41 @@ impl Transport {
             Transport::File(_) => Kind::File,
             Transport::Simulated(socket) if socket.is_datagram() => Kind::Datagram,
             Transport::Simulated(_) => Kind::Stream,
+            Transport::Layered(layered) => layered.below().kind(),
         }
     }
 
     pub(crate) fn is_datagram(&self) -> bool {
+        self.kind() == Kind::Datagram
+    }
+
+    /// The transport without the layers on it.
+    fn below(&self) -> &Transport {
         match self {
-            Transport::Datagram(_) => true,
-            Transport::Simulated(socket) => socket.is_datagram(),
-            Transport::Stream(_) | Transport::File(_) => false,
+            Transport::Layered(layered) => layered.below(),
+            transport => transport,
         }
     }
 
-    /// Whether it is a connection in the making, of which hang-ups mean nothing yet.
-    pub(crate) fn is_stream(&self) -> bool {
+    pub(crate) fn layered(&self) -> Option<&Layered> {
         match self {
-            Transport::Stream(_) => true,
-            Transport::Simulated(socket) => !socket.is_datagram(),
-            Transport::Datagram(_) | Transport::File(_) => false,
+            Transport::Layered(layered) => Some(layered),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn layered_mut(&mut self) -> Option<&mut Layered> {
+        match self {
+            Transport::Layered(layered) => Some(layered),
+            _ => None,
+        }
+    }
+
+    /// The transport as one that can have layers.
+    pub(crate) fn into_layered(self) -> Box<Layered> {
+        match self {
+            Transport::Layered(layered) => layered,
+            transport => Box::new(Layered::new(transport)),
         }
     }
 
@@ -68,6 +93,7 @@ impl Transport {
             Transport::Stream(fd) | Transport::Datagram(fd) => Source::Fd(fd.as_fd()),
             Transport::File(file) => Source::Fd(file.as_fd()),
             Transport::Simulated(socket) => socket.source(),
+            Transport::Layered(layered) => layered.below().source(),
         }
     }
 
@@ -79,43 +105,45 @@ impl Transport {
     }
 
     #[inline(always)]
-    pub(crate) fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+    pub(crate) fn recv(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         match self {
             Transport::Stream(fd) | Transport::Datagram(fd) => {
                 Ok(rustix::net::recv(fd, buf, RecvFlags::empty())?.0)
             }
             Transport::File(file) => file.recv(buf),
             Transport::Simulated(socket) => socket.recv(buf),
+            Transport::Layered(layered) => layered.recv(buf),
         }
     }
 
     #[inline(always)]
-    pub(crate) fn send(&self, data: &[u8]) -> io::Result<usize> {
+    pub(crate) fn send(&mut self, data: &[u8]) -> io::Result<usize> {
         match self {
             Transport::Stream(fd) | Transport::Datagram(fd) => {
                 Ok(rustix::net::send(fd, data, SendFlags::NOSIGNAL)?)
             }
             Transport::File(file) => file.send(data),
             Transport::Simulated(socket) => socket.send(data),
+            Transport::Layered(layered) => layered.send(data),
         }
     }
 
     /// Sends what is in a pipe.
     #[cfg(target_os = "linux")]
     pub(crate) fn send_pipe(&self, pipe: &Pipe) -> io::Result<usize> {
-        match self.fd() {
-            Some(fd) => pipe.drain(fd),
-            None => Err(not_a_socket()),
+        match (self.fd(), self) {
+            (Some(fd), Transport::Stream(_)) => pipe.drain(fd),
+            _ => Err(not_a_socket()),
         }
     }
 
     pub(crate) fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, Address)> {
-        match self {
+        match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => {
                 let (n, _, from) = rustix::net::recvfrom(fd, buf, RecvFlags::empty())?;
                 Ok((n, Address::from_system(from)))
             }
-            Transport::File(_) => Err(not_a_socket()),
+            Transport::File(_) | Transport::Layered(_) => Err(not_a_socket()),
             Transport::Simulated(socket) => {
                 socket.recv_from(buf).map(|(n, from)| (n, Address::Inet(from)))
             }
@@ -123,11 +151,11 @@ impl Transport {
     }
 
     pub(crate) fn send_to(&self, data: &[u8], to: &Address) -> io::Result<usize> {
-        match self {
+        match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => {
                 SockRef::from(fd).send_to(data, &to.to_sock_addr()?)
             }
-            Transport::File(_) => Err(not_a_socket()),
+            Transport::File(_) | Transport::Layered(_) => Err(not_a_socket()),
             Transport::Simulated(socket) => socket.send_to(data, simulated(to)?),
         }
     }
@@ -138,6 +166,7 @@ impl Transport {
                 Ok(rustix::net::send(fd, data, SendFlags::NOSIGNAL | SendFlags::OOB)?)
             }
             Transport::File(_) => Err(not_a_socket()),
+            Transport::Layered(_) => Err(has_layers()),
             Transport::Simulated(socket) => socket.send_oob(data),
         }
     }
@@ -148,36 +177,37 @@ impl Transport {
                 Ok(rustix::net::recv(fd, buf, RecvFlags::OOB)?.0)
             }
             Transport::File(_) => Err(not_a_socket()),
+            Transport::Layered(_) => Err(has_layers()),
             Transport::Simulated(socket) => socket.recv_oob(buf),
         }
     }
 
     pub(crate) fn bind(&self, addr: &Address) -> io::Result<()> {
-        match self {
+        match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => {
                 SockRef::from(fd).bind(&addr.to_sock_addr()?)
             }
-            Transport::File(_) => Err(not_a_socket()),
+            Transport::File(_) | Transport::Layered(_) => Err(not_a_socket()),
             Transport::Simulated(socket) => socket.bind(simulated(addr)?),
         }
         .map_err(|error| context(error, format_args!("cannot bind to {addr}")))
     }
 
     pub(crate) fn listen(&self, backlog: i32) -> io::Result<()> {
-        match self {
+        match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => SockRef::from(fd).listen(backlog),
-            Transport::File(_) => Err(not_a_socket()),
+            Transport::File(_) | Transport::Layered(_) => Err(not_a_socket()),
             Transport::Simulated(socket) => socket.listen(backlog),
         }
     }
 
     /// Begins to connect; true if that was all, false if the end of it is still to come.
     pub(crate) fn connect(&self, addr: &Address) -> io::Result<bool> {
-        let outcome = match self {
+        let outcome = match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => {
                 SockRef::from(fd).connect(&addr.to_sock_addr()?)
             }
-            Transport::File(_) => Err(not_a_socket()),
+            Transport::File(_) | Transport::Layered(_) => Err(not_a_socket()),
             Transport::Simulated(socket) => socket.connect(simulated(addr)?),
         };
         match outcome {
@@ -199,9 +229,9 @@ impl Transport {
 
     /// One connection off the backlog, non-blocking, with its peer's address.
     pub(crate) fn accept(&self) -> io::Result<(Transport, Address)> {
-        match self {
+        match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => accept(fd),
-            Transport::File(_) => Err(not_a_socket()),
+            Transport::File(_) | Transport::Layered(_) => Err(not_a_socket()),
             Transport::Simulated(socket) => {
                 let (socket, peer) = socket.accept()?;
                 Ok((Transport::Simulated(socket), Address::Inet(peer)))
@@ -210,50 +240,51 @@ impl Transport {
     }
 
     pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        match self {
+        match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => SockRef::from(fd).shutdown(how),
-            Transport::File(_) => Ok(()),
+            Transport::File(_) | Transport::Layered(_) => Ok(()),
             Transport::Simulated(socket) => socket.shutdown(how),
         }
     }
 
     /// Makes closing reset the connection, as far as it can be.
-    pub(crate) fn reset_on_close(&self) {
+    pub(crate) fn reset_on_close(&mut self) {
         match self {
             Transport::Stream(fd) | Transport::Datagram(fd) => {
                 // Refused, the close is an ordinary one, which is all that is left to do.
-                let _ = SockRef::from(fd).set_linger(Some(std::time::Duration::ZERO));
+                let _ = SockRef::from(&*fd).set_linger(Some(std::time::Duration::ZERO));
             }
             Transport::File(_) => {}
             Transport::Simulated(socket) => socket.reset_on_close(),
+            Transport::Layered(layered) => layered.abort(),
         }
     }
 
     /// What went wrong asynchronously since the last call.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
-        match self {
+        match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => SockRef::from(fd).take_error(),
-            Transport::File(_) => Ok(None),
+            Transport::File(_) | Transport::Layered(_) => Ok(None),
             Transport::Simulated(socket) => socket.take_error(),
         }
     }
 
     pub(crate) fn local_addr(&self) -> io::Result<Address> {
-        match self {
+        match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => {
                 Ok(Address::from_system(Some(rustix::net::getsockname(fd)?)))
             }
-            Transport::File(_) => Err(not_a_socket()),
+            Transport::File(_) | Transport::Layered(_) => Err(not_a_socket()),
             Transport::Simulated(socket) => socket.local_addr().map(Address::Inet),
         }
     }
 
     pub(crate) fn peer_addr(&self) -> io::Result<Address> {
-        match self {
+        match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => {
                 Ok(Address::from_system(rustix::net::getpeername(fd)?))
             }
-            Transport::File(_) => Err(not_a_socket()),
+            Transport::File(_) | Transport::Layered(_) => Err(not_a_socket()),
             Transport::Simulated(socket) => socket.peer_addr().map(Address::Inet),
         }
     }
@@ -294,6 +325,11 @@ fn simulated(addr: &Address) -> io::Result<std::net::SocketAddr> {
             format!("the simulated network has no address {addr}; use an IPv4 or IPv6 one"),
         )
     })
+}
+
+fn has_layers() -> io::Error {
+    let what = "out-of-band data would bypass the layers of this channel";
+    io::Error::new(io::ErrorKind::Unsupported, what)
 }
 
 fn not_a_socket() -> io::Error {

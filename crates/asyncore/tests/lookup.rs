@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use asyncore::sim::{Faults, Network};
 use asyncore::{Channel, Dispatcher, Error, EventLoop, SocketMap};
-use util::{Recorder, Seen, on_every_poller, run_until};
+use util::{Recorder, Seen, on_every_network, on_every_poller, run_until};
 
 /// Notes the error that it fails with, and its kind.
 struct Failing(Seen);
@@ -62,6 +62,26 @@ fn simulated_names_are_those_of_the_network_families_by_turns() {
     assert_eq!(answer, ["[2001:db8::1]:80", "192.0.2.1:80", "[2001:db8::2]:80"]);
     let error = looked_up(&mut map, "nowhere.example", 80).unwrap_err();
     assert!(error.starts_with("cannot resolve host \"nowhere.example\": "), "{error}");
+}
+
+#[test]
+fn an_unknown_host_is_not_found_on_every_network() {
+    on_every_network(|world| {
+        // No name server is asked for a label this long, and none has to answer for `.invalid`.
+        for name in ["nosuch.invalid", "x".repeat(70).as_str()] {
+            let seen = Seen::default();
+            let added = world.map.add_with(|ch| {
+                ch.connect_host(name, 80)?;
+                Ok(Failing(seen.clone()))
+            });
+            added.unwrap();
+            world.map.run().unwrap();
+            let calls = seen.calls();
+            let named = format!("cannot resolve host {name:?}: ");
+            assert!(calls.len() == 2 && calls[0].starts_with(&named), "{calls:?}");
+            assert_eq!(calls[1], "Some(NotFound)");
+        }
+    });
 }
 
 #[test]

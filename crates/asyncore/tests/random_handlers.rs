@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use asyncore::sim::{Faults, Network, Rng};
+use asyncore::sim::{Faults, Network};
 use asyncore::{
     Channel, Dispatcher, Domain, Error, EventLoop, Result, SimpleProducer, Socket, SocketMap,
     Token, Type,
@@ -18,7 +18,7 @@ use util::on_every_poller;
 
 /// What all handlers of one run share.
 struct Stage {
-    rng: RefCell<Rng>,
+    rng: RefCell<fastrand::Rng>,
     server: Cell<Option<SocketAddr>>,
     actors: RefCell<Vec<Token<Actor>>>,
     /// How far each actor has come: 0 when it was made, 1 when it was told of its close.
@@ -33,7 +33,7 @@ struct Stage {
 impl Stage {
     fn new(seed: u64) -> Rc<Self> {
         Rc::new(Stage {
-            rng: RefCell::new(Rng::new(seed)),
+            rng: RefCell::new(fastrand::Rng::with_seed(seed)),
             server: Cell::new(None),
             actors: RefCell::default(),
             ended: RefCell::default(),
@@ -44,7 +44,7 @@ impl Stage {
     }
 
     fn below(&self, bound: u64) -> u64 {
-        self.rng.borrow_mut().below(bound)
+        self.rng.borrow_mut().u64(..bound)
     }
 
     fn some_actor(&self) -> Option<Token<Actor>> {
@@ -214,7 +214,7 @@ impl Dispatcher for Actor {
     }
 
     fn handle_error(&mut self, ch: &mut Channel<'_>, _: Error) {
-        if self.stage.below(2) == 0 && !ch.accepting() {
+        if self.stage.below(2) == 0 && !ch.is_accepting() {
             ch.close();
         }
         self.acts(ch, "handle_error").unwrap_or_default();

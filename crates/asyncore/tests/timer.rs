@@ -174,7 +174,9 @@ fn a_call_that_puts_itself_off_by_nothing_lets_the_others_have_their_turn() {
     map.call_every(Duration::ZERO, |_| Ok(()));
     map.call_later(Duration::from_millis(5), |_| Err(ExitNow.into()));
     map.run().unwrap();
-    assert_eq!(net.elapsed(), Duration::from_millis(5));
+    // A pass takes a microsecond.
+    let late = net.elapsed() - Duration::from_millis(5);
+    assert!(late < Duration::from_micros(1), "{late:?}");
 }
 
 #[test]
@@ -216,7 +218,7 @@ fn add_silent<T: Dispatcher>(net: &Network, map: &mut EventLoop, handler: T) -> 
         Ok(handler)
     });
     let token = connecting.unwrap();
-    while map.channel(token).unwrap().connecting() {
+    while map.channel(token).unwrap().is_connecting() {
         let _ = map.poll(None).unwrap();
     }
     map.channel(token).unwrap().set_timeout(HOUR);

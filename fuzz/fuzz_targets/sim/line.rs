@@ -49,8 +49,13 @@ impl Line {
 
     /// Takes back all that was offered after the first `length` bytes.
     pub fn withdraw_after(&mut self, length: u64) {
+        let length = usize::try_from(length).unwrap();
+        // Every push asks for this, mostly with nothing to take back: that must not copy all.
+        if length >= self.sent_len() {
+            return;
+        }
         let mut whole = self.sent();
-        whole.truncate(usize::try_from(length).unwrap());
+        whole.truncate(length);
         self.sent.clear();
         self.offer(whole);
     }
@@ -61,7 +66,15 @@ impl Line {
     }
 
     pub fn sent(&self) -> Vec<u8> {
-        self.sent.iter().flat_map(|piece| piece.borrow().clone()).collect()
+        let mut sent = Vec::with_capacity(self.sent_len());
+        for piece in &self.sent {
+            sent.extend_from_slice(&piece.borrow());
+        }
+        sent
+    }
+
+    pub fn sent_len(&self) -> usize {
+        self.sent.iter().map(|piece| piece.borrow().len()).sum()
     }
 
     /// Checks what came out here against what was sent at the `other` end.

@@ -108,7 +108,7 @@ impl Run {
             let Some(stats) = self.map.channel_stats(*token) else { continue };
             let line = &lines[*line];
             let known = line.sent_by(stats.bytes_out) + stats.output_len as u64;
-            assert!(known <= line.sent().len() as u64, "{stats:?} is more than was sent");
+            assert!(known <= line.sent_len() as u64, "{stats:?} is more than was sent");
         }
     }
 

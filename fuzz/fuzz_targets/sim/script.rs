@@ -159,6 +159,8 @@ impl Weather {
             partial: chance(self.partial),
             would_block: chance(self.would_block),
             subset: chance(self.subset),
+            // Not a byte of its own, with which kept inputs would mean something else.
+            interrupt: chance(self.subset) / 4.0,
             reset: if gentle { 0.0 } else { chance(self.reset) / 16.0 },
             loss: 0.0,
             latency: Duration::ZERO..Duration::from_millis(latency),

@@ -25,32 +25,33 @@ impl Channel<'_> {
     }
 
     /// Begins to parse a piece of the input.
-    pub(crate) fn begin_parsing(&mut self) {
-        if let Some(slot) = self.slot_mut() {
-            slot.input_discarded = false;
-        }
+    #[inline]
+    pub(crate) fn begin_parsing(&mut self, input: &[u8]) {
+        self.map.input.begin_parsing(self.key, input);
     }
 
     /// The next piece of the input, unless the channel is ending: then it is not parsed.
     pub(crate) fn next_step<'d>(&mut self, input: &mut &'d [u8]) -> Option<Step<'d>> {
-        let slot = self.slot_mut()?;
-        if slot.connection.is_ending() {
+        let map = &mut *self.map;
+        let slot = map.slots.get_mut(self.key)?;
+        if slot.connection.is_ending() || slot.is_replaced {
             return None;
         }
-        if std::mem::take(&mut slot.input_discarded) {
+        if map.input.left() != input.len() {
+            // The last callback took the rest away.
             *input = &[];
         }
-        slot.framer.get_or_insert_with(|| Box::new(Framer::new())).step(input)
+        let step = slot.framer.get_or_insert_with(|| Box::new(Framer::new())).step(input);
+        map.input.set_left(input.len());
+        step
     }
 
     /// Keeps input that no callback has seen, and parses it when the running one has returned.
-    pub(crate) fn unread(&mut self, input: &[u8]) {
+    pub(crate) fn unread_piece(&mut self, input: &[u8]) {
+        let input = if self.map.input.left() == input.len() { input } else { &[] };
         let Some(slot) = self.slot_mut().filter(|slot| !slot.connection.is_ending()) else {
             return;
         };
-        if std::mem::take(&mut slot.input_discarded) {
-            return;
-        }
         let Some(framer) = &mut slot.framer else {
             return;
         };

@@ -89,10 +89,9 @@ impl Channel<'_> {
     /// Drops what is queued, and the input that is held for a terminator or that the running
     /// callback has been called with only a part of: "emergencies only", as asynchat put it.
     pub fn discard_buffers(&mut self) {
-        let Some(slot) = self.slot_mut() else { return };
-        slot.input_discarded = true;
-        if let Some(framer) = &mut slot.framer {
-            framer.clear();
+        drop(self.map.take_unparsed(self.key));
+        if let Some(layered) = self.slot_mut().and_then(|slot| slot.layered_mut()) {
+            layered.take_input();
         }
         self.map.discard_output(self.key);
         self.touch();

@@ -1,12 +1,15 @@
 //! Bytes in and out, and the end.
 
 use std::io;
+use std::os::fd::BorrowedFd;
+use std::rc::Rc;
 
 use crate::address::Address;
 use crate::channel::Channel;
 use crate::connection::Phase;
 use crate::panic;
 use crate::poller::Interest;
+use crate::slot::Slot;
 use crate::token::Token;
 use crate::transport::Transport;
 use crate::transport::is_disconnected;
@@ -37,7 +40,7 @@ impl Channel<'_> {
             return Err(no_socket());
         };
         match transport.recv(buf) {
-            Ok(0) if !buf.is_empty() && !transport.is_datagram() => {
+            Ok(0) if !buf.is_empty() && !slot.connection.is_datagram() => {
                 self.map.stream_ended(self.key);
                 Ok(0)
             }
@@ -45,7 +48,7 @@ impl Channel<'_> {
                 slot.traffic.received(n, now, &mut self.map.stats);
                 Ok(n)
             }
-            Err(error) if is_disconnected(&error) && !transport.is_datagram() => {
+            Err(error) if is_disconnected(&error) && !slot.connection.is_datagram() => {
                 self.map.close_now(self.key, Some(error));
                 Ok(0)
             }
@@ -90,7 +93,7 @@ impl Channel<'_> {
                 Ok(n)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
-            Err(error) if is_disconnected(&error) && !transport.is_datagram() => {
+            Err(error) if is_disconnected(&error) && !slot.connection.is_datagram() => {
                 self.map.send_failed(self.key, error);
                 Ok(0)
             }
@@ -162,6 +165,54 @@ impl Channel<'_> {
         Ok(n)
     }
 
+    /// Makes a system call of the program's own on the channel's descriptor: recvmsg with
+    /// descriptors, writev, recvmmsg, a call into a library.
+    ///
+    /// The call must not block; the descriptor is in non-blocking mode. It counts as an attempt to
+    /// read and to write, so the callback is called again while the descriptor is ready. The
+    /// channel learns nothing else of it: bytes are not counted, and an end of the stream goes to
+    /// no `handle_eof`; a handler that finds one closes the channel.
+    ///
+    /// ```
+    /// use asyncore::{Channel, Dispatcher, Result};
+    /// use rustix::io::read;
+    ///
+    /// /// Counts the expirations of a timerfd.
+    /// struct Ticks(u64);
+    ///
+    /// impl Dispatcher for Ticks {
+    ///     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+    ///         let mut count = [0; 8];
+    ///         ch.try_io(|fd| Ok(read(fd, &mut count)?))?;
+    ///         self.0 += u64::from_ne_bytes(count);
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// What `call` fails with; [`WouldBlock`](io::ErrorKind::WouldBlock) can be returned from a
+    /// callback. `NotConnected` without a descriptor, also on a simulated network;
+    /// [`Unsupported`](io::ErrorKind::Unsupported) for a channel with [layers](crate::Layer),
+    /// whose bytes the call would bypass.
+    pub fn try_io<R>(
+        &mut self,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let Some(slot) = self.slot_mut() else {
+            return Err(no_socket());
+        };
+        slot.attempted = Interest::ALL;
+        if slot.layered().is_some() {
+            let what = "a system call would bypass the layers or the unread input of this channel";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        }
+        match slot.transport.as_ref().and_then(Transport::fd) {
+            Some(fd) => call(fd),
+            None => Err(no_socket()),
+        }
+    }
+
     /// Asks for `handle_expt` when out-of-band data arrives, which is off until asked for.
     pub fn set_priority(&mut self, wanted: bool) {
         if let Some(slot) = self.slot_mut() {
@@ -219,7 +270,7 @@ impl Channel<'_> {
     /// Closes the channel now by resetting the connection, so that the peer learns of it as an
     /// error and not as an end in good order.
     pub fn abort(&mut self) {
-        if let Ok(transport) = self.transport() {
+        if let Some(transport) = self.slot_mut().and_then(|slot| slot.transport.as_mut()) {
             transport.reset_on_close();
         }
         self.close();
@@ -250,15 +301,23 @@ impl Channel<'_> {
     ///     }
     /// }
     /// ```
-    pub fn with_buffer<R>(
+    ///
+    /// # Errors
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for more than 16 MiB; what `act` fails with.
+    pub fn with_buffer<R, E: From<io::Error>>(
         &mut self,
         size: usize,
-        act: impl FnOnce(&mut Channel<'_>, &mut [u8]) -> R,
-    ) -> R {
+        act: impl FnOnce(&mut Channel<'_>, &mut [u8]) -> Result<R, E>,
+    ) -> Result<R, E> {
+        if size > Slot::IN_BUFFER_LIMIT {
+            let limit = Slot::IN_BUFFER_LIMIT;
+            let what = format!("a buffer of {size} bytes is over the limit of {limit}; use less");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what).into());
+        }
         let scratch = self.map.buffers.take_scratch(size);
         panic::with_cleanup(
             &mut (self, scratch),
-            |(ch, scratch)| act(ch, &mut scratch[..size]),
+            |(ch, scratch)| act(ch, &mut Rc::make_mut(scratch)[..size]),
             |(ch, scratch)| ch.map.buffers.give_scratch(std::mem::take(scratch)),
         )
     }

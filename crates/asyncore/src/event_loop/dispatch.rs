@@ -1,6 +1,7 @@
 //! From one readiness to the right callbacks in the right order.
 
 use std::io;
+use std::rc::Rc;
 
 use crate::channel::Channel;
 use crate::connection::Phase;
@@ -38,13 +39,20 @@ impl EventLoop {
     #[inline(always)]
     fn receive(&mut self, key: Key, size: usize) {
         let mut buffer = self.map.buffers.take_scratch(size);
-        let received = self.map.channel_mut(key).recv(&mut buffer[..size]);
+        let received = self.map.channel_mut(key).recv(&mut Rc::make_mut(&mut buffer)[..size]);
         match received {
             Ok(n) if n > 0 || self.is_datagram(key) => {
                 let data = &buffer[..n];
+                let is_dialogue = self.map.slots[key].is_dialogue;
+                if is_dialogue {
+                    self.map.input.begin(key, &buffer, n);
+                }
                 self.offer(key, Interest::READ, Interest::READ, |handler, ch| {
                     handler.handle_data(ch, data)
                 });
+                if is_dialogue {
+                    self.map.input.end();
+                }
             }
             // The end was noted.
             Ok(_) => self.map.touch(key),
@@ -75,7 +83,7 @@ impl EventLoop {
         match self.map.slots[key].connection.phase() {
             Phase::Listening => self.accept_ready(key),
             Phase::Connecting => self.map.connect_ready(key, ready),
-            Phase::Handshaking => {}
+            Phase::Handshaking => self.map.shake_hands(key),
             Phase::Lingering => self.discard_input(key),
             Phase::Created | Phase::Connected => self.transfer_ready(key, ready),
             Phase::Closed => {}
@@ -134,6 +142,9 @@ impl EventLoop {
     fn end_unread(&mut self, key: Key) {
         let Some(slot) = self.map.slots.get_mut(key) else { return };
         match slot.transport.as_ref().map(Transport::take_error) {
+            Some(Ok(Some(error)) | Err(error)) if slot.connection.is_datagram() => {
+                self.map.fail(key, error.into());
+            }
             Some(Ok(Some(error)) | Err(error)) => self.map.close_now(key, Some(error)),
             _ => {
                 slot.connection.note_hang_up();
@@ -199,8 +210,11 @@ impl EventLoop {
         } else if slot.connection.output_failed() && what == Interest::READ {
             // The connection is gone, and nobody wants what was received before.
             self.map.close_now(key, None);
-        } else {
+        } else if slot.is_still_ready(what) {
             self.rest(key, what);
+        } else {
+            // It was read by other means than the channel.
+            self.map.touch(key);
         }
     }
 
@@ -216,8 +230,9 @@ impl EventLoop {
     fn discard_input(&mut self, key: Key) {
         self.map.touch(key);
         let mut scratch = self.map.buffers.take_scratch(Slot::BUFFER_SIZE);
-        let outcome = match self.map.slots.get(key).and_then(|slot| slot.transport.as_ref()) {
-            Some(transport) => transport.recv(&mut scratch),
+        let buf = &mut Rc::make_mut(&mut scratch)[..];
+        let outcome = match self.map.slots.get_mut(key).and_then(|slot| slot.transport.as_mut()) {
+            Some(transport) => transport.recv(buf),
             None => Ok(0),
         };
         self.map.buffers.give_scratch(scratch);

@@ -170,7 +170,7 @@ impl EventLoop {
             let interest = slot.registered.unwrap_or_default();
             let readiness = Readiness {
                 readable: interest.contains(Interest::READ),
-                writable: interest.contains(Interest::WRITE),
+                writable: interest.contains(Interest::WRITE) && slot.always_ready,
                 ..Readiness::default()
             };
             self.dispatch(key, readiness);
@@ -181,11 +181,7 @@ impl EventLoop {
     /// The shortest of the caller's timeout, the first timer, and nothing if something is ready.
     fn wait_time(&mut self, timeout: Option<Duration>) -> Option<Duration> {
         let map = &mut *self.map;
-        let ready = map
-            .self_ready
-            .iter()
-            .any(|key| map.slots.get(*key).is_some_and(|slot| slot.registered.is_some()));
-        if ready {
+        if !map.self_ready.is_empty() {
             return Some(Duration::ZERO);
         }
         let Some(deadline) = map.timers.next_deadline() else {

@@ -42,6 +42,9 @@ impl EventLoop {
             return;
         };
         slot.touched = false;
+        if slot.layered().is_some() {
+            self.map.settle_layers(key);
+        }
         let slot = &self.map.slots[key];
         let wanted = match slot.connection.phase() {
             Phase::Connecting => Interest::WRITE,
@@ -79,6 +82,7 @@ impl EventLoop {
         slot.wanted = wanted;
         let registration = slot.registration(wanted);
         self.map.register(key, registration);
+        self.map.note_self_ready(key);
     }
 
     /// `wanted` without reading, where the channel is paused or its sink is full.

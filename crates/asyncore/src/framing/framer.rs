@@ -127,6 +127,17 @@ impl Framer {
         self.pending.push(input);
     }
 
+    /// Takes out the bytes that are held back or were put back: input that has led to no step.
+    pub(crate) fn take_unread(&mut self) -> Vec<u8> {
+        let mut unread = match &self.target {
+            Target::Delimiter(delimiter) => delimiter.held().to_vec(),
+            Target::Length(_) | Target::None => Vec::new(),
+        };
+        unread.extend_from_slice(self.pending.unread());
+        self.clear();
+        unread
+    }
+
     /// Takes the next step along the stream, and removes from the front of `input` what that
     /// step has dealt with.
     ///

@@ -1,5 +1,7 @@
 //! Memory that channels borrow while something happens on them, so that idle ones hold none.
 
+use std::rc::Rc;
+
 use crate::map::Settings;
 #[cfg(target_os = "linux")]
 use crate::net::PipePool;
@@ -7,7 +9,8 @@ use crate::output::OutputQueue;
 
 /// Buffers that the channels of one map share.
 pub(crate) struct Buffers {
-    scratch: Vec<u8>,
+    /// Shared with the map's [`CurrentInput`](crate::map::CurrentInput) while it is parsed.
+    scratch: Option<Rc<Vec<u8>>>,
     #[allow(clippy::vec_box, reason = "the boxes themselves are used again")]
     queues: Vec<Box<OutputQueue>>,
     #[cfg(target_os = "linux")]
@@ -20,7 +23,7 @@ const SPARE_QUEUES: usize = 16;
 impl Buffers {
     pub(crate) fn new(settings: &Settings) -> Self {
         Buffers {
-            scratch: Vec::new(),
+            scratch: None,
             queues: Vec::new(),
             #[cfg(target_os = "linux")]
             pipes: PipePool::new(settings.max_pipes),
@@ -28,16 +31,18 @@ impl Buffers {
     }
 
     /// A buffer of at least `size` bytes to read into, to be given back after.
-    pub(crate) fn take_scratch(&mut self, size: usize) -> Vec<u8> {
-        let mut scratch = std::mem::take(&mut self.scratch);
+    #[inline]
+    pub(crate) fn take_scratch(&mut self, size: usize) -> Rc<Vec<u8>> {
+        let mut scratch = self.scratch.take().unwrap_or_default();
         if scratch.len() < size {
-            scratch.resize(size, 0);
+            Rc::make_mut(&mut scratch).resize(size, 0);
         }
         scratch
     }
 
-    pub(crate) fn give_scratch(&mut self, scratch: Vec<u8>) {
-        self.scratch = scratch;
+    #[inline]
+    pub(crate) fn give_scratch(&mut self, scratch: Rc<Vec<u8>>) {
+        self.scratch = Some(scratch);
     }
 
     pub(crate) fn take_queue(&mut self, datagrams: bool) -> Box<OutputQueue> {

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use crate::connection::{Act, InputEnd, Phase};
 use crate::map::{SocketMap, Task};
-use crate::panic;
 use crate::slot::Notices;
 use crate::token::Key;
 
@@ -121,7 +120,11 @@ impl SocketMap {
 
     /// Nothing is left to send: does what was put off until then.
     pub(crate) fn all_sent(&mut self, key: Key) {
-        let act = self.slots[key].connection.all_sent();
+        let slot = &self.slots[key];
+        let act = slot.connection.all_sent();
+        if act != Act::Nothing && slot.layered().is_some() && !self.finish_layers(key) {
+            return;
+        }
         self.perform(key, act);
     }
 
@@ -161,6 +164,10 @@ impl SocketMap {
         if slot.connection.is(Phase::Closed) {
             return;
         }
+        if let Some(layered) = self.slots[key].layered_mut() {
+            // As far as the socket takes it now: the peer learns that this is no truncation.
+            let _ = layered.finish();
+        }
         self.close_transport(key);
         let slot = &mut self.slots[key];
         slot.connection.close(cause);
@@ -174,7 +181,6 @@ impl SocketMap {
         );
         self.cancel_timers(key);
         self.abandon_host(key);
-        self.discard_output(key);
         self.note(key, Notices::CLOSE);
         self.touch(key);
     }
@@ -184,7 +190,8 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        let act = slot.connection.end_input(InputEnd::Orderly);
+        let end = slot.layered().and_then(|layered| layered.input_end());
+        let act = slot.connection.end_input(end.unwrap_or(InputEnd::Orderly));
         self.perform(key, act);
     }
 
@@ -211,10 +218,9 @@ impl SocketMap {
         self.release_sources(key);
         self.discard_output(key);
         let handler = self.slots.get_mut(key).and_then(|slot| slot.handler.take());
-        // A handler's own Drop can panic too.
-        if let Err(error) = panic::catch(|| drop(handler)) {
-            self.report(key, &error);
-        }
+        self.drop_handler(key, handler);
+        let successor = self.successors.remove(key);
+        self.drop_handler(key, successor);
         let Some(slot) = self.slots.remove(key) else {
             return;
         };

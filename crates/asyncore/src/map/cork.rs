@@ -72,7 +72,7 @@ impl SocketMap {
         let slot = &mut self.slots[key];
         let size = self.cork.bytes.len();
         let chunk = &self.cork.bytes[..size.min(slot.out_buffer_size())];
-        let outcome = match &slot.transport {
+        let outcome = match &mut slot.transport {
             Some(transport) => transport.send(chunk),
             None => Ok(0),
         };

@@ -24,7 +24,6 @@ pub(crate) struct Deadlines {
     silence: Option<SilenceLimit>,
     /// Since when output has been queued without a byte leaving.
     stalled_since: Option<Instant>,
-    pub(crate) connect_timeout: Option<Duration>,
     /// Maximum time for which output stalls; `None` while the channel is open has no limit.
     send_timeout: Option<Duration>,
 }
@@ -51,9 +50,14 @@ impl SocketMap {
 
     /// How long the channel may take to connect.
     pub(crate) fn connect_timeout(&self, key: Key) -> Duration {
-        let deadlines = self.slots.get(key).and_then(|slot| slot.deadlines.as_ref());
-        let own = deadlines.and_then(|deadlines| deadlines.connect_timeout);
+        let own = self.slots.get(key).and_then(|slot| slot.dial.as_ref()?.connect_timeout);
         own.unwrap_or(self.settings.connect_timeout)
+    }
+
+    /// How long the layers of the channel may take to shake hands.
+    pub(crate) fn handshake_timeout(&self, key: Key) -> Duration {
+        let own = self.slots.get(key).and_then(|slot| slot.dial.as_ref()?.handshake_timeout);
+        own.unwrap_or(self.settings.handshake_timeout)
     }
 
     /// Limits the phase that the channel has come to.
@@ -153,6 +157,7 @@ impl SocketMap {
     fn phase_expired(&mut self, key: Key) {
         match self.slots.get(key).map(|slot| slot.connection.phase()) {
             Some(Phase::Connecting) => self.connect_timed_out(key),
+            Some(Phase::Handshaking) => self.handshake_timed_out(key),
             Some(Phase::Lingering) => self.close_now(key, None),
             _ => {}
         }

@@ -2,6 +2,7 @@
 
 use slotmap::SecondaryMap;
 
+use crate::connection::Phase;
 use crate::map::SocketMap;
 use crate::token::Key;
 
@@ -62,6 +63,7 @@ impl SocketMap {
     pub(crate) fn is_held_back(&self, key: Key) -> bool {
         let Some(slot) = self.slots.get(key) else { return false };
         let sink = slot.sink.and_then(|sink| self.slots.get(sink));
+        let sink = sink.filter(|sink| !sink.connection.is(Phase::Closed));
         slot.paused || sink.is_some_and(|sink| !sink.outbox.has_room())
     }
 

@@ -4,15 +4,22 @@ mod agenda;
 mod buffers;
 mod builder;
 mod closing;
+mod connecting;
 mod cork;
 mod deadlines;
+mod dialing;
 mod flow;
+mod input;
+mod layers;
 mod lend;
+mod listening;
+mod lookup;
 mod sending;
 #[cfg(feature = "signals")]
 mod signals;
 #[cfg(target_os = "linux")]
 mod splicing;
+mod state;
 mod stats;
 mod timers;
 mod unwatched;
@@ -24,7 +31,7 @@ use std::fmt;
 use std::io;
 use std::time::Instant;
 
-use slotmap::SlotMap;
+use slotmap::{SlotMap, SparseSecondaryMap};
 
 pub(crate) use self::agenda::{Agenda, Links};
 pub(crate) use self::buffers::Buffers;
@@ -33,11 +40,13 @@ pub(crate) use self::builder::Settings;
 pub(crate) use self::cork::Cork;
 pub(crate) use self::deadlines::Deadlines;
 pub(crate) use self::flow::Flow;
+pub(crate) use self::input::CurrentInput;
+use self::state::State;
 pub use self::stats::{ChannelStats, Stats};
 pub(crate) use self::timers::Task;
 use self::unwatched::Unwatched;
 use crate::channel::Channel;
-use crate::dispatcher::Dispatcher;
+use crate::dispatcher::{Dispatcher, Handler};
 use crate::event_loop::EventLoop;
 use crate::file::FileWrapper;
 use crate::net::Resolver;
@@ -111,11 +120,15 @@ pub struct SocketMap<Fixed: ?Sized = [Infallible]> {
     pub(crate) timers: TimerQueue<Task>,
     pub(crate) buffers: Buffers,
     pub(crate) cork: Cork,
+    pub(crate) input: CurrentInput,
     pub(crate) resolver: Resolver,
+    /// Handlers that take a channel over when its running callback has returned.
+    pub(crate) successors: SparseSecondaryMap<Key, Box<dyn Handler>>,
     /// How many of the slots are addresses being tried, and no channels.
     pub(crate) attempts: usize,
     pub(crate) wake: Option<Wake>,
     pub(crate) stats: Stats,
+    state: State,
     /// Listeners that wait for a channel to end before they accept again.
     pub(crate) paused: Vec<Key>,
     /// Channels that are ready without the poller: regular files, and input held in a buffer.
@@ -156,7 +169,6 @@ impl SocketMap {
         network: Option<sim::Network>,
         settings: Settings,
     ) -> Box<Self> {
-        panic::install_hook();
         let now = poller.now();
         let map: Box<SocketMap<[Infallible; 0]>> = Box::new(SocketMap {
             slots: SlotMap::with_key(),
@@ -168,10 +180,13 @@ impl SocketMap {
             timers: TimerQueue::new(),
             buffers: Buffers::new(&settings),
             cork: Cork::default(),
+            input: CurrentInput::default(),
             resolver: Resolver::new(),
+            successors: SparseSecondaryMap::new(),
             attempts: 0,
             wake: None,
             stats: Stats::default(),
+            state: State::default(),
             paused: Vec::new(),
             self_ready: Vec::new(),
             unwatched: Unwatched::default(),
@@ -331,9 +346,7 @@ impl SocketMap {
 
     fn set_handler<T: Dispatcher>(&mut self, key: Key, handler: T) -> Token<T> {
         let slot = &mut self.slots[key];
-        slot.set_in_buffer_size(handler.ac_in_buffer_size());
-        slot.set_out_buffer_size(handler.ac_out_buffer_size());
-        slot.name = std::any::type_name::<T>;
+        slot.adapt_to(&handler);
         slot.handler = Some(Box::new(handler));
         self.touch(key);
         tracing::debug!(target: "asyncore", channel = ?self.channel_mut(key), "channel opened");

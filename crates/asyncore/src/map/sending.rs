@@ -121,13 +121,19 @@ impl SocketMap {
         if !slot.connection.can_transfer() {
             return;
         }
+        if slot.layered().is_some() && !self.flush_layers(key) {
+            return;
+        }
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
         if !slot.outbox.has_queue() {
             return self.all_sent(key);
         }
-        let Some(transport) = &slot.transport else {
+        let (mut sent, size) = (0, slot.out_buffer_size());
+        let Some(transport) = &mut slot.transport else {
             return;
         };
-        let (mut sent, size) = (0, slot.out_buffer_size());
         let outcome = slot.outbox.change(key, &mut self.flow, |content| {
             let Some(mut output) = content.queue.take() else {
                 return Ok(Stop::Done);
@@ -174,6 +180,22 @@ impl SocketMap {
         {
             self.touch(key);
         }
+    }
+
+    /// Takes out the bytes that the channel has queued.
+    pub(crate) fn take_output(&mut self, key: Key) -> Vec<u8> {
+        self.uncork(key);
+        let Some(slot) = self.slots.get_mut(key) else {
+            return Vec::new();
+        };
+        slot.outbox.change(key, &mut self.flow, |content| match content.queue.take() {
+            Some(mut queue) => {
+                let bytes = queue.take_bytes();
+                self.buffers.give_queue(queue);
+                bytes
+            }
+            None => Vec::new(),
+        })
     }
 
     /// Drops what the channel has queued.
@@ -225,18 +247,18 @@ fn needs_no_watch(slot: &Slot) -> bool {
 }
 
 /// Sends as much of `bytes` as one call takes, and tells how much that was.
-fn send_at_once(slot: &Slot, bytes: &[u8]) -> usize {
-    let Some(transport) = &slot.transport else {
+fn send_at_once(slot: &mut Slot, bytes: &[u8]) -> usize {
+    let size = bytes.len().min(slot.out_buffer_size());
+    let Some(transport) = &mut slot.transport else {
         return 0;
     };
-    let size = bytes.len().min(slot.out_buffer_size());
     // A failure shows again, and is handled, when the rest is sent.
     transport.send(&bytes[..size]).unwrap_or(0)
 }
 
 /// Sends from `output` up to `size` bytes at a time, and adds to `total` what was sent.
 fn send_queued(
-    transport: &Transport,
+    transport: &mut Transport,
     size: usize,
     output: &mut OutputQueue,
     total: &mut usize,
@@ -271,6 +293,11 @@ fn send_queued(
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Stop::Later,
+            Err(error) if transport.is_datagram() => {
+                // It concerns this datagram alone.
+                output.advance(size);
+                return Stop::Failed(context(error, "cannot send").into());
+            }
             Err(error) if is_disconnected(&error) => return Stop::Disconnected(error),
             Err(error) => {
                 // The piece would fail again, for ever.

@@ -18,6 +18,12 @@ impl SocketMap {
         if !self.slots.get(to).is_some_and(crate::map::sending::accepts_output) {
             return Err(unsupported("the receiving channel takes no more output"));
         }
+        if [from, to]
+            .iter()
+            .any(|key| self.slots.get(*key).is_some_and(|it| it.layered().is_some()))
+        {
+            return Err(unsupported("the bytes of a channel with layers have to pass them"));
+        }
         let Some(mut pipe) = self.buffers.pipes.take() else {
             return Err(unsupported("all pipes are in use"));
         };
@@ -25,12 +31,14 @@ impl SocketMap {
             return Err(unsupported("the channel is gone"));
         };
         slot.attempted = slot.attempted | Interest::READ;
-        let source = slot.open_transport().filter(|it| it.is_stream()).and_then(|it| it.fd());
+        let input_ended = slot.connection.input_ended();
+        let is_open = slot.connection.can_transfer() && slot.connection.is_stream();
+        let source = slot.transport.as_ref().filter(|_| is_open).and_then(|it| it.fd());
         let Some(source) = source else {
             self.buffers.pipes.give(pipe);
             return Err(unsupported("the channel has no stream to splice from"));
         };
-        let outcome = if slot.connection.input_ended() { Ok(0) } else { pipe.fill(source, limit) };
+        let outcome = if input_ended { Ok(0) } else { pipe.fill(source, limit) };
         match outcome {
             Ok(0) => {
                 self.buffers.pipes.give(pipe);

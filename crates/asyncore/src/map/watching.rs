@@ -8,6 +8,7 @@ use crate::map::SocketMap;
 use crate::poller::{AnyPoller, Interest, Source};
 use crate::slot::Notices;
 use crate::token::Key;
+use crate::transport::Transport;
 
 impl SocketMap {
     /// Makes the poller watch for `interest`, with no system call when it does already.
@@ -36,7 +37,6 @@ impl SocketMap {
             Err(error) if is_never_blocking(&error) => {
                 slot.registered = wanted;
                 slot.always_ready = true;
-                self.self_ready.push(key);
             }
             Err(error) => {
                 self.fail(key, context(error, "cannot watch the channel").into());
@@ -51,6 +51,14 @@ impl SocketMap {
             // It cannot fail for a source that was added, and nothing could be done.
             let _ = poller.delete(source);
         });
+    }
+
+    /// Takes the channel's transport, which is no longer watched.
+    pub(crate) fn release_transport(&mut self, key: Key) -> Option<Transport> {
+        self.deregister(key);
+        let slot = self.slots.get_mut(key)?;
+        slot.connection.detach();
+        slot.transport.take()
     }
 
     /// Takes the channel off the poller and closes its descriptor.
@@ -73,10 +81,34 @@ impl SocketMap {
             return;
         };
         let registered = slot.registered.take();
-        if std::mem::take(&mut slot.always_ready) {
-            self.self_ready.retain(|other| *other != key);
-        } else if let (Some(_), Some(transport)) = (registered, &slot.transport) {
+        let is_registered = registered.is_some() && !std::mem::take(&mut slot.always_ready);
+        if let Some(transport) = slot.transport.as_ref().filter(|_| is_registered) {
             stop(&mut self.poller, transport.source());
+        }
+        if std::mem::take(&mut slot.self_ready) {
+            self.self_ready.retain(|other| *other != key);
+        }
+    }
+
+    /// Lists the channel among those that are ready without the poller, or takes it off the list.
+    #[inline]
+    pub(crate) fn note_self_ready(&mut self, key: Key) {
+        let slot = &mut self.slots[key];
+        let is_ready = match slot.registered {
+            Some(_) if slot.always_ready => true,
+            Some(interest) if interest.contains(Interest::READ) => {
+                slot.layered().is_some_and(|layered| layered.has_input())
+            }
+            _ => false,
+        };
+        if slot.self_ready == is_ready {
+            return;
+        }
+        slot.self_ready = is_ready;
+        if is_ready {
+            self.self_ready.push(key);
+        } else {
+            self.self_ready.retain(|other| *other != key);
         }
     }
 

@@ -1,40 +1,67 @@
-//! Looking names up on threads, so that the loop never waits for a name server.
+//! Look-ups of host names: the queue of one map, and what the system's answers mean.
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::thread;
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use slotmap::SlotMap;
 
-use crate::error::context;
 use crate::map::SocketMap;
 
-/// How many look-ups run at once; each has a thread for as long as it takes.
-const THREADS: usize = 8;
-/// How many look-ups wait for a thread at the most.
-const WAITING: usize = 1024;
+/// Maximum number of look-ups at once; each has a thread while it runs.
+pub(crate) const THREADS: usize = 8;
+/// Maximum number of look-ups that wait for a thread.
+pub(crate) const WAITING: usize = 1024;
+
+/// What the standard library puts before the text of a failed `getaddrinfo`.
+const GETADDRINFO_FAILED: &str = "failed to lookup address information: ";
+
+/// The texts of `EAI_NONAME` and `EAI_NODATA`, without regard to case.
+const UNKNOWN_HOST: &[&str] = &[
+    // glibc
+    "Name or service not known",
+    "No address associated with hostname",
+    // musl; the first is FreeBSD's too
+    "Name does not resolve",
+    "Name has no usable address",
+    // macOS, NetBSD and older FreeBSD
+    "nodename nor servname provided, or not known",
+    "hostname nor servname provided, or not known",
+    "No address associated with nodename",
+    // OpenBSD
+    "name or service is not known",
+    "no address associated with name",
+];
+
+/// The texts of `EAI_AGAIN`, without regard to case.
+const TEMPORARY_FAILURE: &[&str] = &[
+    // glibc, macOS, OpenBSD, NetBSD
+    "Temporary failure in name resolution",
+    // musl
+    "Try again",
+    // FreeBSD
+    "Name could not be resolved at this time",
+];
 
 slotmap::new_key_type! {
     /// Where the call for an answer waits.
-    struct LookupKey;
+    pub(crate) struct LookupKey;
 }
 
-type OnAnswer = Box<dyn FnOnce(&mut SocketMap, io::Result<Vec<SocketAddr>>)>;
+pub(crate) type OnAnswer = Box<dyn FnOnce(&mut SocketMap, io::Result<Vec<SocketAddr>>)>;
 
 /// The look-ups of one map.
 pub(crate) struct Resolver {
-    running: usize,
-    waiting: VecDeque<Lookup>,
-    calls: SlotMap<LookupKey, OnAnswer>,
+    pub(crate) running: usize,
+    pub(crate) waiting: VecDeque<Lookup>,
+    pub(crate) calls: SlotMap<LookupKey, OnAnswer>,
 }
 
 /// A question, as it travels to a thread and back.
-struct Lookup {
-    host: String,
-    port: u16,
-    call: LookupKey,
+pub(crate) struct Lookup {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) call: LookupKey,
 }
 
 impl Resolver {
@@ -43,115 +70,36 @@ impl Resolver {
     }
 }
 
-impl SocketMap {
-    /// Looks a host's name up by the system's resolver, on a thread, and calls `on_answer` on the
-    /// loop with its addresses, families by turns as RFC 8305 has it.
-    ///
-    /// Eight look-ups run at once, and 1,024 wait at the most. On a simulated network the names
-    /// are those of its [`add_host`](crate::sim::Network::add_host).
-    ///
-    /// # Errors
-    /// When 1,024 look-ups wait already, or a thread cannot be started. That the name does not
-    /// resolve is the answer: the error names the host.
-    ///
-    /// ```
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut map = asyncore::SocketMap::new()?;
-    /// map.lookup_host("127.0.0.1", 80, |_map, answer| {
-    ///     assert_eq!(answer.unwrap()[0].to_string(), "127.0.0.1:80");
-    /// })?;
-    /// map.run()
-    /// # }
-    /// ```
-    pub fn lookup_host(
-        &mut self,
-        host: &str,
-        port: u16,
-        on_answer: impl FnOnce(&mut SocketMap, io::Result<Vec<SocketAddr>>) + 'static,
-    ) -> io::Result<()> {
-        if self.network.is_none()
-            && self.resolver.running >= THREADS
-            && self.resolver.waiting.len() >= WAITING
-        {
-            return Err(io::Error::other(format!(
-                "cannot look up {host:?}: {WAITING} look-ups wait already"
-            )));
-        }
-        let call = self.resolver.calls.insert(Box::new(on_answer));
-        let lookup = Lookup { host: host.to_owned(), port, call };
-        if self.network.is_some() {
-            self.answer_simulated(lookup);
-        } else if self.resolver.running >= THREADS {
-            self.resolver.waiting.push_back(lookup);
-        } else if let Err(error) = self.start_lookup(lookup) {
-            self.resolver.calls.remove(call);
-            return Err(error);
-        }
-        Ok(())
-    }
+/// Gives a failure of `getaddrinfo` a kind that programs can match.
+///
+/// The standard library reports every such failure under the unstable kind `Uncategorized` and
+/// drops the error code: only the text tells "no such host" from "try again". The text becomes the
+/// cause of the new error.
+pub(crate) fn with_stable_kind(host: &str, error: io::Error) -> io::Error {
+    let text = error.to_string();
+    let Some(reason) = text.strip_prefix(GETADDRINFO_FAILED) else {
+        return error;
+    };
+    let is_one_of = |texts: &[&str]| texts.iter().any(|text| text.eq_ignore_ascii_case(reason));
+    let kind = if is_one_of(UNKNOWN_HOST) || never_exists(host) {
+        io::ErrorKind::NotFound
+    } else if is_one_of(TEMPORARY_FAILURE) {
+        io::ErrorKind::TimedOut
+    } else {
+        io::ErrorKind::Other
+    };
+    io::Error::new(kind, error)
+}
 
-    fn start_lookup(&mut self, lookup: Lookup) -> io::Result<()> {
-        let trigger = self.trigger()?;
-        thread::Builder::new().name("asyncore-resolve".to_owned()).spawn(move || {
-            let answer = (lookup.host.as_str(), lookup.port)
-                .to_socket_addrs()
-                .map(Iterator::collect::<Vec<_>>);
-            trigger.pull_when_possible(move |map| {
-                map.resolver.running -= 1;
-                map.start_waiting_lookups();
-                map.answer(lookup, answer);
-                Ok(())
-            });
-        })?;
-        self.resolver.running += 1;
-        Ok(())
-    }
-
-    fn start_waiting_lookups(&mut self) {
-        while self.resolver.running < THREADS {
-            let Some(next) = self.resolver.waiting.pop_front() else {
-                return;
-            };
-            let call = next.call;
-            if let Err(error) = self.start_lookup(next) {
-                if let Some(call) = self.resolver.calls.remove(call) {
-                    call(self, Err(error));
-                }
-            }
-        }
-    }
-
-    fn answer(&mut self, lookup: Lookup, answer: io::Result<Vec<SocketAddr>>) {
-        let answer = match answer {
-            Ok(addrs) if addrs.is_empty() => {
-                Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
-            }
-            answer => answer,
-        };
-        let answer = answer
-            .map(in_order_of_families)
-            .map_err(|error| context(error, format_args!("cannot resolve host {:?}", lookup.host)));
-        if let Some(call) = self.resolver.calls.remove(lookup.call) {
-            call(self, answer);
-        }
-    }
-
-    fn answer_simulated(&mut self, lookup: Lookup) {
-        let Some(network) = &self.network else {
-            return;
-        };
-        let answer = network
-            .resolve(&lookup.host)
-            .map(|addrs| addrs.into_iter().map(|ip| SocketAddr::new(ip, lookup.port)).collect());
-        self.call_later(Duration::ZERO, move |map| {
-            map.answer(lookup, answer);
-            Ok(())
-        });
-    }
+/// Whether `host` is a name under `.invalid`. None of those exists, also when no name server can be
+/// asked (RFC 6761, section 6.4).
+fn never_exists(host: &str) -> bool {
+    let name = host.strip_suffix('.').unwrap_or(host);
+    name.rsplit('.').next().is_some_and(|label| label.eq_ignore_ascii_case("invalid"))
 }
 
 /// Alternates the families, beginning with that of the first address (RFC 8305, section 4).
-fn in_order_of_families(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
+pub(crate) fn in_order_of_families(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = addrs.first().map(SocketAddr::is_ipv6) else {
         return addrs;
     };
@@ -167,7 +115,45 @@ fn in_order_of_families(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::in_order_of_families;
+    use std::io::{self, ErrorKind};
+
+    use super::{in_order_of_families, with_stable_kind};
+
+    #[test]
+    fn a_failed_look_up_has_a_kind_by_what_the_system_says() {
+        let cases = [
+            ("a.example", "Name or service not known", ErrorKind::NotFound),
+            ("a.example", "No address associated with hostname", ErrorKind::NotFound),
+            ("a.example", "Name does not resolve", ErrorKind::NotFound),
+            ("a.example", "nodename nor servname provided, or not known", ErrorKind::NotFound),
+            ("a.example", "Temporary failure in name resolution", ErrorKind::TimedOut),
+            ("a.example", "Try again", ErrorKind::TimedOut),
+            ("a.example", "Non-recoverable failure in name resolution", ErrorKind::Other),
+            ("a.example", "Name or service not known, perhaps", ErrorKind::Other),
+            ("a.example", "Der Name oder der Dienst ist nicht bekannt", ErrorKind::Other),
+            // Names that never exist, whether or not a server can be asked.
+            ("a.invalid", "Temporary failure in name resolution", ErrorKind::NotFound),
+            ("b.a.INVALID.", "Temporary failure in name resolution", ErrorKind::NotFound),
+            ("invalid", "Try again", ErrorKind::NotFound),
+            ("notinvalid", "Try again", ErrorKind::TimedOut),
+            ("invalid.example", "Try again", ErrorKind::TimedOut),
+        ];
+        for (host, reason, kind) in cases {
+            // As `std::net::ToSocketAddrs` reports it, but for the kind.
+            let text = format!("failed to lookup address information: {reason}");
+            let error = with_stable_kind(host, io::Error::other(text.clone()));
+            assert_eq!(error.kind(), kind, "{host}: {reason}");
+            assert_eq!(error.to_string(), text);
+            assert_eq!(error.get_ref().map(ToString::to_string), Some(text));
+        }
+    }
+
+    #[test]
+    fn a_failed_system_call_of_a_look_up_keeps_its_kind() {
+        let error = with_stable_kind("a.invalid", io::Error::from_raw_os_error(13));
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert_eq!(error.raw_os_error(), Some(13));
+    }
 
     #[test]
     fn address_families_alternate_beginning_with_the_first() {

@@ -13,12 +13,18 @@ pub(crate) struct Outbox {
     content: Content,
     high_water: u32,
     limit: u32,
-    /// Other channels are read only while this one has room.
-    has_sources: bool,
-    /// Whether there was no room after the last change, while there are sources.
-    was_full: bool,
+    level: Level,
     /// A push was over the limit, the queue was dropped, and `handle_error` is due.
     overflowed: bool,
+}
+
+/// The level after the last change, while other channels are read only while there is room.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Level {
+    /// No channel depends on it.
+    Unwatched,
+    Room,
+    Full,
 }
 
 /// The bytes and producers themselves.
@@ -29,6 +35,8 @@ pub(crate) struct Content {
     /// How many bytes of this channel the map's cork holds. They precede the queue, which is
     /// empty then.
     pub(crate) corked: u16,
+    /// Number of bytes that have passed the channel's layers and wait below them.
+    pub(crate) below: u32,
 }
 
 impl Outbox {
@@ -45,8 +53,7 @@ impl Outbox {
             content: Content::default(),
             high_water: Outbox::HIGH_WATER,
             limit: Outbox::LIMIT,
-            has_sources: false,
-            was_full: false,
+            level: Level::Unwatched,
             overflowed: false,
         }
     }
@@ -60,7 +67,7 @@ impl Outbox {
         change: impl FnOnce(&mut Content) -> R,
     ) -> R {
         let result = change(&mut self.content);
-        if self.has_sources {
+        if self.level != Level::Unwatched {
             self.note_crossing(key, flow);
         }
         result
@@ -68,10 +75,14 @@ impl Outbox {
 
     #[cold]
     fn note_crossing(&mut self, key: Key, flow: &mut Flow) {
-        let is_full = !self.has_room();
-        if std::mem::replace(&mut self.was_full, is_full) != is_full {
+        let level = self.present_level();
+        if std::mem::replace(&mut self.level, level) != level {
             flow.note_crossed(key);
         }
+    }
+
+    fn present_level(&self) -> Level {
+        if self.has_room() { Level::Room } else { Level::Full }
     }
 
     pub(crate) fn set_high_water(&mut self, key: Key, flow: &mut Flow, bytes: usize) {
@@ -85,8 +96,7 @@ impl Outbox {
 
     /// Notes that other channels are read only while this one has room.
     pub(crate) fn note_source(&mut self) {
-        self.has_sources = true;
-        self.was_full = !self.has_room();
+        self.level = self.present_level();
     }
 
     pub(crate) fn set_overflowed(&mut self, overflowed: bool) {
@@ -109,9 +119,10 @@ impl Outbox {
         usize::from(self.content.corked)
     }
 
-    /// Number of queued bytes, those in the cork included.
+    /// Number of queued bytes, those in the cork and below the layers included.
     pub(crate) fn len(&self) -> usize {
-        self.content.queue.as_ref().map_or(0, |queue| queue.len()) + self.corked()
+        let queued = self.content.queue.as_ref().map_or(0, |queue| queue.len());
+        queued + self.corked() + self.content.below as usize
     }
 
     pub(crate) fn producers(&self) -> usize {
@@ -120,7 +131,14 @@ impl Outbox {
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.content.corked == 0 && self.content.queue.as_ref().is_none_or(|queue| queue.is_empty())
+        self.content.corked == 0
+            && self.content.below == 0
+            && self.content.queue.as_ref().is_none_or(|queue| queue.is_empty())
+    }
+
+    /// Whether all that is queued is bytes, whose number is known.
+    pub(crate) fn is_bytes_only(&self) -> bool {
+        self.content.queue.as_ref().is_none_or(|queue| queue.is_bytes_only())
     }
 
     /// Whether there is nothing here, and no queue is borrowed.

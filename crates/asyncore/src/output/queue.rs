@@ -191,6 +191,23 @@ impl OutputQueue {
         }
     }
 
+    /// Takes the queued bytes out. Producers and spliced bytes are dropped.
+    pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
+        let mut bytes = self.head.split_off(self.head_sent);
+        while let Some(item) = self.items.pop() {
+            if let Item::Bytes { data, sent } = item {
+                bytes.extend_from_slice(&data[sent..]);
+            }
+        }
+        self.clear();
+        bytes
+    }
+
+    /// Whether neither producers nor spliced bytes are queued.
+    pub(crate) fn is_bytes_only(&self) -> bool {
+        self.items.iter().all(|item| matches!(item, Item::Bytes { .. }))
+    }
+
     pub(crate) fn clear(&mut self) {
         while self.items.pop().is_some() {}
         self.clear_head();

@@ -120,7 +120,7 @@ impl World {
         }
         if let Ok(stream) = self.endpoints.stream(to) {
             stream.urgent = Some(byte);
-            self.open_window(Some(from), 1);
+            self.free_window(to, 1);
         }
     }
 
@@ -147,10 +147,12 @@ impl World {
         };
         if let Holder::Peer { paused: false, received } = &mut stream.holder {
             let taken = stream.inbound.len();
-            received.extend(stream.inbound.drain(..));
-            let peer = stream.peer;
+            let (front, back) = stream.inbound.as_slices();
+            received.extend_from_slice(front);
+            received.extend_from_slice(back);
+            stream.inbound.clear();
             if taken > 0 {
-                self.open_window(peer, taken);
+                self.free_window(id, taken);
             }
         }
     }

@@ -62,8 +62,12 @@ pub(super) struct Stream {
     /// What a `Peer` has queued beyond the window; empty for a `SimSocket`.
     pub(super) backlog: VecDeque<u8>,
     pub(super) urgent_backlog: Option<u8>,
+    /// Capacity of the outgoing direction in bytes.
+    window: usize,
     /// How many bytes more may be sent before the other end reads.
     pub(super) credit: usize,
+    /// Bytes taken out of the incoming direction and not yet announced to the other end.
+    pub(super) unannounced: usize,
     pub(super) fin: Fin,
     /// When the latest of what was sent arrives: nothing that follows may overtake it.
     pub(super) last_arrival: Duration,
@@ -84,7 +88,9 @@ impl Stream {
             read_shut: false,
             backlog: VecDeque::new(),
             urgent_backlog: None,
+            window,
             credit: window,
+            unannounced: 0,
             fin: Fin::Open,
             last_arrival: Duration::ZERO,
         }
@@ -100,6 +106,36 @@ impl Stream {
         self.urgent_backlog = None;
     }
 
+    /// Linux reports a stream writable only when a third of its send buffer is free
+    /// (`sk_stream_is_writeable`), although `send` takes whatever fits.
+    pub(super) fn is_writable(&self) -> bool {
+        self.fin != Fin::Open || self.credit >= self.window.div_ceil(3)
+    }
+
+    /// How much of the backlog to send now.
+    ///
+    /// A sender avoids silly windows as well (RFC 1122, 4.2.3.4): unless the whole backlog fits, it
+    /// sends full segments only, or half a window if a segment is longer than that. Otherwise each
+    /// odd remainder of a window would travel on its own.
+    pub(super) fn sendable(&self, segment: usize) -> usize {
+        let whole_segments = self.credit - self.credit % segment;
+        if self.backlog.len() <= self.credit {
+            self.backlog.len()
+        } else if whole_segments == 0 && self.credit >= self.window.div_ceil(2) {
+            self.credit
+        } else {
+            whole_segments
+        }
+    }
+
+    /// How many freed bytes the receiver collects before it announces them (RFC 1122, 4.2.3.3).
+    ///
+    /// INVARIANT: less than half a window stays unannounced, so that an idle stream is writable and
+    /// its sender has room for at least half a window.
+    pub(super) fn announces_from(&self, segment: usize) -> usize {
+        segment.min(self.window / 2).max(1)
+    }
+
     fn readiness(&self) -> Readiness {
         match self.phase {
             // Linux reports a stream that was never connected as writable and hung up.
@@ -109,7 +145,7 @@ impl Stream {
                 let ended = self.eof || self.read_shut;
                 Readiness {
                     readable: ended || !self.inbound.is_empty(),
-                    writable: self.fin != Fin::Open || self.credit > 0,
+                    writable: self.is_writable(),
                     priority: self.urgent.is_some(),
                     hangup: ended && self.fin != Fin::Open,
                     error: false,

@@ -26,6 +26,9 @@ pub struct Faults {
     pub would_block: f64,
     /// How often a wait reports only some of the channels that are ready.
     pub subset: f64,
+    /// How often a signal interrupts a wait, which then ends early and reports nothing. At 1.0 no
+    /// wait ever reports a channel.
+    pub interrupt: f64,
     /// How often a segment, instead of arriving, has the network reset its connection at both ends.
     pub reset: f64,
     /// How often a datagram is lost.
@@ -34,9 +37,11 @@ pub struct Faults {
     /// hour. Datagrams overtake one another, segments of one stream do not.
     pub latency: Range<Duration>,
     /// How many bytes one direction of a stream holds between `send` at one end and `recv` at the
-    /// other, and how many bytes of datagrams a socket has under way; at least 1.
+    /// other, and how many bytes of datagrams a socket has under way; at least 1. A stream is
+    /// reported writable while a third of it is free.
     pub window: usize,
-    /// The most bytes that a segment of a stream carries; at least 1.
+    /// The most bytes that a segment of a stream carries; at least 1. The receiver announces room
+    /// in its window by the segment, or by half the window if that is less.
     pub segment: usize,
 }
 
@@ -47,6 +52,7 @@ impl Faults {
             partial: 0.0,
             would_block: 0.0,
             subset: 0.0,
+            interrupt: 0.0,
             reset: 0.0,
             loss: 0.0,
             latency: Duration::ZERO..Duration::ZERO,
@@ -56,18 +62,21 @@ impl Faults {
     }
 
     /// What any correct program meets every day: partial reads and writes, readiness reported in
-    /// portions, a latency of up to 5 ms. Nothing is lost or reset.
+    /// portions, an interrupted wait now and then, a latency of up to 5 ms. Nothing is lost or
+    /// reset.
     pub fn mild() -> Faults {
         Faults {
             partial: 0.3,
             subset: 0.25,
+            interrupt: 0.02,
             latency: Duration::from_micros(50)..Duration::from_millis(5),
             ..Faults::none()
         }
     }
 
     /// A bad day: a window of 1,000 bytes, segments of at most 64, mostly partial operations,
-    /// spurious readiness, a latency of up to 200 ms, lost datagrams, now and then a reset.
+    /// spurious readiness, interrupted waits, a latency of up to 200 ms, lost datagrams, now and
+    /// then a reset.
     ///
     /// A test that needs every byte to arrive says `Faults { reset: 0.0, ..Faults::harsh() }`.
     pub fn harsh() -> Faults {
@@ -75,6 +84,7 @@ impl Faults {
             partial: 0.8,
             would_block: 0.2,
             subset: 0.5,
+            interrupt: 0.1,
             reset: 0.001,
             loss: 0.1,
             latency: Duration::ZERO..Duration::from_millis(200),

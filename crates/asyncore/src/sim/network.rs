@@ -170,8 +170,8 @@ impl Network {
         self.world().trace.keep_text();
     }
 
-    /// What happened since [`keep_trace`](Network::keep_trace), a line for each arrival and each
-    /// reported readiness, in order; it grows without bound.
+    /// What happened since [`keep_trace`](Network::keep_trace), a line for each arrival,
+    /// each reported readiness and each interrupted wait, in order; it grows without bound.
     pub fn trace(&self) -> Vec<String> {
         self.world().trace.text()
     }

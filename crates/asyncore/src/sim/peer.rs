@@ -45,8 +45,8 @@ impl Peer {
     }
 
     /// Queues `bytes`, however many. They leave as the connection and the window of the other
-    /// side allow, and arrive as time passes; after [`shutdown`](Peer::shutdown) or the end of the
-    /// connection they go nowhere.
+    /// side allow, by whole segments while more is queued than fits, and arrive as time passes;
+    /// after [`shutdown`](Peer::shutdown) or the end of the connection they go nowhere.
     pub fn send(&self, bytes: &[u8]) {
         let mut world = self.network.world();
         if let Ok(stream) = world.endpoints.stream(self.id) {

@@ -1,12 +1,15 @@
 //! Waiting on the simulated network, in virtual time.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 
+use super::endpoint::Endpoint;
 use super::network::Network;
+use super::trace::{Fingerprint, Traced};
 use super::world::World;
 use crate::poller::{Event, Interest, Poller, Readiness, Source};
 
@@ -24,18 +27,24 @@ impl SimPoller {
         SimPoller { network, registered: BTreeMap::new() }
     }
 
-    /// What is ready, by endpoint. With `spurious`, also some of what is not.
-    fn ready(&self, world: &mut World, spurious: bool) -> io::Result<Vec<(usize, Event)>> {
+    fn is_any_ready(&self, world: &World) -> io::Result<bool> {
+        for (&id, &(key, interest)) in &self.registered {
+            let readiness = restricted(registered_endpoint(world, id, key)?.readiness(), interest);
+            if readiness != Readiness::default() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// What is ready, by endpoint, and some of what is not: spurious readiness.
+    fn ready(&self, world: &mut World) -> io::Result<Vec<(usize, Event)>> {
         let mut ready = Vec::new();
         for (&id, &(key, interest)) in &self.registered {
-            let Some(endpoint) = world.endpoints.get(id) else {
-                return Err(io::Error::other(format!(
-                    "simulated socket {id} (key {key}) was closed while registered: delete it from the poller first"
-                )));
-            };
+            let endpoint = registered_endpoint(world, id, key)?;
             let connecting = endpoint.is_connecting();
             let mut readiness = restricted(endpoint.readiness(), interest);
-            if spurious && !connecting && world.rng.chance(world.faults.would_block) {
+            if !connecting && world.rng.chance(world.faults.would_block) {
                 readiness.readable |= interest.contains(Interest::READ);
                 readiness.writable |= interest.contains(Interest::WRITE);
             }
@@ -50,11 +59,8 @@ impl SimPoller {
         world.rng.shuffle(&mut ready);
         let reported = world.rng.part(ready.len(), world.faults.subset);
         for (id, event) in &ready[..reported] {
-            world.trace.record(
-                world.wire.now(),
-                &format_args!("{id} {}", Named(event.readiness)),
-                &[],
-            );
+            let reported = Reported { id: *id, readiness: event.readiness };
+            world.trace.record(world.wire.now(), &reported);
             events.push(*event);
         }
     }
@@ -100,37 +106,50 @@ impl Poller for SimPoller {
 
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
-        let mut world = self.network.world();
+        let mut guard = self.network.world();
+        let world = &mut *guard;
+        let began = world.wire.now();
+        let arrival = world.wire.next_at();
         // A timeout beyond what the clock can show never ends.
         let deadline = timeout.and_then(|timeout| world.time_after(timeout.max(PASS)));
-        if !self.ready(&mut world, false)?.is_empty() {
-            let pass = world.wire.now() + PASS;
-            world.advance_to(pass);
-            let ready = self.ready(&mut world, true)?;
-            self.report(&mut world, ready, events);
+        let is_ready = self.is_any_ready(world)?;
+        let end =
+            if is_ready { Some(began + PASS) } else { arrival.into_iter().chain(deadline).min() };
+        let Some(end) = end else {
+            return Err(self.stuck());
+        };
+        if world.rng.chance(world.faults.interrupt) {
+            // The whole span counts, so that time also passes when every wait is interrupted.
+            let span = Duration::ZERO..end - began + Duration::from_nanos(1);
+            let at = began + world.rng.duration(&span);
+            world.advance_to(at);
+            world.trace.record(at, &Interrupted);
+            return Err(Errno::INTR.into());
+        }
+        if is_ready {
+            world.advance_to(end);
+        } else if arrival == Some(end) {
+            world.step();
+        } else {
+            world.wire.move_clock(end);
             return Ok(());
         }
-        loop {
-            let next = world.wire.next_at();
-            if next.is_some_and(|at| deadline.is_none_or(|deadline| at <= deadline)) {
-                world.step();
-                let ready = self.ready(&mut world, true)?;
-                if !ready.is_empty() {
-                    self.report(&mut world, ready, events);
-                    return Ok(());
-                }
-            } else if let Some(deadline) = deadline {
-                world.wire.move_clock(deadline);
-                return Ok(());
-            } else {
-                return Err(self.stuck());
-            }
-        }
+        let ready = self.ready(world)?;
+        self.report(world, ready, events);
+        Ok(())
     }
 
     fn now(&self) -> Instant {
         self.network.now()
     }
+}
+
+fn registered_endpoint(world: &World, id: usize, key: u64) -> io::Result<&Endpoint> {
+    world.endpoints.get(id).ok_or_else(|| {
+        io::Error::other(format!(
+            "simulated socket {id} (key {key}) was closed while registered: delete it from the poller first"
+        ))
+    })
 }
 
 fn simulated(source: Source<'_>) -> io::Result<usize> {
@@ -155,21 +174,53 @@ fn restricted(readiness: Readiness, interest: Interest) -> Readiness {
     }
 }
 
-/// A readiness as the trace shows it.
-struct Named(Readiness);
+/// A report of readiness, as the trace keeps it.
+struct Reported {
+    id: usize,
+    readiness: Readiness,
+}
 
-impl std::fmt::Display for Named {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Named(readiness) = self;
-        let names = [
-            (readiness.readable, "readable"),
-            (readiness.writable, "writable"),
-            (readiness.priority, "priority"),
-            (readiness.hangup, "hangup"),
-            (readiness.error, "error"),
-        ];
-        let set: Vec<&str> =
-            names.iter().filter(|(is_set, _)| *is_set).map(|(_, name)| *name).collect();
-        write!(f, "reported {}", set.join("+"))
+impl Reported {
+    fn named(&self) -> [(bool, &'static str); 5] {
+        let Readiness { readable, writable, priority, hangup, error } = self.readiness;
+        [
+            (readable, "readable"),
+            (writable, "writable"),
+            (priority, "priority"),
+            (hangup, "hangup"),
+            (error, "error"),
+        ]
+    }
+}
+
+impl fmt::Display for Reported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = self.named();
+        let set: Vec<&str> = named.iter().filter(|it| it.0).map(|it| it.1).collect();
+        write!(f, "{} reported {}", self.id, set.join("+"))
+    }
+}
+
+impl Traced for Reported {
+    fn digest(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.number(10);
+        fingerprint.size(self.id);
+        let bits = self.named().iter().fold(0, |bits, it| bits << 1 | u64::from(it.0));
+        fingerprint.number(bits);
+    }
+}
+
+/// A wait that a signal ends.
+struct Interrupted;
+
+impl fmt::Display for Interrupted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a signal interrupts the wait")
+    }
+}
+
+impl Traced for Interrupted {
+    fn digest(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.number(11);
     }
 }

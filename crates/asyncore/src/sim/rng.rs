@@ -8,25 +8,16 @@ use std::time::Duration;
 /// The library has its own because a seed printed by a failed test must replay the same run years
 /// later: the stream must never change with the version of a dependency. It is not fit for
 /// cryptography.
-///
-/// ```
-/// use asyncore::sim::Rng;
-///
-/// let mut rng = Rng::new(7);
-/// assert_eq!(rng.next_u64(), Rng::new(7).next_u64());
-/// assert!(rng.below(6) < 6);
-/// ```
-#[derive(Clone, Debug)]
-pub struct Rng(u64);
+pub(super) struct Rng(u64);
 
 impl Rng {
     /// A generator whose whole stream follows from `seed`.
-    pub fn new(seed: u64) -> Rng {
+    pub(super) fn new(seed: u64) -> Rng {
         Rng(seed)
     }
 
     /// The next 64 random bits.
-    pub fn next_u64(&mut self) -> u64 {
+    pub(super) fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -35,19 +26,19 @@ impl Rng {
     }
 
     /// A number from 0 up to, not including, `bound`; 0 when `bound` is 0.
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
         let product = u128::from(self.next_u64()) * u128::from(bound);
         (product >> 64) as u64
     }
 
     /// True with the given probability: never for 0.0 and below, always for 1.0 and above.
-    pub fn chance(&mut self, probability: f64) -> bool {
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
         let unit = (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
         unit < probability
     }
 
     /// Puts `items` into a random order.
-    pub fn shuffle<T>(&mut self, items: &mut [T]) {
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last as u64 + 1) as usize;
             items.swap(last, other);

@@ -1,5 +1,6 @@
 //! What the holder of a stream does to it: connecting, sending, receiving, ending.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -100,11 +101,8 @@ impl World {
         }
         let available = stream.inbound.len().min(buf.len());
         let taken = self.rng.part(available, self.faults.partial);
-        for (slot, byte) in buf.iter_mut().zip(stream.inbound.drain(..taken)) {
-            *slot = byte;
-        }
-        let peer = stream.peer;
-        self.open_window(peer, taken);
+        take_front(&mut stream.inbound, &mut buf[..taken]);
+        self.free_window(id, taken);
         Ok(taken)
     }
 
@@ -179,8 +177,8 @@ impl World {
         let peer = stream.peer;
         let urgent = if stream.credit > 0 { stream.urgent_backlog.take() } else { None };
         stream.credit -= usize::from(urgent.is_some());
-        let sendable = stream.credit.min(stream.backlog.len());
-        let bytes: Vec<u8> = stream.backlog.drain(..sendable).collect();
+        let mut bytes = vec![0; stream.sendable(self.faults.segment)];
+        take_front(&mut stream.backlog, &mut bytes);
         let drained = stream.backlog.is_empty() && stream.urgent_backlog.is_none();
         let ends = drained && stream.fin == Fin::Wanted;
         if ends {
@@ -201,7 +199,10 @@ impl World {
         }
     }
 
-    /// Puts bytes that the window has room for on the wire, in segments of random sizes.
+    /// Puts bytes that the window has room for on the wire, in segments.
+    ///
+    /// The network cuts a segment in two at most: cutting the remainder again and again would leave
+    /// a single byte of every second or third segment.
     fn transmit(&mut self, id: usize, bytes: &[u8]) {
         let Ok(stream) = self.endpoints.stream(id) else {
             return;
@@ -213,16 +214,28 @@ impl World {
         let mut rest = bytes;
         while !rest.is_empty() {
             let whole = rest.len().min(self.faults.segment);
-            let (segment, after) = rest.split_at(self.rng.part(whole, self.faults.partial));
-            let at = self.arrival_in_order(id);
-            self.wire.schedule(at, Delivery::Data { to, from: id, bytes: segment.to_vec() });
+            let (segment, after) = rest.split_at(whole);
+            let (front, back) = segment.split_at(self.rng.part(whole, self.faults.partial));
+            for part in [front, back].into_iter().filter(|part| !part.is_empty()) {
+                let at = self.arrival_in_order(id);
+                self.wire.schedule(at, Delivery::Data { to, from: id, bytes: part.to_vec() });
+            }
             rest = after;
         }
     }
 
-    /// Tells the sender that `bytes` were read.
-    pub(super) fn open_window(&mut self, sender: Option<usize>, bytes: usize) {
-        if let Some(to) = sender {
+    /// Frees `count` bytes of the direction that ends at `id`, and announces what has been freed
+    /// so far to the sender once that is worth a segment: no silly windows.
+    pub(super) fn free_window(&mut self, id: usize, count: usize) {
+        let Ok(stream) = self.endpoints.stream(id) else {
+            return;
+        };
+        stream.unannounced += count;
+        if stream.unannounced < stream.announces_from(self.faults.segment) {
+            return;
+        }
+        let bytes = std::mem::take(&mut stream.unannounced);
+        if let Some(to) = stream.peer {
             let at = self.arrival();
             self.wire.schedule(at, Delivery::Window { to, bytes });
         }
@@ -239,4 +252,13 @@ impl World {
             Err(_) => at,
         }
     }
+}
+
+/// Moves the first bytes of `queue` into `buf`, which is no longer than the queue.
+fn take_front(queue: &mut VecDeque<u8>, buf: &mut [u8]) {
+    let (front, back) = queue.as_slices();
+    let (first, second) = buf.split_at_mut(buf.len().min(front.len()));
+    first.copy_from_slice(&front[..first.len()]);
+    second.copy_from_slice(&back[..second.len()]);
+    queue.drain(..buf.len());
 }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::trace::{Fingerprint, Traced};
+
 /// Something that reaches an endpoint at a certain time. Endpoints go by their ids.
 pub(super) enum Delivery {
     /// The request of `from` to connect; `attempt` counts from 0.
@@ -29,13 +31,57 @@ pub(super) enum Delivery {
     Datagram { sender: usize, source: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
 }
 
-impl Delivery {
-    /// The bytes of the user that it carries.
-    pub(super) fn payload(&self) -> &[u8] {
+impl Traced for Delivery {
+    fn digest(&self, fingerprint: &mut Fingerprint) {
         match self {
-            Delivery::Data { bytes, .. } | Delivery::Datagram { bytes, .. } => bytes,
-            Delivery::Urgent { byte, .. } => std::slice::from_ref(byte),
-            _ => &[],
+            Delivery::Syn { from, to, attempt } => {
+                fingerprint.number(1);
+                fingerprint.size(*from);
+                fingerprint.addr(*to);
+                fingerprint.number(u64::from(*attempt));
+            }
+            Delivery::Established { to, peer } => {
+                fingerprint.number(2);
+                fingerprint.size(*to);
+                fingerprint.size(*peer);
+            }
+            Delivery::Failed { to, error } => {
+                fingerprint.number(3);
+                fingerprint.size(*to);
+                fingerprint.number(error.raw_os_error().unsigned_abs().into());
+            }
+            Delivery::Data { to, from, bytes } => {
+                fingerprint.number(4);
+                fingerprint.size(*to);
+                fingerprint.size(*from);
+                fingerprint.bytes(bytes);
+            }
+            Delivery::Urgent { to, from, byte } => {
+                fingerprint.number(5);
+                fingerprint.size(*to);
+                fingerprint.size(*from);
+                fingerprint.number(u64::from(*byte));
+            }
+            Delivery::Fin { to } => {
+                fingerprint.number(6);
+                fingerprint.size(*to);
+            }
+            Delivery::Reset { to } => {
+                fingerprint.number(7);
+                fingerprint.size(*to);
+            }
+            Delivery::Window { to, bytes } => {
+                fingerprint.number(8);
+                fingerprint.size(*to);
+                fingerprint.size(*bytes);
+            }
+            Delivery::Datagram { sender, source, to, bytes } => {
+                fingerprint.number(9);
+                fingerprint.size(*sender);
+                fingerprint.addr(*source);
+                fingerprint.addr(*to);
+                fingerprint.bytes(bytes);
+            }
         }
     }
 }

@@ -13,9 +13,6 @@ use super::rng::Rng;
 use super::trace::Trace;
 use super::wire::Wire;
 
-/// Keeps the network's stream apart from that of a test's own `Rng::new(net.seed())`.
-const SEED_SALT: u64 = 0x5349_4d4e_4554_0001;
-
 pub(super) struct World {
     pub(super) seed: u64,
     pub(super) rng: Rng,
@@ -38,7 +35,7 @@ impl World {
         let loopback = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         World {
             seed,
-            rng: Rng::new(seed ^ SEED_SALT),
+            rng: Rng::new(seed),
             faults: faults.bounded(),
             wire: Wire::default(),
             endpoints: Endpoints::default(),
@@ -58,7 +55,7 @@ impl World {
         let Some(delivery) = self.wire.pop() else {
             return false;
         };
-        self.trace.record(self.wire.now(), &delivery, delivery.payload());
+        self.trace.record(self.wire.now(), &delivery);
         self.deliver(delivery);
         true
     }

@@ -1,6 +1,5 @@
 //! Running the examples, with a bound on every wait.
 
-use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
@@ -183,7 +182,7 @@ impl Lines {
 
 /// Runs an example to its end.
 #[track_caller]
-pub fn run(name: &str, args: &[impl AsRef<OsStr>]) -> Ended {
+pub fn run(name: &str, args: &[&str]) -> Ended {
     run_command(example(name).args(args))
 }
 

@@ -37,7 +37,7 @@ pub fn on_every_network_with(set_up: impl Fn(MapBuilder) -> MapBuilder, test: im
             let _named = NamedOnPanic(format!("a {name} simulated network, seed {seed}"));
             let flood = 4 * faults.window;
             let net = Network::with_faults(seed, faults.clone());
-            let map = set_up(SocketMap::builder()).build_simulated(&net);
+            let map = set_up(SocketMap::builder().panic_hook(true)).build_simulated(&net);
             test(&mut World { map, net: Some(net), flood, ends: Vec::new() });
         }
     }
@@ -116,12 +116,16 @@ impl World {
     #[track_caller]
     pub fn settle(&mut self) {
         let mut quiet = 0;
-        for _ in 0..MAX_PASSES {
+        let limit = if self.net.is_some() { 10 * MAX_PASSES } else { MAX_PASSES };
+        for _ in 0..limit {
             let pass = self.pass(Some(Duration::ZERO));
             quiet = if pass.events == 0 { quiet + 1 } else { 0 };
             // A simulated segment can be under way while nothing else happens.
             let under_way = quiet >= 20 && self.net.as_ref().is_some_and(Network::step);
-            if quiet >= 20 && !under_way {
+            if under_way {
+                // One pass does not show what has arrived: its wait may be interrupted.
+                quiet = 10;
+            } else if quiet >= 20 {
                 return;
             }
         }
@@ -158,7 +162,7 @@ impl World {
     }
 
     fn is_connected<T: Dispatcher>(&mut self, token: Token<T>) -> bool {
-        self.map.channel(token).is_none_or(|ch| !ch.connecting())
+        self.map.channel(token).is_none_or(|ch| !ch.is_connecting())
     }
 
     fn adopt(&mut self, stream: TcpStream) -> Remote {

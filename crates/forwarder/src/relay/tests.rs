@@ -1,6 +1,7 @@
 //! Whole lives of connections on the simulated network: a seed is a life.
 
-use asyncore::sim::{self, Network, Peer, Rng};
+use asyncore::sim::{self, Network, Peer};
+use fastrand::Rng;
 
 use super::scene::Scene;
 
@@ -24,9 +25,9 @@ struct End {
 impl End {
     fn new(peer: Peer, rng: &mut Rng) -> Self {
         // Some lives are short, and some are long enough to fill every buffer on the way.
-        let longest = [10, 3_000, 300_000][rng.below(3) as usize];
-        let bytes: Vec<u8> = (0..rng.below(longest)).map(|_| rng.next_u64() as u8).collect();
-        let resets_at = (rng.below(4) == 0).then(|| rng.below(bytes.len() as u64 + 1) as usize);
+        let longest = [10, 3_000, 300_000][rng.usize(..3)];
+        let bytes: Vec<u8> = (0..rng.u64(..longest)).map(|_| rng.u8(..)).collect();
+        let resets_at = (rng.u64(..4) == 0).then(|| rng.usize(..=bytes.len()));
         End {
             peer,
             bytes,
@@ -45,15 +46,15 @@ impl End {
         if self.has_reset {
             return;
         }
-        if rng.below(20) == 0 {
+        if rng.u64(..20) == 0 {
             self.is_paused = !self.is_paused;
             if self.is_paused { self.peer.pause_reading() } else { self.peer.resume_reading() }
         }
-        if rng.below(3) > 0 || self.has_shut_down {
+        if rng.u64(..3) > 0 || self.has_shut_down {
             return;
         }
         let until = self.resets_at.unwrap_or(self.bytes.len());
-        let more = (rng.below(20_000) as usize + 1).min(until - self.sent);
+        let more = rng.usize(1..=20_000).min(until - self.sent);
         self.peer.send(&self.bytes[self.sent..self.sent + more]);
         self.sent += more;
         if self.sent == until && self.resets_at.is_some() {
@@ -107,7 +108,7 @@ fn live(network: &Network, rng: &mut Rng) -> [End; 2] {
 fn whatever_both_ends_do_bytes_arrive_in_order_and_endings_as_what_they_are() {
     let (mut whole, mut cut) = (0, 0);
     sim::check(0..150, |network| {
-        let ends = live(&network, &mut Rng::new(!network.seed()));
+        let ends = live(&network, &mut Rng::with_seed(!network.seed()));
         let is_cut = ends.iter().any(|end| end.has_reset);
         *(if is_cut { &mut cut } else { &mut whole }) += 1;
         for (end, other) in [(&ends[0], &ends[1]), (&ends[1], &ends[0])] {

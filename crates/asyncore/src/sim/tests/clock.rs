@@ -8,7 +8,7 @@ use crate::poller::Source;
 
 #[test]
 fn an_hour_passes_at_once() {
-    let net = Network::new(1);
+    let net = Network::with_faults(1, Faults { interrupt: 0.0, ..Faults::mild() });
     let (client, _server) = pair(&net);
     let (before, began) = (net.elapsed(), net.now());
     let mut poller = register(&net, &[(&client, Interest::READ)]);
@@ -28,6 +28,91 @@ fn a_wait_ends_at_the_first_arrival() {
     assert_eq!(wait(&mut poller, Some(Duration::from_millis(19))), []);
     assert_eq!(wait(&mut poller, Some(Duration::from_secs(9))).len(), 1);
     assert_eq!(net.elapsed() - began, Duration::from_millis(20));
+}
+
+#[test]
+fn a_wait_ends_at_an_arrival_that_makes_nothing_ready() {
+    let latency = Duration::from_millis(20)..Duration::from_millis(20);
+    let net = Network::with_faults(1, Faults { latency, ..Faults::none() });
+    let (client, server) = pair(&net);
+    let began = net.elapsed();
+    client.send(b"x").unwrap();
+    let mut poller = register(&net, &[(&client, Interest::READ)]);
+    assert_eq!(wait(&mut poller, Some(Duration::from_secs(9))), []);
+    assert_eq!(net.elapsed() - began, Duration::from_millis(20));
+    assert_eq!(server.recv(&mut [0; 9]).unwrap(), 1);
+}
+
+/// How many of many waits of ten milliseconds, for a byte that arrives after five, are interrupted.
+fn interruptions(interrupt: f64) -> usize {
+    let span = Duration::from_millis(5);
+    let mut count = 0;
+    for seed in 0..200 {
+        let net =
+            Network::with_faults(seed, Faults { interrupt, latency: span..span, ..Faults::none() });
+        let (client, server) = pair(&net);
+        client.send(b"x").unwrap();
+        let mut poller = register(&net, &[(&server, Interest::READ)]);
+        let (began, mut events) = (net.elapsed(), vec![]);
+        let waited = poller.wait(&mut events, Some(2 * span));
+        let took = net.elapsed() - began;
+        match waited {
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::Interrupted);
+                assert!(events.is_empty() && took <= span, "{took:?}");
+                count += 1;
+            }
+            Ok(()) => assert_eq!((events.len(), took), (1, span)),
+        }
+    }
+    count
+}
+
+#[test]
+fn a_wait_is_interrupted_as_often_as_the_faults_say() {
+    assert_eq!(interruptions(0.0), 0);
+    assert!((60..140).contains(&interruptions(0.5)));
+    assert_eq!(interruptions(1.0), 200);
+}
+
+#[test]
+fn an_interrupted_wait_ends_anywhere_on_the_way() {
+    let net = Network::with_faults(1, Faults { interrupt: 1.0, ..Faults::none() });
+    let (client, _server) = pair(&net);
+    let mut poller = register(&net, &[(&client, Interest::READ)]);
+    let hour = Duration::from_secs(3600);
+    let lengths: Vec<Duration> = (0..50)
+        .map(|_| {
+            let began = net.elapsed();
+            poller.wait(&mut Vec::new(), Some(hour)).unwrap_err();
+            net.elapsed() - began
+        })
+        .collect();
+    assert!(lengths.iter().all(|length| *length <= hour));
+    assert!(lengths.iter().any(|length| *length < hour / 4));
+    assert!(lengths.iter().any(|length| *length > hour / 4 * 3));
+}
+
+#[test]
+fn time_passes_though_every_wait_is_interrupted() {
+    let net = Network::with_faults(1, Faults { interrupt: 1.0, ..Faults::mild() });
+    let (client, server) = pair(&net);
+    client.send(b"x").unwrap();
+    let mut poller = register(&net, &[(&server, Interest::READ)]);
+    let arrived = (0..10_000).any(|_| {
+        poller.wait(&mut Vec::new(), None).unwrap_err();
+        server.recv(&mut [0]).is_ok()
+    });
+    assert!(arrived);
+}
+
+#[test]
+fn an_interruption_does_not_hide_a_deadlock() {
+    let net = Network::with_faults(1, Faults { interrupt: 1.0, ..Faults::none() });
+    let (client, _server) = pair(&net);
+    let mut poller = register(&net, &[(&client, Interest::READ)]);
+    let error = poller.wait(&mut Vec::new(), None).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::Deadlock);
 }
 
 #[test]
@@ -117,7 +202,7 @@ fn time_passes_for_a_loop_that_never_rests() {
 
 #[test]
 fn a_loop_that_only_polls_reaches_its_data() {
-    let net = Network::new(1);
+    let net = Network::with_faults(1, Faults { interrupt: 0.0, ..Faults::mild() });
     let (client, server) = pair(&net);
     client.send(b"x").unwrap();
     let mut poller = register(&net, &[(&server, Interest::READ)]);

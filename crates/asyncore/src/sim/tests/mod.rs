@@ -7,6 +7,7 @@ mod datagrams;
 mod endings;
 mod replay;
 mod streams;
+mod windows;
 
 use std::io;
 use std::net::SocketAddr;
@@ -81,10 +82,25 @@ fn register(net: &Network, sockets: &[(&SimSocket, Interest)]) -> SimPoller {
     poller
 }
 
+/// Waits once; an interrupted wait goes on with the time that is left.
 fn wait(poller: &mut SimPoller, timeout: Option<Duration>) -> Vec<Event> {
     let mut events = Vec::new();
-    poller.wait(&mut events, timeout).expect("something to wait for");
-    events
+    let deadline = timeout.and_then(|timeout| poller.now().checked_add(timeout));
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(poller.now()));
+        match poller.wait(&mut events, left) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => assert_eq!(events, []),
+            waited => {
+                waited.expect("something to wait for");
+                return events;
+            }
+        }
+    }
+}
+
+/// Waits until something is ready.
+fn wait_for_events(poller: &mut SimPoller) -> Vec<Event> {
+    std::iter::repeat_with(|| wait(poller, None)).find(|events| !events.is_empty()).unwrap()
 }
 
 /// What `socket` is ready for, of everything that can be asked.

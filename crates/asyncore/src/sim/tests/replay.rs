@@ -2,8 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use proptest::prelude::*;
+
 use super::super::check::{run_each, seeds_to_run};
-use super::super::{Faults, Network, Rng};
+use super::super::rng::Rng;
+use super::super::trace::{Fingerprint, Trace, Traced};
+use super::super::wire::Delivery;
+use super::super::{Faults, Network};
 use super::*;
 
 /// A conversation with many decisions in it: fingerprint, trace, and the time it took.
@@ -57,6 +62,70 @@ fn the_fingerprint_covers_the_bytes() {
     };
     assert_eq!(run(b"one"), run(b"one"));
     assert_ne!(run(b"one"), run(b"two"));
+}
+
+/// An event that counts how often its text is made.
+struct Counted(std::cell::Cell<u32>);
+
+impl std::fmt::Display for Counted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.set(self.0.get() + 1);
+        f.write_str("counted")
+    }
+}
+
+impl Traced for Counted {
+    fn digest(&self, fingerprint: &mut Fingerprint) {
+        fingerprint.number(1);
+    }
+}
+
+#[test]
+fn an_event_is_formatted_only_when_the_text_is_kept() {
+    let (mut trace, event) = (Trace::new(), Counted(0.into()));
+    let empty = trace.fingerprint();
+    trace.record(Duration::ZERO, &event);
+    assert_eq!((event.0.get(), trace.text()), (0, vec![]));
+    assert_ne!(trace.fingerprint(), empty);
+    trace.keep_text();
+    trace.record(Duration::from_millis(1500), &event);
+    assert_eq!((event.0.get(), trace.text()), (1, vec!["    1.500000 s  counted".to_owned()]));
+}
+
+#[test]
+fn keeping_the_text_does_not_change_the_fingerprint() {
+    let run = |keeps: bool| {
+        let net = Network::new(3);
+        if keeps {
+            net.keep_trace();
+        }
+        let listener = net.listen(addr("[::1]:80")).unwrap();
+        net.connect(listener.local_addr()).send(b"some bytes");
+        settle(&net);
+        net.fingerprint()
+    };
+    assert_eq!(run(true), run(false));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_change_of_any_byte_changes_the_fingerprint(
+        bytes in proptest::collection::vec(any::<u8>(), 1..40), at: prop::sample::Index, by in 1_u8..,
+    ) {
+        let run = |bytes: &[u8]| {
+            let mut trace = Trace::new();
+            let data = Delivery::Data { to: 1, from: 2, bytes: bytes.to_vec() };
+            trace.record(Duration::ZERO, &data);
+            trace.fingerprint()
+        };
+        let mut changed = bytes.clone();
+        changed[at.index(bytes.len())] ^= by;
+        prop_assert_ne!(run(&bytes), run(&changed));
+        // Bytes that are zero count like others.
+        prop_assert_ne!(run(&bytes), run(&[&bytes[..], &[0]].concat()));
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::super::{Faults, Network, check};
 use super::*;
 
 /// Sends `payload` from one socket to another as a loop would; what arrived, and whether to the end.
-fn transfer(net: &Network, payload: &[u8]) -> (Vec<u8>, bool) {
+pub(super) fn transfer(net: &Network, payload: &[u8]) -> (Vec<u8>, bool) {
     let (sender, receiver) = pair(net);
     let mut poller = register(net, &[(&sender, Interest::WRITE), (&receiver, Interest::READ)]);
     let (mut sent, mut arrived) = (0, Vec::new());
@@ -35,7 +35,7 @@ fn transfer(net: &Network, payload: &[u8]) -> (Vec<u8>, bool) {
     }
 }
 
-fn numbered(len: usize) -> Vec<u8> {
+pub(super) fn numbered(len: usize) -> Vec<u8> {
     (0..len).map(|index| (index % 251) as u8).collect()
 }
 
@@ -100,10 +100,10 @@ fn a_stalled_reader_fills_the_window_and_reading_opens_it() {
     assert!(would_block(client.send(&[1; 50])));
     assert!(!readiness(&net, &client).writable);
 
-    assert_eq!(server.recv(&mut [0; 30]).unwrap(), 30);
+    assert_eq!(server.recv(&mut [0; 60]).unwrap(), 60);
     settle(&net);
     assert!(readiness(&net, &client).writable);
-    assert_eq!(client.send(&[1; 50]).unwrap(), 30);
+    assert_eq!(client.send(&[1; 80]).unwrap(), 60);
 }
 
 #[test]

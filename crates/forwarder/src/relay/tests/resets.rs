@@ -11,8 +11,8 @@ use crate::relay::scene::{STREAM, Scene, addr, endpoint};
 /// One connection on a rule that may have one.
 struct Pair {
     scene: Scene,
-    client: Peer,
-    target: Peer,
+    /// The client first.
+    ends: [Peer; 2],
 }
 
 impl Pair {
@@ -24,14 +24,11 @@ impl Pair {
         let client = scene.connect();
         let target = scene.accepted();
         scene.settle();
-        Pair { scene, client, target }
+        Pair { scene, ends: [client, target] }
     }
 
     fn end(&self, side: Side) -> &Peer {
-        match side {
-            Side::Client => &self.client,
-            Side::Target => &self.target,
-        }
+        &self.ends[side as usize]
     }
 
     /// `side` sends more than its peer, which does not read, and the queues on the way hold.
@@ -45,9 +42,8 @@ impl Pair {
     #[track_caller]
     fn reset_by(mut self, side: Side) {
         self.end(side).reset();
-        self.scene.settle();
-        let left = self.end(other(side));
-        assert!(left.was_reset(), "the other side of the {side} was not reset");
+        let left = &self.ends[other(side) as usize];
+        self.scene.until("a reset of the other side", |_| left.was_reset().then_some(()));
         left.resume_reading();
         while self.scene.network.step() {}
         let left = self.end(other(side));
@@ -201,9 +197,9 @@ fn a_proxy_that_resets_within_its_header_or_after_it_gives_its_place_back() {
     }
     let mut pair = Pair::new_behind_proxy(LINE);
     pair.stall_sender(Side::Client);
-    pair.client.reset();
+    pair.ends[0].reset();
     pair.scene.settle();
-    assert!(pair.target.was_reset());
+    assert!(pair.ends[1].was_reset());
     pair.scene.until_nothing_is_left();
 }
 
@@ -216,6 +212,6 @@ impl Pair {
         client.send(header);
         let target = scene.accepted();
         scene.settle();
-        Pair { scene, client, target }
+        Pair { scene, ends: [client, target] }
     }
 }

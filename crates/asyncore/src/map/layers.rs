@@ -1,0 +1,201 @@
+//! Channels whose bytes pass layers.
+
+use std::io;
+
+use crate::connection::Phase;
+use crate::error::context;
+use crate::layer::Layer;
+use crate::map::SocketMap;
+use crate::token::Key;
+use crate::transport::Transport;
+
+impl SocketMap {
+    /// Puts `layer` between the channel's transport, with what it has still to send, and all that
+    /// is read and pushed from now on. `unread` has been received and is the layer's input.
+    pub(crate) fn insert_layer(
+        &mut self,
+        key: Key,
+        layer: Box<dyn Layer>,
+        mut unread: Vec<u8>,
+    ) -> io::Result<()> {
+        if self.slots.get(key).is_some_and(|slot| slot.transport.is_none()) {
+            if let Some(dial) = self.dial(key) {
+                dial.layers.push(layer);
+            }
+            return Ok(());
+        }
+        self.check_layers(key)?;
+        unread.append(&mut self.take_unparsed(key));
+        let queued = self.take_output(key);
+        let Some(slot) = self.slots.get_mut(key) else {
+            return Ok(());
+        };
+        let Some(transport) = slot.transport.take() else {
+            return Ok(());
+        };
+        let mut layered = transport.into_layered();
+        let outcome = layered.insert(layer, unread, &queued);
+        let is_ready = layered.is_ready();
+        slot.transport = Some(Transport::Layered(layered));
+        if !is_ready && slot.connection.is(Phase::Connected) {
+            slot.connection.begin_handshake();
+            self.limit_phase(key, self.handshake_timeout(key));
+        }
+        self.touch(key);
+        outcome
+    }
+
+    /// Inserts the layers that were waiting for a socket.
+    pub(crate) fn insert_waiting_layers(&mut self, key: Key) {
+        let dial = self.slots.get_mut(key).and_then(|slot| slot.dial.as_mut());
+        for layer in dial.map(|dial| std::mem::take(&mut dial.layers)).unwrap_or_default() {
+            if let Err(error) = self.insert_layer(key, layer, Vec::new()) {
+                self.fail(key, error.into());
+            }
+        }
+    }
+
+    /// Takes the top layer off; what was pushed before still passes it.
+    pub(crate) fn remove_layer(&mut self, key: Key) -> io::Result<Option<Box<dyn Layer>>> {
+        self.check_layers(key)?;
+        if self.slots.get(key).and_then(|slot| slot.layered()).is_none_or(|it| !it.has_layers()) {
+            return Ok(None);
+        }
+        let queued = self.take_output(key);
+        let layered = self.slots.get_mut(key).and_then(|slot| slot.layered_mut());
+        let removed = layered.map_or(Ok(None), |layered| layered.remove(&queued));
+        self.touch(key);
+        removed
+    }
+
+    /// Whether the layers of the channel can be changed now.
+    fn check_layers(&self, key: Key) -> io::Result<()> {
+        let unsupported = |what: &str| Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        let Some(slot) = self.slots.get(key).filter(|slot| slot.transport.is_some()) else {
+            return Err(crate::channel::no_socket());
+        };
+        if slot.connection.is_datagram() || slot.connection.is(Phase::Listening) {
+            return unsupported("a layer transforms a stream; this channel is none");
+        }
+        if !slot.outbox.is_bytes_only() {
+            return unsupported(
+                "producers or spliced bytes are queued, of which it is not known how much precedes \
+                 the layer; change layers when they are sent",
+            );
+        }
+        Ok(())
+    }
+
+    /// Goes on with the handshakes of a channel's layers; `connected` follows the last.
+    pub(crate) fn shake_hands(&mut self, key: Key) {
+        self.touch(key);
+        let Some(layered) = self.slots.get_mut(key).and_then(|slot| slot.layered_mut()) else {
+            return;
+        };
+        match layered.shake_hands() {
+            Ok(true) => self.connected(key),
+            Ok(false) => {}
+            Err(error) => {
+                // The peer may wait for the reason, which a layer has said then.
+                let _ = layered.flush();
+                self.connect_failed(key, context(error, "the handshake failed"));
+            }
+        }
+    }
+
+    /// The handshake has lasted for its time.
+    pub(crate) fn handshake_timed_out(&mut self, key: Key) {
+        let limit = self.handshake_timeout(key);
+        let what = format!("the handshake failed: not done in {limit:?}");
+        self.connect_failed(key, io::Error::new(io::ErrorKind::TimedOut, what));
+    }
+
+    /// Sends what is below the layers; false while some of it waits for the transport.
+    pub(crate) fn flush_layers(&mut self, key: Key) -> bool {
+        let Some(layered) = self.slots.get_mut(key).and_then(|slot| slot.layered_mut()) else {
+            return true;
+        };
+        let before = layered.pending_output();
+        let outcome = layered.flush();
+        let moved = layered.pending_output() < before;
+        self.touch(key);
+        match outcome {
+            Ok(true) => true,
+            Ok(false) => {
+                self.note_waiting_output(key, moved);
+                false
+            }
+            Err(error) => {
+                self.send_failed(key, error);
+                false
+            }
+        }
+    }
+
+    /// Lets the layers of a channel end their output; false while some of it waits to be sent.
+    pub(crate) fn finish_layers(&mut self, key: Key) -> bool {
+        let Some(layered) = self.slots.get_mut(key).and_then(|slot| slot.layered_mut()) else {
+            return true;
+        };
+        match layered.finish() {
+            Ok(false) => {
+                self.note_waiting_output(key, true);
+                self.touch(key);
+                false
+            }
+            Ok(true) => true,
+            Err(error) => {
+                self.send_failed(key, error);
+                false
+            }
+        }
+    }
+
+    /// Notes what the layers of a channel hold, before the loop waits: bytes below them count as
+    /// output, and input above them makes the channel ready. A transport on which nothing is left
+    /// is used as it is again.
+    pub(crate) fn settle_layers(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        let Some(layered) = slot.layered() else {
+            return;
+        };
+        let (pending, is_transparent) = (layered.pending_output(), layered.is_transparent());
+        slot.outbox.change(key, &mut self.flow, |content| {
+            content.below = u32::try_from(pending).unwrap_or(u32::MAX);
+        });
+        if is_transparent {
+            if let Some(Transport::Layered(layered)) = slot.transport.take() {
+                slot.transport = Some(layered.into_below());
+            }
+        }
+    }
+
+    /// Input that was received and that no handler has seen: held by the framer, being parsed
+    /// now.
+    pub(crate) fn take_unparsed(&mut self, key: Key) -> Vec<u8> {
+        let mut unparsed = match self.slots.get_mut(key).and_then(|slot| slot.framer.as_mut()) {
+            Some(framer) => framer.take_unread(),
+            None => Vec::new(),
+        };
+        unparsed.extend_from_slice(self.input.take_rest(key));
+        unparsed
+    }
+
+    /// Puts input that no handler has seen back in front of the transport's.
+    pub(crate) fn unread(&mut self, key: Key, unread: Vec<u8>) {
+        if unread.is_empty() {
+            return;
+        }
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        if let Some(transport) = slot.transport.take() {
+            let mut layered = transport.into_layered();
+            layered.unread(unread);
+            slot.transport = Some(Transport::Layered(layered));
+        }
+        self.touch(key);
+    }
+}
