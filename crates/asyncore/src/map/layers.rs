@@ -27,13 +27,19 @@ impl SocketMap {
         let Some(transport) = slot.transport.take() else {
             return Ok(());
         };
+        let stands = matches!(slot.connection.phase(), Phase::Connected | Phase::Handshaking);
+        let has_handshake = !layer.is_ready();
         let mut layered = transport.into_layered();
-        let outcome = layered.insert(layer, unread, &queued);
+        let outcome = layered.insert(layer, unread, &queued, stands);
         let is_ready = layered.is_ready();
         slot.transport = Some(Transport::Layered(layered));
-        if !is_ready && slot.connection.is(Phase::Connected) {
+        if slot.connection.is(Phase::Connected) && (has_handshake || !is_ready) {
             slot.connection.begin_handshake();
             self.limit_phase(key, self.handshake_timeout(key));
+            if is_ready && outcome.is_ok() {
+                // It took no more than what had been received.
+                self.connected(key);
+            }
         }
         self.touch(key);
         outcome
@@ -48,6 +54,10 @@ impl SocketMap {
         let queued = self.take_output(key);
         let layered = self.slots.get_mut(key).and_then(|slot| slot.layered_mut());
         let removed = layered.map_or(Ok(None), |layered| layered.remove(&queued));
+        let slot = self.slots.get(key).filter(|slot| slot.connection.is(Phase::Handshaking));
+        if slot.and_then(|slot| slot.layered()).is_some_and(|layered| layered.is_ready()) {
+            self.connected(key);
+        }
         self.touch(key);
         removed
     }
@@ -67,6 +77,12 @@ impl SocketMap {
                  the layer; change layers when they are sent",
             );
         }
+        if !slot.outbox.is_idle() && slot.layered().is_some_and(|layered| !layered.is_ready()) {
+            return unsupported(
+                "output waits for the handshake of a layer, which it has to pass; change layers \
+                 when the handshake is done, or push later",
+            );
+        }
         Ok(())
     }
 
@@ -74,7 +90,8 @@ impl SocketMap {
     pub(crate) fn shake_hands(&mut self, key: Key) {
         self.touch(key);
         let Some(layered) = self.slots.get_mut(key).and_then(|slot| slot.layered_mut()) else {
-            return;
+            // The layers are gone.
+            return self.connected(key);
         };
         match layered.shake_hands() {
             Ok(true) => self.connected(key),
@@ -153,6 +170,13 @@ impl SocketMap {
             if let Some(Transport::Layered(layered)) = slot.transport.take() {
                 slot.transport = Some(layered.into_below());
             }
+        }
+    }
+
+    /// What was below the layers is gone with its transport.
+    pub(crate) fn forget_below(&mut self, key: Key) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.outbox.change(key, &mut self.flow, |content| content.below = 0);
         }
     }
 
