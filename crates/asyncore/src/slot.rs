@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use crate::address::Address;
-use crate::connection::Connection;
+use crate::connection::{Connection, Phase};
 use crate::dispatcher::Handler;
 use crate::error::Error;
 use crate::framing::Framer;
@@ -212,7 +212,8 @@ impl Slot {
     fn interest(&self, wanted: Interest) -> Interest {
         let mut interest = wanted;
         if let Some(layered) = self.layered() {
-            if layered.pending_output() > 0 {
+            let stands = matches!(self.connection.phase(), Phase::Connected | Phase::Handshaking);
+            if stands && layered.pending_output() > 0 {
                 interest = interest | Interest::WRITE;
             }
             if layered.is_output_full() {

@@ -185,6 +185,7 @@ fn concerns_one_connection(error: &io::Error) -> bool {
 impl SocketMap {
     pub(crate) fn release_transport(&mut self, key: Key) -> Option<Transport> {
         self.deregister(key);
+        self.forget_below(key);
         let slot = self.slots.get_mut(key)?;
         slot.connection.detach();
         slot.transport.take()

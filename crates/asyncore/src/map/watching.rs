@@ -8,6 +8,7 @@ use crate::map::SocketMap;
 use crate::poller::{AnyPoller, Interest, Source};
 use crate::slot::Notices;
 use crate::token::Key;
+use crate::transport::Transport;
 
 impl SocketMap {
     /// Makes the poller watch for `interest`, with no system call when it does already.
@@ -62,8 +63,9 @@ impl SocketMap {
             // Listeners are passed on to other processes, and this is no place to save a call.
             self.deregister(key);
         }
-        if let Some(slot) = self.slots.get_mut(key) {
-            slot.transport = None;
+        let transport = self.slots.get_mut(key).and_then(|slot| slot.transport.take());
+        if matches!(transport, Some(Transport::Layered(_))) {
+            self.forget_below(key);
         }
     }
 
