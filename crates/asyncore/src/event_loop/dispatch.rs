@@ -184,7 +184,11 @@ impl EventLoop {
         self.map.cork.set();
         let outcome =
             panic::catch(|| call(&mut *handler, &mut Channel { map: &mut self.map, key }));
-        self.map.slots[key].handler = Some(handler);
+        let slot = &mut self.map.slots[key];
+        slot.handler = Some(handler);
+        if slot.is_replaced {
+            self.map.install_successor(key);
+        }
         if let Ok(Err(error)) | Err(error) = outcome {
             self.map.fail(key, error);
         }
