@@ -236,7 +236,8 @@ impl Slot {
     fn interest(&self, wanted: Interest) -> Interest {
         let mut interest = wanted;
         if let Some(layered) = self.layered() {
-            if layered.pending_output() > 0 {
+            let stands = matches!(self.connection.phase(), Phase::Connected | Phase::Handshaking);
+            if stands && layered.pending_output() > 0 {
                 interest = interest | Interest::WRITE;
             }
             if layered.is_output_full() {

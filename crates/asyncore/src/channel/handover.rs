@@ -23,6 +23,10 @@ impl Channel<'_> {
             slot.listener = Some(Box::default());
         }
         slot.transport = Some(transport);
+        self.map.forget_below(self.key);
+        if phase == Phase::Handshaking {
+            self.map.limit_phase(self.key, self.map.handshake_timeout(self.key));
+        }
         self.map.insert_waiting_layers(self.key);
         let Some(slot) = self.slot_mut() else { return };
         // The end of the old connection says nothing about the new one.

@@ -80,7 +80,9 @@ impl Channel<'_> {
         if !data.is_empty() {
             slot.attempted = slot.attempted | Interest::WRITE;
         }
-        let waits = slot.has_output() || slot.connection.is(Phase::Connecting);
+        let is_connecting =
+            matches!(slot.connection.phase(), Phase::Connecting | Phase::Handshaking);
+        let waits = slot.has_output() || is_connecting;
         if waits || slot.connection.output_failed() || slot.connection.is_ending() {
             return Ok(0);
         }

@@ -148,7 +148,9 @@ impl EventLoop {
             Some(Ok(Some(error)) | Err(error)) => self.map.close_now(key, Some(error)),
             _ => {
                 slot.connection.note_hang_up();
-                self.rest(key, Interest::READ | Interest::WRITE | Interest::PRIORITY);
+                // With no interest left it leaves the poller, which would report it without end.
+                // Reading is not suppressed: it goes on once the channel is read again.
+                self.rest(key, Interest::PRIORITY);
             }
         }
     }
@@ -192,7 +194,11 @@ impl EventLoop {
         self.map.cork.set();
         let outcome =
             panic::catch(|| call(&mut *handler, &mut Channel { map: &mut self.map, key }));
-        self.map.slots[key].handler = Some(handler);
+        let slot = &mut self.map.slots[key];
+        slot.handler = Some(handler);
+        if slot.is_replaced {
+            self.map.install_successor(key);
+        }
         if let Ok(Err(error)) | Err(error) = outcome {
             self.map.fail(key, error);
         }

@@ -3,14 +3,18 @@
 use std::any::Any;
 use std::io;
 
+use rustix::io::Errno;
+
 use super::{Layer, LayerIo, Verdict};
 use crate::connection::InputEnd;
+use crate::panic;
 use crate::transport::Transport;
 
 /// Bytes of the handler that a layer is given at a time.
 const CHUNK: usize = 16 * 1024;
-/// Bytes below the layers at which nothing more is received, since receiving can cause answers.
-const MAX_WIRE: usize = 64 * 1024;
+/// Number of waiting bytes with which the layers answered input, at which nothing more is
+/// received: a peer that asks and does not read must not fill the memory.
+const MAX_ANSWERS: usize = 64 * 1024;
 /// Maximum number of receives below for one above, so that input which brings nothing to the
 /// handler cannot occupy the loop.
 const MAX_FILLS: usize = 16;
@@ -22,17 +26,52 @@ const MAX_FILLS: usize = 16;
 pub(crate) struct Layered {
     below: Box<Transport>,
     /// The lowest first.
-    layers: Vec<Box<dyn Layer>>,
+    layers: Vec<Level>,
     /// Number of layers that have started: those above wait for the ones below to be ready.
     started: usize,
     /// Received input that has passed all layers.
     input: Bytes,
     /// How the input ends after that, if it does.
     input_end: Option<InputEnd>,
+    /// Why a layer ended the input; it is reported after what was received before.
+    failure: Option<io::Error>,
     /// Output that has passed all layers.
     wire: Bytes,
+    /// Number of bytes in `wire` that answer input. Only these stop the input: if output did, two
+    /// ends that both have much to send would wait for each other for ever.
+    answers: usize,
+    /// The layers have ended the output; what one transmits later goes nowhere.
     finished: bool,
     aborted: bool,
+}
+
+/// One layer of the stack.
+///
+/// INVARIANT: a layer that has removed itself keeps its place, and is passed by, until the call
+/// from above returns ([`sweep`](Layered::sweep)), so that levels stay valid meanwhile.
+struct Level {
+    layer: Box<dyn Layer>,
+    /// How the stream below has ended, if it has.
+    below_end: Option<InputEnd>,
+    /// The layer has ended the stream above it.
+    ended: bool,
+    failed: bool,
+    removed: bool,
+}
+
+impl Level {
+    fn new(layer: Box<dyn Layer>) -> Self {
+        Level { layer, below_end: None, ended: false, failed: false, removed: false }
+    }
+
+    /// Whether bytes pass, be it because the layer is gone.
+    fn is_ready(&self) -> bool {
+        self.removed || self.layer.is_ready()
+    }
+
+    fn takes_input(&self) -> bool {
+        self.below_end.is_none() && !self.ended && !self.failed
+    }
 }
 
 /// Bytes that are taken from the front.
@@ -73,7 +112,9 @@ impl Layered {
             started: 0,
             input: Bytes::default(),
             input_end: None,
+            failure: None,
             wire: Bytes::default(),
+            answers: 0,
             finished: false,
             aborted: false,
         }
@@ -81,33 +122,58 @@ impl Layered {
 
     /// Puts a layer on top. `unread` was received and is the layer's input from now on, with what
     /// the channel has not read yet; `queued` was pushed before, and passes below the layer.
+    ///
+    /// On a connection that `stands` the layer starts as soon as those below it are ready, and
+    /// otherwise with [`shake_hands`](Layered::shake_hands).
     pub(crate) fn insert(
         &mut self,
         layer: Box<dyn Layer>,
         unread: Vec<u8>,
         queued: &[u8],
+        stands: bool,
     ) -> io::Result<()> {
+        self.sweep();
         let level = self.layers.len();
         self.pass_down(level, queued)?;
         self.unread(unread);
-        let input = std::mem::take(&mut self.input);
-        self.layers.push(layer);
+        self.layers.push(Level::new(layer));
+        if !stands {
+            return Ok(());
+        }
+        let (input, end) = (std::mem::take(&mut self.input), self.input_end.take());
         self.start_layers()?;
         self.pass_up(level, input.as_slice())?;
-        self.start_layers()
+        if let Some(end) = end {
+            self.end_up(level, end)?;
+        }
+        self.sweep();
+        self.failure.take().map_or(Ok(()), Err)
     }
 
     /// Takes the top layer off; `queued` was pushed before, and still passes through it.
     pub(crate) fn remove(&mut self, queued: &[u8]) -> io::Result<Option<Box<dyn Layer>>> {
+        self.sweep();
         let Some(top) = self.layers.len().checked_sub(1) else {
             return Ok(None);
         };
-        if self.started > top {
+        let level = &self.layers[top];
+        if self.started > top && level.is_ready() && !level.failed && !self.finished {
             self.pass_down(top + 1, queued)?;
-            self.call(top, |layer, io| layer.finish(io))?;
+            if !self.layers[top].removed {
+                self.run(top, |layer, io| layer.finish(io))?;
+            }
+        }
+        self.sweep();
+        if self.layers.len() == top {
+            // It has removed itself.
+            return Ok(None);
         }
         self.started = self.started.min(top);
-        Ok(self.layers.pop())
+        Ok(self.layers.pop().map(|level| {
+            // What ended was the stream above the layer, which goes on below it.
+            self.input_end = level.below_end;
+            level.layer
+        }))
     }
 
     /// Puts input back in front of what is still unread.
@@ -119,11 +185,12 @@ impl Layered {
 
     /// The topmost layer of type `L`.
     pub(crate) fn layer<L: Layer>(&self) -> Option<&L> {
-        self.layers.iter().rev().find_map(|layer| (&**layer as &dyn Any).downcast_ref())
+        self.layers.iter().rev().find_map(|level| (&*level.layer as &dyn Any).downcast_ref())
     }
 
     pub(crate) fn layer_mut<L: Layer>(&mut self) -> Option<&mut L> {
-        self.layers.iter_mut().rev().find_map(|layer| (&mut **layer as &mut dyn Any).downcast_mut())
+        let mut levels = self.layers.iter_mut().rev();
+        levels.find_map(|level| (&mut *level.layer as &mut dyn Any).downcast_mut())
     }
 
     pub(crate) fn below(&self) -> &Transport {
@@ -132,15 +199,12 @@ impl Layered {
 
     /// The transport alone, if nothing is on it any more.
     pub(crate) fn is_transparent(&self) -> bool {
-        self.layers.is_empty()
-            && self.input.len() == 0
-            && self.wire.len() == 0
-            && self.input_end.is_none()
+        self.layers.is_empty() && !self.has_input() && self.wire.len() == 0
     }
 
     /// The transport, and layers that have not started.
     pub(crate) fn into_parts(self) -> (Transport, Vec<Box<dyn Layer>>) {
-        (*self.below, self.layers)
+        (*self.below, self.layers.into_iter().map(|level| level.layer).collect())
     }
 
     pub(crate) fn into_below(self) -> Transport {
@@ -153,12 +217,12 @@ impl Layered {
 
     /// Whether all handshakes are done.
     pub(crate) fn is_ready(&self) -> bool {
-        self.started == self.layers.len() && self.layers.iter().all(|layer| layer.is_ready())
+        self.started == self.layers.len() && self.layers.iter().all(Level::is_ready)
     }
 
     /// Whether `recv` answers without asking the transport.
     pub(crate) fn has_input(&self) -> bool {
-        self.input.len() > 0 || self.input_end.is_some()
+        self.input.len() > 0 || self.input_end.is_some() || self.failure.is_some()
     }
 
     /// Received input that the handler has not read.
@@ -182,7 +246,7 @@ impl Layered {
 
     /// Whether the peer has to take output before more input is received.
     pub(crate) fn is_output_full(&self) -> bool {
-        self.wire.len() >= MAX_WIRE
+        self.answers >= MAX_ANSWERS
     }
 
     /// Takes the handshakes on as far as they go now; true when all are done.
@@ -190,12 +254,8 @@ impl Layered {
         self.start_layers()?;
         for _ in 0..MAX_FILLS {
             self.flush()?;
-            if self.is_ready() {
+            if self.handshake_is_done()? {
                 return Ok(true);
-            }
-            if self.input_end.is_some() {
-                let what = "the peer ended the stream during the handshake";
-                return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
             }
             match self.fill() {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -203,7 +263,21 @@ impl Layered {
             }
         }
         self.flush()?;
-        Ok(self.is_ready())
+        self.handshake_is_done()
+    }
+
+    fn handshake_is_done(&mut self) -> io::Result<bool> {
+        if self.is_ready() {
+            return Ok(true);
+        }
+        if let Some(failure) = self.failure.take() {
+            return Err(failure);
+        }
+        if self.input_end.is_some() {
+            let what = "the peer ended the stream during the handshake";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, what));
+        }
+        Ok(false)
     }
 
     pub(crate) fn recv(&mut self, buf: &mut [u8]) -> io::Result<usize> {
@@ -214,24 +288,22 @@ impl Layered {
                 self.input.take(n);
                 return Ok(n);
             }
+            if let Some(failure) = self.failure.take() {
+                return Err(failure);
+            }
             if self.input_end.is_some() {
                 return Ok(0);
             }
-            if let Err(error) = self.fill() {
-                if error.kind() != io::ErrorKind::WouldBlock
-                    && !crate::transport::is_disconnected(&error)
-                {
-                    // A layer that has failed gets no more input.
-                    self.input_end = Some(InputEnd::Truncated);
-                }
-                return Err(error);
-            }
+            self.fill()?;
         }
         Err(io::ErrorKind::WouldBlock.into())
     }
 
     /// Takes `data` as far as the transport takes what becomes of it.
     pub(crate) fn send(&mut self, data: &[u8]) -> io::Result<usize> {
+        if self.finished {
+            return Err(Errno::PIPE.into());
+        }
         let mut taken = 0;
         for chunk in data.chunks(CHUNK) {
             if !self.flush()? {
@@ -240,6 +312,7 @@ impl Layered {
             self.pass_down(self.layers.len(), chunk)?;
             taken += chunk.len();
         }
+        self.sweep();
         self.flush()?;
         match taken {
             0 if !data.is_empty() => Err(io::ErrorKind::WouldBlock.into()),
@@ -247,104 +320,171 @@ impl Layered {
         }
     }
 
-    /// Sends what is below the layers; true when nothing is left.
+    /// Sends what is below the layers; true when nothing is left. What cannot be sent any more is
+    /// dropped, or the loop would try it again and again.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
         while self.wire.len() > 0 {
             match self.below.send(self.wire.as_slice()) {
-                Ok(n) => self.wire.take(n),
+                Ok(n) => self.take_wire(n),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    self.take_wire(self.wire.len());
+                    return Err(error);
+                }
             }
         }
         Ok(true)
     }
 
+    fn take_wire(&mut self, n: usize) {
+        self.wire.take(n);
+        self.answers = self.answers.min(self.wire.len());
+    }
+
     /// Lets the layers send their closing messages; true when nothing is left to send.
     pub(crate) fn finish(&mut self) -> io::Result<bool> {
-        if !std::mem::replace(&mut self.finished, true) && !self.aborted {
-            for level in (0..self.started).rev() {
-                if self.layers[level].is_ready() {
-                    self.call(level, |layer, io| layer.finish(io))?;
-                }
-            }
+        if !self.finished && !self.aborted {
+            let outcome = self.finish_layers();
+            self.finished = true;
+            self.sweep();
+            outcome?;
         }
         self.flush()
     }
 
+    /// What is above a layer that has failed cannot be sent any more.
+    fn finish_layers(&mut self) -> io::Result<()> {
+        let sound = self.layers.iter().position(|level| level.failed).unwrap_or(self.started);
+        for level in (0..sound.min(self.started)).rev() {
+            if !self.layers[level].removed && self.layers[level].is_ready() {
+                self.run(level, |layer, io| layer.finish(io))?;
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn abort(&mut self) {
         self.aborted = true;
-        self.wire = Bytes::default();
+        self.take_wire(self.wire.len());
         self.below.reset_on_close();
     }
 
-    /// Receives from the transport once.
+    /// Receives from the transport once. What a layer fails with is kept until all that it
+    /// delivered before is read.
     fn fill(&mut self) -> io::Result<()> {
-        if self.is_output_full() && !self.flush()? && self.is_output_full() {
-            return Err(io::ErrorKind::WouldBlock.into());
+        if self.is_output_full() {
+            self.flush()?;
+            if self.is_output_full() {
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
         }
         let mut buf = [0; CHUNK];
         let n = self.below.recv(&mut buf)?;
-        if n > 0 {
-            self.pass_up(0, &buf[..n])?;
-        } else {
-            self.end_below()?;
+        let before = self.wire.len();
+        let outcome = match n {
+            0 => self.end_up(0, InputEnd::Orderly),
+            n => self.pass_up(0, &buf[..n]),
+        };
+        self.answers += self.wire.len() - before;
+        if let Err(failure) = outcome {
+            self.failure.get_or_insert(failure);
         }
-        self.start_layers()
-    }
-
-    /// Tells the layers that the stream below has ended, the lowest first.
-    fn end_below(&mut self) -> io::Result<()> {
-        let mut end = InputEnd::Orderly;
-        for level in 0..self.layers.len() {
-            match self.call(level, |layer, io| layer.receive_end(io)) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    end = InputEnd::Truncated;
-                }
-                outcome => outcome?,
-            }
-        }
-        self.input_end.get_or_insert(end);
+        self.sweep();
         Ok(())
     }
 
     /// Starts each layer once those below it are ready.
     fn start_layers(&mut self) -> io::Result<()> {
         while self.started < self.layers.len()
-            && self.layers[..self.started].iter().all(|layer| layer.is_ready())
+            && self.layers[..self.started].iter().all(|level| level.is_ready() && !level.failed)
         {
             self.started += 1;
-            self.call(self.started - 1, |layer, io| layer.start(io))?;
+            self.run(self.started - 1, |layer, io| layer.start(io))?;
         }
         Ok(())
     }
 
     /// Hands `bytes` to the layer at `level`, or to the channel above the last one.
     fn pass_up(&mut self, level: usize, bytes: &[u8]) -> io::Result<()> {
-        if bytes.is_empty() || self.input_end.is_some() {
+        if bytes.is_empty() {
             return Ok(());
         }
-        if level == self.layers.len() {
-            self.input.data.extend_from_slice(bytes);
+        match self.layers.get(level) {
+            None if self.input_end.is_none() => self.input.data.extend_from_slice(bytes),
+            None => {}
+            Some(above) if above.removed => return self.pass_up(level + 1, bytes),
+            Some(above) if !above.takes_input() => {}
+            Some(_) if level >= self.started => {
+                let what = "a layer delivered input before it was ready";
+                return Err(self.failed(level, io::Error::other(what)));
+            }
+            Some(_) => return self.run(level, |layer, io| layer.receive(bytes, io)),
+        }
+        Ok(())
+    }
+
+    /// Tells the layer at `level`, or the channel above the last one, that the stream below has
+    /// ended.
+    fn end_up(&mut self, level: usize, end: InputEnd) -> io::Result<()> {
+        let Some(above) = self.layers.get_mut(level) else {
+            self.input_end.get_or_insert(end);
+            return Ok(());
+        };
+        if above.removed {
+            return self.end_up(level + 1, end);
+        }
+        if !above.takes_input() {
+            above.below_end.get_or_insert(end);
             return Ok(());
         }
-        self.call(level, |layer, io| layer.receive(bytes, io))
+        above.below_end = Some(end);
+        let mut end = end;
+        if level < self.started {
+            match self.call(level, |layer, io| layer.receive_end(io)) {
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    end = InputEnd::Truncated;
+                }
+                Err(error) => return Err(self.failed(level, error)),
+                Ok(()) => {}
+            }
+        }
+        // If the layer has ended the stream above by itself, this says nothing new.
+        self.end_up(level + 1, end)
     }
 
     /// Hands `bytes` to the layer below `level`, or to the transport's queue.
     fn pass_down(&mut self, level: usize, bytes: &[u8]) -> io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        match level.checked_sub(1) {
-            Some(below) => self.call(below, |layer, io| layer.send(bytes, io)),
-            None => {
-                self.wire.data.extend_from_slice(bytes);
-                Ok(())
+        for chunk in bytes.chunks(CHUNK) {
+            match (0..level).rev().find(|below| !self.layers[*below].removed) {
+                Some(below) if self.layers[below].failed => {
+                    return Err(io::Error::other("a layer of this channel has failed"));
+                }
+                Some(below) => self.run(below, |layer, io| layer.send(chunk, io))?,
+                None if self.finished => {}
+                None => self.wire.data.extend_from_slice(chunk),
             }
         }
+        Ok(())
     }
 
-    /// Calls the layer at `level`, and passes on what it hands up and down, also when it fails.
+    /// Notes that the layer at `level` has failed, which ends the input.
+    fn failed(&mut self, level: usize, error: io::Error) -> io::Error {
+        self.layers[level].failed = true;
+        self.input_end.get_or_insert(InputEnd::Truncated);
+        error
+    }
+
+    /// Calls the layer at `level`, and notes if it fails.
+    fn run(
+        &mut self,
+        level: usize,
+        call: impl FnOnce(&mut dyn Layer, &mut LayerIo<'_>) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.call(level, call).map_err(|error| self.failed(level, error))
+    }
+
+    /// Calls the layer at `level`, and passes on what it hands up and down, also when it fails. A
+    /// panic is a failure.
     fn call(
         &mut self,
         level: usize,
@@ -352,17 +492,42 @@ impl Layered {
     ) -> io::Result<()> {
         let (mut up, mut down, mut verdict) = (Vec::new(), Vec::new(), Verdict::default());
         let mut io = LayerIo { up: &mut up, down: &mut down, verdict: &mut verdict };
-        let outcome = call(&mut *self.layers[level], &mut io);
+        let layer = &mut *self.layers[level].layer;
+        let outcome = panic::catch(|| call(layer, &mut io))
+            .unwrap_or_else(|panicked| Err(io::Error::other(panicked.to_string())));
         self.pass_down(level, &down)?;
-        if verdict.removed {
-            self.layers.remove(level);
-            self.started -= 1;
-        }
-        let above = if verdict.removed { level } else { level + 1 };
-        self.pass_up(above, &up)?;
-        if verdict.input_ended {
-            self.input_end.get_or_insert(InputEnd::Orderly);
+        self.layers[level].removed |= verdict.removed;
+        let above = self.pass_on(level, &up, &verdict, outcome.is_ok());
+        if let Err(failure) = above {
+            // Not of this layer.
+            self.failure.get_or_insert(failure);
         }
         outcome
     }
+
+    /// Passes on what the layer at `level` hands up.
+    fn pass_on(&mut self, level: usize, up: &[u8], verdict: &Verdict, ok: bool) -> io::Result<()> {
+        if ok {
+            // The layers above begin before they are given input.
+            self.start_layers()?;
+        }
+        self.pass_up(level + 1, up)?;
+        if verdict.input_ended {
+            self.layers[level].ended = true;
+            self.end_up(level + 1, InputEnd::Orderly)?;
+        }
+        Ok(())
+    }
+
+    /// Takes out the layers that have removed themselves.
+    fn sweep(&mut self) {
+        if self.layers.iter().any(|level| level.removed) {
+            let gone = self.layers[..self.started].iter().filter(|level| level.removed).count();
+            self.started -= gone;
+            self.layers.retain(|level| !level.removed);
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -101,7 +101,13 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        if slot.connection.end_output_when_sent() == Act::SendRest && !slot.has_output() {
+        if slot.connection.end_output_when_sent() != Act::SendRest {
+            return;
+        }
+        if slot.layered().is_some() {
+            // How much is below the layers is known to the flush.
+            self.note(key, Notices::SEND);
+        } else if !slot.has_output() {
             self.all_sent(key);
         }
     }

@@ -6,6 +6,7 @@ use crate::connection::Phase;
 use crate::error::context;
 use crate::layer::Layer;
 use crate::map::SocketMap;
+use crate::slot::Slot;
 use crate::token::Key;
 use crate::transport::Transport;
 
@@ -18,7 +19,8 @@ impl SocketMap {
         layer: Box<dyn Layer>,
         mut unread: Vec<u8>,
     ) -> io::Result<()> {
-        if self.slots.get(key).is_some_and(|slot| slot.transport.is_none()) {
+        let waits = |slot: &Slot| slot.transport.is_none() && !slot.connection.is_ending();
+        if self.slots.get(key).is_some_and(waits) {
             if let Some(dial) = self.dial(key) {
                 dial.layers.push(layer);
             }
@@ -33,13 +35,19 @@ impl SocketMap {
         let Some(transport) = slot.transport.take() else {
             return Ok(());
         };
+        let stands = matches!(slot.connection.phase(), Phase::Connected | Phase::Handshaking);
+        let has_handshake = !layer.is_ready();
         let mut layered = transport.into_layered();
-        let outcome = layered.insert(layer, unread, &queued);
+        let outcome = layered.insert(layer, unread, &queued, stands);
         let is_ready = layered.is_ready();
         slot.transport = Some(Transport::Layered(layered));
-        if !is_ready && slot.connection.is(Phase::Connected) {
+        if slot.connection.is(Phase::Connected) && (has_handshake || !is_ready) {
             slot.connection.begin_handshake();
             self.limit_phase(key, self.handshake_timeout(key));
+            if is_ready && outcome.is_ok() {
+                // It took no more than what had been received.
+                self.connected(key);
+            }
         }
         self.touch(key);
         outcome
@@ -64,6 +72,10 @@ impl SocketMap {
         let queued = self.take_output(key);
         let layered = self.slots.get_mut(key).and_then(|slot| slot.layered_mut());
         let removed = layered.map_or(Ok(None), |layered| layered.remove(&queued));
+        let slot = self.slots.get(key).filter(|slot| slot.connection.is(Phase::Handshaking));
+        if slot.and_then(|slot| slot.layered()).is_some_and(|layered| layered.is_ready()) {
+            self.connected(key);
+        }
         self.touch(key);
         removed
     }
@@ -83,6 +95,12 @@ impl SocketMap {
                  the layer; change layers when they are sent",
             );
         }
+        if !slot.outbox.is_idle() && slot.layered().is_some_and(|layered| !layered.is_ready()) {
+            return unsupported(
+                "output waits for the handshake of a layer, which it has to pass; change layers \
+                 when the handshake is done, or push later",
+            );
+        }
         Ok(())
     }
 
@@ -90,7 +108,8 @@ impl SocketMap {
     pub(crate) fn shake_hands(&mut self, key: Key) {
         self.touch(key);
         let Some(layered) = self.slots.get_mut(key).and_then(|slot| slot.layered_mut()) else {
-            return;
+            // The layers are gone.
+            return self.connected(key);
         };
         match layered.shake_hands() {
             Ok(true) => self.connected(key),
@@ -169,6 +188,13 @@ impl SocketMap {
             if let Some(Transport::Layered(layered)) = slot.transport.take() {
                 slot.transport = Some(layered.into_below());
             }
+        }
+    }
+
+    /// What was below the layers is gone with its transport.
+    pub(crate) fn forget_below(&mut self, key: Key) {
+        if let Some(slot) = self.slots.get_mut(key) {
+            slot.outbox.change(key, &mut self.flow, |content| content.below = 0);
         }
     }
 

@@ -56,6 +56,7 @@ impl SocketMap {
     /// Takes the channel's transport, which is no longer watched.
     pub(crate) fn release_transport(&mut self, key: Key) -> Option<Transport> {
         self.deregister(key);
+        self.forget_below(key);
         let slot = self.slots.get_mut(key)?;
         slot.connection.detach();
         slot.transport.take()
@@ -71,8 +72,9 @@ impl SocketMap {
             // Listeners are passed on to other processes, and this is no place to save a call.
             self.deregister(key);
         }
-        if let Some(slot) = self.slots.get_mut(key) {
-            slot.transport = None;
+        let transport = self.slots.get_mut(key).and_then(|slot| slot.transport.take());
+        if matches!(transport, Some(Transport::Layered(_))) {
+            self.forget_below(key);
         }
     }
 
