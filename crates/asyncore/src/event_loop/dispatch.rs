@@ -132,7 +132,7 @@ impl EventLoop {
     ///
     /// A reset or another failure closes it: nobody is left to answer, and input that is still
     /// unread is void. After a hang-up in good order that input counts, so the channel stays until
-    /// it is read.
+    /// it is read: reading does not rest, or a sink that has room again could not resume it.
     #[cold]
     fn end_unread(&mut self, key: Key) {
         let Some(slot) = self.map.slots.get_mut(key) else { return };
@@ -140,7 +140,7 @@ impl EventLoop {
             Some(Ok(Some(error)) | Err(error)) => self.map.close_now(key, Some(error)),
             _ => {
                 slot.connection.note_hang_up();
-                self.rest(key, Interest::READ | Interest::WRITE | Interest::PRIORITY);
+                self.rest(key, Interest::WRITE | Interest::PRIORITY);
             }
         }
     }
