@@ -235,15 +235,6 @@ impl Slot {
 
     fn interest(&self, wanted: Interest) -> Interest {
         let mut interest = wanted;
-        if let Some(layered) = self.layered() {
-            let stands = matches!(self.connection.phase(), Phase::Connected | Phase::Handshaking);
-            if stands && layered.pending_output() > 0 {
-                interest = interest | Interest::WRITE;
-            }
-            if layered.is_output_full() {
-                interest = interest.without(Interest::READ);
-            }
-        }
         if self.connection.can_transfer() {
             if self.has_output() {
                 interest = interest | Interest::WRITE;
@@ -255,7 +246,18 @@ impl Slot {
         if self.connection.input_ended() {
             interest = interest.without(Interest::READ);
         }
-        interest.without(self.rested)
+        interest = interest.without(self.rested);
+        if let Some(layered) = self.layered() {
+            if layered.is_output_full() {
+                interest = interest.without(Interest::READ);
+            }
+            // Also while a producer behind these bytes has nothing yet, and writing rests.
+            let stands = matches!(self.connection.phase(), Phase::Connected | Phase::Handshaking);
+            if stands && layered.pending_output() > 0 {
+                interest = interest | Interest::WRITE;
+            }
+        }
+        interest
     }
 
     /// Whether it is known without asking anybody that reading is all there is to watch for: most

@@ -157,3 +157,25 @@ fn a_peer_that_never_closes_its_half_is_waited_for_no_longer_than_the_linger_tim
         },
     );
 }
+
+#[test]
+fn a_queue_that_is_discarded_does_not_put_off_the_end_that_waits_for_it() {
+    for closes in [false, true] {
+        on_every_network(|world| {
+            let (token, remote) = world.connect(Recorder::new(&Seen::default()));
+            remote.pause_reading();
+            let mut channel = world.map.channel(token).unwrap();
+            channel.push(vec![7; world.flood]);
+            if closes {
+                channel.close_when_done();
+            } else {
+                channel.shutdown_write();
+            }
+            world.settle();
+            world.map.channel(token).unwrap().discard_buffers();
+            remote.resume_reading();
+            world.run_until(|_| remote.saw_eof());
+            assert!(remote.received().len() < world.flood);
+        });
+    }
+}

@@ -92,6 +92,41 @@ fn a_hang_up_that_nobody_waits_for_does_not_spin_and_loses_nothing() {
 }
 
 #[test]
+fn a_hang_up_behind_a_full_sink_loses_nothing() {
+    on_every_network(|world| {
+        let (sink, sink_remote) = world.connect(Recorder::new(&Seen::default()));
+        sink_remote.pause_reading();
+        let flood = world.flood;
+        world.map.channel(sink).unwrap().set_high_water(1);
+        world.map.channel(sink).unwrap().push(vec![1; flood]);
+        world.settle();
+        assert!(world.map.channel(sink).unwrap().output_len() > 0);
+        let seen = Seen::default();
+        let relay = Recorder::new(&seen).on("handle_read", move |ch| {
+            let mut buf = [0; 1000];
+            let n = ch.recv(&mut buf)?;
+            ch.channel(sink).unwrap().push(&buf[..n]);
+            Ok(())
+        });
+        let (source, source_remote) = world.connect(relay);
+        world.map.channel(source).unwrap().set_sink(sink);
+        world.map.channel(source).unwrap().shutdown_write();
+        source_remote.send(&[2; 500]);
+        source_remote.shutdown();
+        world.settle();
+        assert!(source_remote.saw_eof());
+        assert_eq!((seen.count("handle_read"), seen.count("handle_close")), (0, 0));
+        sink_remote.resume_reading();
+        let mut received = Vec::new();
+        world.run_until(|_| {
+            received.extend(sink_remote.received());
+            received.len() == flood + 500 && seen.is_closed()
+        });
+        assert!(received.ends_with(&[2; 500]));
+    });
+}
+
+#[test]
 fn a_hang_up_on_a_channel_that_waits_for_urgent_data_only_does_not_spin() {
     on_every_network(|world| {
         let seen = Seen::default();

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use crate::channel::Channel;
 use crate::framing::Producer;
 use crate::poller::Interest;
+use crate::slot::Notices;
 use crate::token::Token;
 
 impl Channel<'_> {
@@ -94,6 +95,10 @@ impl Channel<'_> {
             layered.take_input();
         }
         self.map.discard_output(self.key);
+        if self.slot().is_some_and(|slot| slot.connection.awaits_all_sent()) {
+            // The end that waits for the queue is due.
+            self.map.note(self.key, Notices::SEND);
+        }
         self.touch();
     }
 

@@ -1,6 +1,7 @@
 //! Channels whose bytes pass layers.
 
 use std::io;
+use std::mem::replace;
 
 use crate::connection::Phase;
 use crate::error::context;
@@ -137,6 +138,7 @@ impl SocketMap {
         let before = layered.pending_output();
         let outcome = layered.flush();
         let moved = layered.pending_output() < before;
+        self.note_output_below(key);
         self.touch(key);
         match outcome {
             Ok(true) => true,
@@ -174,20 +176,31 @@ impl SocketMap {
     /// output, and input above them makes the channel ready. A transport on which nothing is left
     /// is used as it is again.
     pub(crate) fn settle_layers(&mut self, key: Key) {
+        self.note_output_below(key);
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        let Some(layered) = slot.layered() else {
-            return;
-        };
-        let (pending, is_transparent) = (layered.pending_output(), layered.is_transparent());
-        slot.outbox.change(key, &mut self.flow, |content| {
-            content.below = u32::try_from(pending).unwrap_or(u32::MAX);
-        });
-        if is_transparent {
+        if slot.layered().is_some_and(|layered| layered.is_transparent()) {
             if let Some(Transport::Layered(layered)) = slot.transport.take() {
                 slot.transport = Some(layered.into_below());
             }
+        }
+    }
+
+    /// Counts the bytes below the layers of a channel as output.
+    pub(crate) fn note_output_below(&mut self, key: Key) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        let Some(pending) = slot.layered().map(|layered| layered.pending_output()) else {
+            return;
+        };
+        let below = u32::try_from(pending).unwrap_or(u32::MAX);
+        let before =
+            slot.outbox.change(key, &mut self.flow, |content| replace(&mut content.below, below));
+        if below != before {
+            // Predicates that consult the length of this output may have seen the old one.
+            self.touch_dependents_of(key);
         }
     }
 

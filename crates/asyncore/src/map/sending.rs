@@ -156,8 +156,8 @@ impl SocketMap {
         });
         if sent > 0 {
             slot.traffic.sent(sent, self.now, &mut self.stats);
-        }
-        if sent > 0 {
+            // Before anything asks whether output is left.
+            self.note_output_below(key);
             self.touch(key);
         }
         match outcome {
