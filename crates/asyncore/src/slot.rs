@@ -48,9 +48,9 @@ pub(crate) struct Slot {
     /// What the poller watches for; with an empty interest for the end of the connection only.
     pub(crate) registered: Option<Interest>,
     /// What a callback was offered and left alone: not offered again until the channel is touched.
-    pub(crate) rested: Interest,
+    pub(crate) suppressed: Interest,
     /// What the running callback has tried to do.
-    pub(crate) attempted: Interest,
+    pub(crate) progress: Interest,
     pub(crate) wants_priority: bool,
     /// `pause_reading` was called.
     pub(crate) paused: bool,
@@ -91,9 +91,9 @@ pub(crate) struct Listener {
     pub(crate) backoff: Option<Duration>,
     pub(crate) retry: Option<TimerKey>,
     /// When the last complaint about that was logged.
-    pub(crate) complained: Option<Instant>,
+    pub(crate) last_logged: Option<Instant>,
     /// It was about the present pause, whose end is told too.
-    pub(crate) end_is_news: bool,
+    pub(crate) log_recovery: bool,
 }
 
 /// What is due on a channel, in the order in which it is delivered.
@@ -152,8 +152,8 @@ impl Slot {
             default_predicates: Cell::new(Interest::NONE),
             wanted: Interest::NONE,
             registered: None,
-            rested: Interest::NONE,
-            attempted: Interest::NONE,
+            suppressed: Interest::NONE,
+            progress: Interest::NONE,
             wants_priority: false,
             paused: false,
             held_open: false,
@@ -246,7 +246,7 @@ impl Slot {
         if self.connection.input_ended() {
             interest = interest.without(Interest::READ);
         }
-        interest = interest.without(self.rested);
+        interest = interest.without(self.suppressed);
         if let Some(layered) = self.layered() {
             if layered.is_output_full() {
                 interest = interest.without(Interest::READ);
@@ -269,14 +269,15 @@ impl Slot {
             && self.connection.is_plain()
             && self.outbox.is_idle()
             && self.links.is_none()
-            && self.rested.is_empty()
+            && self.suppressed.is_empty()
             && !matches!(self.transport, Some(Transport::Layered(_)))
             && !(self.wants_priority | self.paused)
     }
 
     /// Whether the handler wants to be told of input.
     pub(crate) fn reads(&self) -> bool {
-        !self.connection.input_ended() && self.wanted.without(self.rested).contains(Interest::READ)
+        !self.connection.input_ended()
+            && self.wanted.without(self.suppressed).contains(Interest::READ)
     }
 
     /// The transport, if bytes can go in and out of it.

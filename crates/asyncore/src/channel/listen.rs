@@ -126,7 +126,7 @@ impl Channel<'_> {
         let Some(slot) = self.slot_mut().filter(|slot| !slot.connection.is_ending()) else {
             return Ok(None);
         };
-        slot.attempted = slot.attempted | Interest::READ;
+        slot.progress = slot.progress | Interest::READ;
         if self.map.len() > self.map.settings.max_channels {
             self.map.pause_listener(self.key);
             return Ok(None);

@@ -82,7 +82,7 @@ impl Channel<'_> {
     /// descriptor is ready; [`try_io`](Channel::try_io) does that by itself.
     pub fn touch(&mut self) {
         if let Some(slot) = self.slot_mut() {
-            slot.attempted = Interest::ALL;
+            slot.progress = Interest::ALL;
         }
         self.map.touch(self.key);
     }

@@ -149,7 +149,7 @@ impl Channel<'_> {
     /// A predicate that looks is asked again when that changes: this is the backpressure of a
     /// relay.
     pub fn output_len_of<T: ?Sized>(&self, token: Token<T>) -> usize {
-        self.map.agenda.consult(token.key);
+        self.map.work.consult(token.key);
         self.map.slots.get(token.key).map_or(0, |slot| slot.output_len())
     }
 }

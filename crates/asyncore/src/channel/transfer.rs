@@ -31,7 +31,7 @@ impl Channel<'_> {
             return Err(no_socket());
         };
         if !buf.is_empty() {
-            slot.attempted = slot.attempted | Interest::READ;
+            slot.progress = slot.progress | Interest::READ;
         }
         if slot.connection.input_ended() {
             return Ok(0);
@@ -78,7 +78,7 @@ impl Channel<'_> {
             return Err(no_socket());
         };
         if !data.is_empty() {
-            slot.attempted = slot.attempted | Interest::WRITE;
+            slot.progress = slot.progress | Interest::WRITE;
         }
         let is_connecting =
             matches!(slot.connection.phase(), Phase::Connecting | Phase::Handshaking);
@@ -133,7 +133,7 @@ impl Channel<'_> {
         let Some(slot) = self.map.slots.get_mut(self.key) else {
             return Err(no_socket());
         };
-        slot.attempted = slot.attempted | Interest::READ;
+        slot.progress = slot.progress | Interest::READ;
         let Some(transport) = &slot.transport else {
             return Err(no_socket());
         };
@@ -158,7 +158,7 @@ impl Channel<'_> {
         let Some(slot) = self.map.slots.get_mut(self.key) else {
             return Err(no_socket());
         };
-        slot.attempted = slot.attempted | Interest::WRITE;
+        slot.progress = slot.progress | Interest::WRITE;
         let Some(transport) = &slot.transport else {
             return Err(no_socket());
         };
@@ -204,7 +204,7 @@ impl Channel<'_> {
         let Some(slot) = self.slot_mut() else {
             return Err(no_socket());
         };
-        slot.attempted = Interest::ALL;
+        slot.progress = Interest::ALL;
         if slot.layered().is_some() {
             let what = "a system call would bypass the layers or the unread input of this channel";
             return Err(io::Error::new(io::ErrorKind::Unsupported, what));
@@ -243,7 +243,7 @@ impl Channel<'_> {
     /// and `NotConnected` without a socket.
     pub fn recv_oob(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if let Some(slot) = self.slot_mut() {
-            slot.attempted = slot.attempted | Interest::PRIORITY;
+            slot.progress = slot.progress | Interest::PRIORITY;
         }
         let n = self.transport()?.recv_oob(buf)?;
         let now = self.map.now;

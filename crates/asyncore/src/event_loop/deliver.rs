@@ -8,7 +8,7 @@ use crate::token::Key;
 impl EventLoop {
     /// Delivers what was noted, until nothing is left.
     pub(super) fn deliver_due(&mut self) {
-        while let Some(key) = self.map.agenda.due.pop_front() {
+        while let Some(key) = self.map.work.due.pop_front() {
             if let Some(slot) = self.map.slots.get_mut(key) {
                 slot.is_due = false;
             }

@@ -150,7 +150,7 @@ impl EventLoop {
                 slot.connection.note_hang_up();
                 // With no interest left it leaves the poller, which would report it without end.
                 // Reading is not suppressed: it goes on once the channel is read again.
-                self.rest(key, Interest::PRIORITY);
+                self.suppress(key, Interest::PRIORITY);
             }
         }
     }
@@ -190,7 +190,7 @@ impl EventLoop {
         let Some(mut handler) = slot.handler.take() else {
             return;
         };
-        slot.attempted = done;
+        slot.progress = done;
         self.map.cork.set();
         let outcome =
             panic::catch(|| call(&mut *handler, &mut Channel { map: &mut self.map, key }));
@@ -207,9 +207,9 @@ impl EventLoop {
         else {
             return;
         };
-        if slot.attempted.contains(what) {
+        if slot.progress.contains(what) {
             // It moved on, so what it left alone before may have a chance now.
-            slot.rested = Interest::NONE;
+            slot.suppressed = Interest::NONE;
             if !slot.is_settled() {
                 self.map.touch(key);
             }
@@ -217,16 +217,16 @@ impl EventLoop {
             // The connection is gone, and nobody wants what was received before.
             self.map.close_now(key, None);
         } else if slot.is_still_ready(what) {
-            self.rest(key, what);
+            self.suppress(key, what);
         } else {
             // It was read by other means than the channel.
             self.map.touch(key);
         }
     }
 
-    fn rest(&mut self, key: Key, what: Interest) {
+    fn suppress(&mut self, key: Key, what: Interest) {
         if let Some(slot) = self.map.slots.get_mut(key) {
-            slot.rested = slot.rested | what;
+            slot.suppressed = slot.suppressed | what;
             self.map.reconsider(key);
         }
     }

@@ -145,7 +145,7 @@ impl EventLoop {
             } else {
                 self.dispatch(slotmap::KeyData::from_ffi(event.key).into(), event.readiness);
             }
-            if !self.map.agenda.due.is_empty() {
+            if !self.map.work.due.is_empty() {
                 self.deliver_due();
             }
         }

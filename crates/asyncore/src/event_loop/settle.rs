@@ -15,11 +15,11 @@ impl EventLoop {
             if self.map.flow.has_crossed() {
                 self.map.reconsider_sources();
             }
-            if self.map.agenda.touched.is_empty() {
+            if self.map.work.touched.is_empty() {
                 return;
             }
             self.touch_dependents();
-            while let Some(key) = self.map.agenda.touched.pop() {
+            while let Some(key) = self.map.work.touched.pop() {
                 self.update_interest(key);
             }
         }
@@ -29,11 +29,11 @@ impl EventLoop {
     ///
     /// One step is enough: asking a predicate changes no channel.
     fn touch_dependents(&mut self) {
-        if !self.map.agenda.has_links {
+        if !self.map.work.has_links {
             return;
         }
-        for index in 0..self.map.agenda.touched.len() {
-            self.map.touch_dependents_of(self.map.agenda.touched[index]);
+        for index in 0..self.map.work.touched.len() {
+            self.map.touch_dependents_of(self.map.work.touched[index]);
         }
     }
 
@@ -102,7 +102,7 @@ impl EventLoop {
         if slot.default_predicates.get() == Interest::READ | Interest::WRITE {
             return slot.default_answers();
         }
-        self.map.agenda.begin_asking(key);
+        self.map.work.begin_asking(key);
         let answers = self.map.lend(key, |handler, ch| {
             let ch: &Channel<'_> = ch;
             let mut wanted = Interest::NONE;
@@ -128,11 +128,11 @@ impl EventLoop {
     }
 
     fn record_consulted(&mut self, key: Key) {
-        if !self.map.agenda.end_asking() {
+        if !self.map.work.end_asking() {
             return;
         }
-        self.map.agenda.has_links = true;
-        let mut consulted = self.map.agenda.take_consulted();
+        self.map.work.has_links = true;
+        let mut consulted = self.map.work.take_consulted();
         for other in consulted.drain(..) {
             let Some(slot) = self.map.slots.get_mut(key) else {
                 break;
@@ -146,7 +146,7 @@ impl EventLoop {
                 self.map.slots[other].links.get_or_insert_default().consulted_by.push(key);
             }
         }
-        self.map.agenda.give_back(consulted);
+        self.map.work.give_back(consulted);
     }
 
     /// Asks everybody, and panics where an answer changed without the map being told.

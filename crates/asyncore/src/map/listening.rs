@@ -45,11 +45,11 @@ impl SocketMap {
         };
         listener.retry = Some(retry);
         let is_news = listener
-            .complained
+            .last_logged
             .is_none_or(|before| now.saturating_duration_since(before) >= COMPLAINTS_APART);
         if is_news {
-            listener.complained = Some(now);
-            listener.end_is_news = true;
+            listener.last_logged = Some(now);
+            listener.log_recovery = true;
             let channel = self.channel_mut(key);
             let line = format!("{channel:?} cannot accept for now: {error}; trying again");
             self.emit(LogType::Error, line);
@@ -61,7 +61,7 @@ impl SocketMap {
             return;
         };
         listener.backoff = None;
-        if std::mem::take(&mut listener.end_is_news) {
+        if std::mem::take(&mut listener.log_recovery) {
             let line = format!("{:?} accepts again", self.channel_mut(key));
             self.emit(LogType::Info, line);
         }

@@ -1,6 +1,5 @@
 //! What a loop owns: channels, timers, queued work. It cannot run the loop.
 
-mod agenda;
 mod buffers;
 mod builder;
 mod closing;
@@ -25,6 +24,7 @@ mod timers;
 mod unwatched;
 mod wake;
 mod watching;
+mod work;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -33,7 +33,6 @@ use std::time::Instant;
 
 use slotmap::{SlotMap, SparseSecondaryMap};
 
-pub(crate) use self::agenda::{Agenda, Links};
 pub(crate) use self::buffers::Buffers;
 pub use self::builder::MapBuilder;
 pub(crate) use self::builder::Settings;
@@ -45,6 +44,7 @@ use self::state::State;
 pub use self::stats::{ChannelStats, Stats};
 pub(crate) use self::timers::Task;
 use self::unwatched::Unwatched;
+pub(crate) use self::work::{Links, WorkQueue};
 use crate::channel::Channel;
 use crate::dispatcher::{Dispatcher, Handler};
 use crate::event_loop::EventLoop;
@@ -115,7 +115,7 @@ pub struct SocketMap<Fixed: ?Sized = [Infallible]> {
     /// The simulated network that new sockets belong to, if any.
     pub(crate) network: Option<sim::Network>,
     pub(crate) settings: Settings,
-    pub(crate) agenda: Agenda,
+    pub(crate) work: WorkQueue,
     pub(crate) flow: Flow,
     pub(crate) timers: TimerQueue<Task>,
     pub(crate) buffers: Buffers,
@@ -175,7 +175,7 @@ impl SocketMap {
             poller,
             network,
             settings,
-            agenda: Agenda::default(),
+            work: WorkQueue::default(),
             flow: Flow::default(),
             timers: TimerQueue::new(),
             buffers: Buffers::new(&settings),
@@ -267,13 +267,13 @@ impl SocketMap {
 
     /// The handler of the channel that `token` names.
     pub fn get<T: Dispatcher>(&self, token: Token<T>) -> Option<&T> {
-        self.agenda.consult(token.key);
+        self.work.consult(token.key);
         self.slots.get(token.key)?.handler.as_ref()?.as_any().downcast_ref()
     }
 
     /// Whether the channel is still in the map.
     pub fn contains<T: ?Sized>(&self, token: Token<T>) -> bool {
-        self.agenda.consult(token.key);
+        self.work.consult(token.key);
         self.slots.contains_key(token.key)
     }
 

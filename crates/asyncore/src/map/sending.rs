@@ -49,7 +49,7 @@ impl SocketMap {
         if piece.is_empty() && !slot.connection.is_datagram() {
             return;
         }
-        slot.attempted = slot.attempted | Interest::WRITE;
+        slot.progress = slot.progress | Interest::WRITE;
         if !self.cork.take(key, slot, &mut self.flow, &piece) {
             self.queue(key, piece);
         }
@@ -90,7 +90,7 @@ impl SocketMap {
         if !accepts_output(slot) {
             return self.refuse_output(key);
         }
-        slot.attempted = slot.attempted | Interest::WRITE;
+        slot.progress = slot.progress | Interest::WRITE;
         if slot.outbox.producers() >= PRODUCERS_QUEUED {
             let what = format!(
                 "the output queue would hold more than {PRODUCERS_QUEUED} producers; push less \
@@ -166,7 +166,7 @@ impl SocketMap {
             // Whoever feeds the producer touches the channel when there is more.
             Ok(Stop::NothingYet) => {
                 let slot = &mut self.slots[key];
-                slot.rested = slot.rested | Interest::WRITE;
+                slot.suppressed = slot.suppressed | Interest::WRITE;
                 self.reconsider(key);
             }
             Ok(Stop::Disconnected(error)) => self.send_failed(key, error),
@@ -243,7 +243,7 @@ pub(crate) fn accepts_output(slot: &Slot) -> bool {
 
 fn needs_no_watch(slot: &Slot) -> bool {
     let registered = slot.registered.is_some_and(|it| it.contains(Interest::WRITE));
-    registered || slot.rested.contains(Interest::WRITE)
+    registered || slot.suppressed.contains(Interest::WRITE)
 }
 
 /// Sends as much of `bytes` as one call takes, and tells how much that was.

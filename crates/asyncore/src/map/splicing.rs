@@ -30,7 +30,7 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(from) else {
             return Err(unsupported("the channel is gone"));
         };
-        slot.attempted = slot.attempted | Interest::READ;
+        slot.progress = slot.progress | Interest::READ;
         let input_ended = slot.connection.input_ended();
         let is_open = slot.connection.can_transfer() && slot.connection.is_stream();
         let source = slot.transport.as_ref().filter(|_| is_open).and_then(|it| it.fd());

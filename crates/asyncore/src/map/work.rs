@@ -10,7 +10,7 @@ use crate::token::Key;
 
 /// The channels with something due, and those whose predicates may answer differently now.
 #[derive(Default)]
-pub(crate) struct Agenda {
+pub(crate) struct WorkQueue {
     /// Channels with notices, in the order in which they got the first.
     pub(crate) due: VecDeque<Key>,
     pub(crate) touched: Vec<Key>,
@@ -21,7 +21,7 @@ pub(crate) struct Agenda {
     consulted: RefCell<Vec<Key>>,
 }
 
-impl Agenda {
+impl WorkQueue {
     #[inline]
     fn note_touched(&mut self, slot: &mut Slot, key: Key) {
         if !slot.touched {
@@ -75,8 +75,8 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        slot.rested = Interest::NONE;
-        self.agenda.note_touched(slot, key);
+        slot.suppressed = Interest::NONE;
+        self.work.note_touched(slot, key);
     }
 
     /// Touches the channel unless it is known that nothing would come of it.
@@ -92,7 +92,7 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        self.agenda.note_touched(slot, key);
+        self.work.note_touched(slot, key);
     }
 
     /// Notes something to be delivered to the channel when no callback runs.
@@ -103,7 +103,7 @@ impl SocketMap {
         slot.notices.insert(notice);
         if !slot.is_due {
             slot.is_due = true;
-            self.agenda.due.push_back(key);
+            self.work.due.push_back(key);
         }
     }
 
