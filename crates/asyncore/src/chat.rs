@@ -110,7 +110,7 @@ impl<T: AsyncChat> Dispatcher for T {
 
 /// Hands `input` to the callbacks, piece by piece, for as long as the channel wants it.
 ///
-/// What a failing callback leaves unparsed goes back to the framer, also when it panics.
+/// Input that a failing callback leaves unparsed goes back to the framer, also after a panic.
 fn parse<T: AsyncChat>(chat: &mut T, ch: &mut Channel<'_>, mut input: &[u8]) -> Result {
     let mut target = (ch, &mut input);
     panic::with_cleanup(

@@ -1,4 +1,4 @@
-//! What [`Dispatcher`] and [`AsyncChat`](crate::AsyncChat) do by default, written once for both.
+//! Default behaviour of [`Dispatcher`] and [`AsyncChat`](crate::AsyncChat), written once for both.
 
 use std::io;
 
@@ -18,12 +18,12 @@ pub(crate) fn handle_error<D: Dispatcher + ?Sized>(
     ch: &mut Channel<'_>,
     error: &Error,
 ) {
-    // What fails in a listener is one of its connections, and the port must stay served.
+    // A failure in a listener is most likely one connection's, and the port must stay served.
     if ch.is_accepting() {
         let line = format!("uncaptured error, in channel {ch:?} ({error})");
         return handler.log_info(ch, &line, LogType::Error);
     }
-    // So is a datagram that did not arrive: its peer may be there again for the next one.
+    // A lost datagram is no end: its peer may be there again for the next one.
     if ch.is_datagram() && concerns_one_datagram(error) {
         let line = format!("a datagram was lost on channel {ch:?} ({error})");
         return handler.log_info(ch, &line, LogType::Info);
@@ -33,7 +33,7 @@ pub(crate) fn handle_error<D: Dispatcher + ?Sized>(
     ch.close();
 }
 
-/// Whether the network or the peer refused a datagram, as ICMP tells, or the system did this once.
+/// Returns whether the error concerns one datagram: refused by the peer, the network or the system.
 fn concerns_one_datagram(error: &Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|error| {
         matches!(

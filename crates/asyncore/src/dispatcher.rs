@@ -1,4 +1,4 @@
-//! What a channel's handler can override.
+//! The trait that a channel's handler implements.
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -131,7 +131,7 @@ pub trait Dispatcher: Any {
         &[LogType::Warning]
     }
 
-    /// How much the loop itself receives at a time and hands to
+    /// Returns how much the loop itself receives at a time and hands to
     /// [`handle_data`](Dispatcher::handle_data), in bytes; 0, the default, if the handler receives
     /// by itself in [`handle_read`](Dispatcher::handle_read).
     ///
@@ -141,7 +141,7 @@ pub trait Dispatcher: Any {
         0
     }
 
-    /// Whether it is a dialogue, of whose input something can be unparsed when a callback returns.
+    /// Returns whether it is a dialogue, which can leave input unparsed when a callback returns.
     #[doc(hidden)]
     fn is_dialogue(&self) -> bool {
         false

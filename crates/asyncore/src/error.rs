@@ -94,7 +94,7 @@ impl fmt::Debug for Error {
 
 /// Leaves the loop: return it from a callback as an error.
 ///
-/// [`SocketMap::run`](crate::SocketMap::run) then returns `Ok(())` with all channels still in the
+/// [`SocketMap::run`](crate::EventLoop::run) then returns `Ok(())` with all channels still in the
 /// map, as Python's `ExitNow` left `asyncore.loop()`; it never reaches `handle_error`. What the
 /// callback has brought about, such as output to be sent, is seen to before the loop is left.
 ///

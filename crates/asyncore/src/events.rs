@@ -7,7 +7,7 @@ macro_rules! events {
     ($then:ident) => {
         $then! {
         ref {
-            /// Whether [`handle_read`](Dispatcher::handle_read) is wanted (for a listener,
+            /// Returns whether [`handle_read`](Dispatcher::handle_read) is wanted (for a listener,
             /// [`handle_accept`](Dispatcher::handle_accept)).
             ///
             /// By default: while the channel's own output is below its
@@ -24,7 +24,7 @@ macro_rules! events {
                 ch.default_predicate(Interest::READ)
             }
 
-            /// Whether [`handle_write`](Dispatcher::handle_write) is wanted.
+            /// Returns whether [`handle_write`](Dispatcher::handle_write) is wanted.
             ///
             /// By default: while output is queued, which is sent whatever this answers. A connection that
             /// is being made is watched without asking.
@@ -52,7 +52,7 @@ macro_rules! events {
             /// Out-of-band data has arrived, on a channel that
             /// [asked for it](Channel::set_priority): call [`recv_oob`](Channel::recv_oob).
             ///
-            /// By default logs a [`Warning`](LogType::Warning).
+            /// By default logs a [`Warning`](crate::LogType::Warning).
             ///
             /// # Errors
             /// Go to `handle_error`.
@@ -73,7 +73,7 @@ macro_rules! events {
 
             /// A connection was accepted; `peer` is its address unless it came over a Unix socket.
             ///
-            /// By default closes it and logs a [`Warning`](LogType::Warning).
+            /// By default closes it and logs a [`Warning`](crate::LogType::Warning).
             ///
             /// # Errors
             /// Go to the listener's `handle_error`, whose default logs them and keeps the listener open.

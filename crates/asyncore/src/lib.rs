@@ -43,35 +43,58 @@
 //! }
 //! ```
 //!
-//! # Layer by layer
+//! # The parts
+//!
+//! **The loop** is an [`EventLoop`]: [`run`](EventLoop::run), [`poll`](EventLoop::poll). It owns a
+//! [`SocketMap`] and dereferences to it. It runs alone or inside another loop, which waits for its
+//! descriptor and its [`next_deadline`](EventLoop::next_deadline).
+//!
+//! **The map** ([`SocketMap`]) owns the channels and names them by [`Token`]s. Calls are put off
+//! with [`call_later`](SocketMap::call_later), a [`Trigger`] runs closures from other threads, and
+//! [`drain`](SocketMap::drain) ends in good order. Values that all channels share are its
+//! [`state`](SocketMap::state). Timers, triggers and signals are handed the map; they cannot run
+//! the loop a second time.
+//!
+//! **A channel** is a socket with a handler. A callback is given its [`Channel`]: it receives,
+//! pushes, closes, and through the map, to which it dereferences, reaches other channels by their
+//! tokens. A channel is read while its output has room, or while that of its
+//! [sink](Channel::set_sink) has.
+//!
+//! **The handler** implements one of two traits. [`Dispatcher`] has the events and the predicates;
+//! [`AsyncChat`] is a dialogue of messages.
 //!
 //! **Framing** is pure and knows no socket. A [`Framer`] splits a stream at its [`Terminator`]; an
 //! [`Accumulator`] keeps a message until it is complete, up to a limit; a [`Producer`] makes
 //! output piece by piece; a [`Fifo`] is asynchat's.
 //!
-//! **The socket** is a [`Socket`] on its way between channels, or a [`FileWrapper`]. Which system
-//! call waits for readiness is chosen by [`PollerKind`]; on a [simulated network](sim) none does.
+//! **A layer** ([`Layer`]) transforms a channel's bytes between socket and handler: encryption,
+//! compression, a header. Handlers are the same with and without.
 //!
-//! **The map** ([`SocketMap`]) owns the channels, names them by [`Token`]s, and runs the loop:
-//! [`run`](SocketMap::run), [`poll`](SocketMap::poll), [`drain`](SocketMap::drain). Time is the
-//! map's too: [`call_later`](SocketMap::call_later) and its kin. A [`Trigger`] wakes it from other
-//! threads, and signals can.
+//! **The poller** is the system call that waits for readiness, chosen by [`PollerKind`]. On a
+//! [simulated network](sim) tests need none.
 //!
-//! **A callback** is given its [`Channel`], which is all it can do: receive, push, close, reach
-//! another channel by its token. What it returns is a [`Result`]; an error costs that channel.
-//!
-//! **The face** is two traits. [`Dispatcher`] has the events and the predicates; [`AsyncChat`] is
-//! a dialogue of messages on top of it.
-//!
-//! # What holds
+//! # Guarantees
 //!
 //! - Callbacks never nest. What one brings about is noted and delivered after it has returned.
 //! - `handle_close` is called exactly once, however a channel ends.
+//! - Whenever bytes can move, they move; whatever ends is noticed, also while nothing is read.
 //! - A pass of the loop costs what happened, not what is open: a predicate is asked again only
 //!   when its channel, or one that it consulted, was touched.
-//! - Every queue, buffer, wait and retry has a bound, and its documentation tells the default.
+//! - Every queue, buffer, wait and retry has a bound with a documented default.
 //! - An idle channel holds no buffer.
 //! - Nothing that a peer sends, and no argument, makes the library panic.
+//! - A map changes nothing outside of itself: no panic hook, no line on standard error, unless the
+//!   program [asks](MapBuilder) for it or uses the short form [`run`].
+//!
+//! # Errors
+//!
+//! Operations on sockets return [`std::io::Result`], whose kind a program can match. Callbacks
+//! return [`asyncore::Result`](Result) with a boxed [`Error`], since a handler fails with anything;
+//! `?` turns every standard error into one. It goes to
+//! [`handle_error`](Dispatcher::handle_error), whose default logs it and closes that channel only.
+//! [`ExitNow`] leaves the loop; it is an error because that is how a callback leaves from any depth
+//! with `?`, as Python raised it. `Result` has both its parameters defaulted, so that the name
+//! serves for `Result<T>` and for the standard `Result<T, E>` too.
 //!
 //! # Features
 //!
@@ -87,7 +110,7 @@
 //! select pollers without a feature, and kqueue with `portable`. Windows is not supported: a
 //! channel is a file descriptor here.
 //!
-//! Whoever comes from Python finds each name in [`migration`].
+//! [`migration`] lists each name of Python's modules with its counterpart.
 
 mod address;
 mod channel;
@@ -155,7 +178,7 @@ pub use self::trigger::{Trigger, TriggerCall, TriggerError};
 /// has set a `tracing` subscriber.
 ///
 /// # Errors
-/// What `fill` fails with, and as [`SocketMap::run`].
+/// The error of `fill`, and as [`EventLoop::run`].
 ///
 /// ```
 /// use std::time::Duration;

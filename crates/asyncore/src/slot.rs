@@ -1,4 +1,4 @@
-//! What the map keeps of one channel.
+//! The map's record of one channel.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -33,23 +33,23 @@ pub(crate) struct Slot {
     pub(crate) connection: Connection,
     pub(crate) traffic: Traffic,
 
-    /// What is due on the channel, to be delivered when no callback runs.
+    /// Notices due on the channel, delivered when no callback runs.
     pub(crate) notices: Notices,
     pub(crate) is_due: bool,
-    /// What failed, for `handle_error`.
+    /// A failure on its way to `handle_error`.
     pub(crate) failure: Option<Box<Error>>,
 
     /// The predicates have to be asked again.
     pub(crate) touched: bool,
-    /// Which predicates turned out to be the default ones, that need not be called to be known.
+    /// Predicates known to be the default ones, which need not be called.
     pub(crate) default_predicates: Cell<Interest>,
-    /// What the predicates answered.
+    /// The answers of the predicates.
     pub(crate) wanted: Interest,
-    /// What the poller watches for; with an empty interest for the end of the connection only.
+    /// The interest registered with the poller; an empty one watches for the end only.
     pub(crate) registered: Option<Interest>,
-    /// What a callback was offered and left alone: not offered again until the channel is touched.
+    /// Readiness that a callback left alone: not offered again until the channel is touched.
     pub(crate) suppressed: Interest,
-    /// What the running callback has tried to do.
+    /// Readiness that the running callback has tried to use.
     pub(crate) progress: Interest,
     pub(crate) wants_priority: bool,
     /// `pause_reading` was called.
@@ -62,7 +62,7 @@ pub(crate) struct Slot {
     pub(crate) always_ready: bool,
     /// It is in the map's list of channels that are ready without the poller.
     pub(crate) self_ready: bool,
-    /// Which predicates consulted which channels.
+    /// Channels consulted by predicates, in both directions.
     pub(crate) links: Option<Box<Links>>,
 
     pub(crate) outbox: Outbox,
@@ -75,28 +75,28 @@ pub(crate) struct Slot {
     pub(crate) framer: Option<Box<Framer>>,
 
     pub(crate) deadlines: Option<Box<Deadlines>>,
-    /// What is set and under way until the channel is connected.
+    /// Settings and attempts that are needed until the channel is connected.
     pub(crate) dial: Option<Box<Dial>>,
-    /// It tries an address for a channel that connects to a host, and is no channel of its own.
+    /// Set for an address tried on behalf of a channel that connects to a host.
     pub(crate) is_attempt: bool,
     pub(crate) listener: Option<Box<Listener>>,
 }
 
-/// How a listener is doing at accepting.
+/// The accepting state of a listener.
 #[derive(Default)]
 pub(crate) struct Listener {
-    /// Why it accepts nothing for the moment.
+    /// Set while it does not accept.
     pub(crate) paused: bool,
     /// The current pause between two tries while the system has no descriptors left.
     pub(crate) backoff: Option<Duration>,
     pub(crate) retry: Option<TimerKey>,
-    /// When the last complaint about that was logged.
+    /// The time at which such a pause was last logged.
     pub(crate) last_logged: Option<Instant>,
-    /// It was about the present pause, whose end is told too.
+    /// Whether to log when the current pause ends.
     pub(crate) log_recovery: bool,
 }
 
-/// What is due on a channel, in the order in which it is delivered.
+/// Notices due on a channel, in the order of delivery.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Notices(u8);
 
@@ -207,7 +207,8 @@ impl Slot {
         !self.outbox.is_empty()
     }
 
-    /// What the default predicates answer. With a sink, its room counts and not the channel's own.
+    /// Returns the answers of the default predicates. With a sink, its room counts and not the
+    /// channel's own.
     pub(crate) fn default_answers(&self) -> Interest {
         let reads = self.sink.is_some() || self.outbox.has_room();
         let read = if reads { Interest::READ } else { Interest::NONE };
@@ -215,7 +216,7 @@ impl Slot {
         read | write
     }
 
-    /// Whether the descriptor is ready for `what` although the callback has not used it: nothing
+    /// Returns whether the descriptor is ready for `what` although the callback has not used it: nothing
     /// has read from it, by whatever means.
     pub(crate) fn is_still_ready(&self, what: Interest) -> bool {
         if what != Interest::READ || self.always_ready || self.connection.is(Phase::Listening) {
@@ -226,7 +227,7 @@ impl Slot {
         fd.is_none_or(poller::is_readable)
     }
 
-    /// What the poller has to watch for when the predicates answer `wanted`: of a connection its
+    /// Returns the interest to register when the predicates answer `wanted`: of a connection its
     /// end at least, until a hang-up was reported.
     pub(crate) fn registration(&self, wanted: Interest) -> Option<Interest> {
         let interest = self.interest(wanted);
@@ -260,7 +261,7 @@ impl Slot {
         interest
     }
 
-    /// Whether it is known without asking anybody that reading is all there is to watch for: most
+    /// Returns whether it is known without asking anybody that reading is all there is to watch for: most
     /// channels are so most of the time.
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
@@ -274,7 +275,7 @@ impl Slot {
             && !(self.wants_priority | self.paused)
     }
 
-    /// Whether the handler wants to be told of input.
+    /// Returns whether the handler wants input.
     pub(crate) fn reads(&self) -> bool {
         !self.connection.input_ended()
             && self.wanted.without(self.suppressed).contains(Interest::READ)

@@ -19,7 +19,7 @@ impl Channel<'_> {
     /// A datagram socket is connected at once.
     ///
     /// # Errors
-    /// What the system refuses at once; the error names the address.
+    /// The system's, when it refuses at once; the error names the address.
     pub fn connect(&mut self, addr: impl Into<Address>) -> io::Result<()> {
         let addr = addr.into();
         let done = self.transport()?.connect(&addr)?;
@@ -40,7 +40,7 @@ impl Channel<'_> {
     ///
     /// The name is looked up by the system's resolver on a thread, and its addresses are tried as
     /// RFC 8305 has it: families by turns, the next one beside the last after 250 ms. While an
-    /// address is tried it is a channel of its own, which counts in [`SocketMap::len`].
+    /// address is tried it is a channel of its own, which counts in [`SocketMap::len`](crate::SocketMap::len).
     ///
     /// The channel needs no `create_socket` before. If it has a socket, the first address of its
     /// family is tried with it, and further ones with sockets of the same source address, `nodelay`,
@@ -145,7 +145,7 @@ impl Channel<'_> {
         }
     }
 
-    /// How long this channel's connection may take to be made, looking the name up included;
+    /// Sets how long this channel's connection may take to be made, the look-up of the name included;
     /// call it before `connect`. By default the map's, which is 30 s by default.
     pub fn set_connect_timeout(&mut self, limit: Duration) {
         if let Some(slot) = self.slot_mut() {

@@ -1,4 +1,4 @@
-//! When the channel is read: its sink, and pauses.
+//! Flow control: the channel's sink, and pauses.
 
 use crate::channel::Channel;
 use crate::token::Token;

@@ -65,7 +65,7 @@ impl Channel<'_> {
         self.slot_mut()?.layered_mut()?.layer_mut()
     }
 
-    /// Whether the peer's half of the stream ended without the closing message of a layer, so that
+    /// Returns whether the peer's half of the stream ended without the closing message of a layer, so that
     /// something may be missing; asked in [`handle_eof`](crate::Dispatcher::handle_eof).
     ///
     /// Without layers an end is always taken for an orderly one.

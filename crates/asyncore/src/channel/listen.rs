@@ -14,7 +14,7 @@ use crate::poller::Interest;
 use crate::socket::Socket;
 use crate::transport::Transport;
 
-/// How many connections that were given up one `accept` passes over.
+/// Maximum number of connections given up by their peers that one `accept` skips.
 const SKIPPED_AT_ONCE: usize = 64;
 
 impl Channel<'_> {
@@ -51,7 +51,7 @@ impl Channel<'_> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no SO_REUSEPORT"))
     }
 
-    /// Whether an IPv6 socket takes IPv6 only; with `false` it is dual-stack, whatever the
+    /// Sets whether an IPv6 socket takes IPv6 only; with `false` it is dual-stack, whatever the
     /// system's default.
     ///
     /// # Errors
@@ -166,7 +166,7 @@ impl Channel<'_> {
     }
 }
 
-/// Whether it was one connection that failed while it waited, and not the accepting.
+/// Returns whether it was one connection that failed while it waited, and not the accepting.
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

@@ -27,7 +27,7 @@ use crate::token::{Key, Token};
 
 /// One channel of a [`SocketMap`], for as long as a callback or a borrow of the map lasts.
 ///
-/// A callback is given its own; [`channel`](Channel::channel) reaches others by their token. What
+/// A callback is given its own; [`channel`](SocketMap::channel) reaches others by their token. What
 /// it has methods for falls into five groups: the socket (`create_socket`, `bind`, `listen`,
 /// `connect`, `accept`, `recv`, `send`, `close`), the output queue (`push` and its kin), the
 /// dialogue (`set_terminator`), time (`set_timeout`, `call_later`), and the other channels.
@@ -76,7 +76,7 @@ impl Channel<'_> {
     /// Says that the predicates of this channel may answer differently from now on.
     ///
     /// Only needed when they depend on what neither a callback of this channel nor the map could
-    /// see change, such as a variable shared with somebody else. It also offers the channel again
+    /// see change, such as a shared variable. It also offers the channel again
     /// what a callback left alone, and asks a producer again that had nothing yet. So a callback
     /// that has read from the descriptor by other means calls it, and is called again while the
     /// descriptor is ready; [`try_io`](Channel::try_io) does that by itself.
@@ -94,17 +94,17 @@ impl Channel<'_> {
         Token::new(self.key)
     }
 
-    /// Whether bytes can flow: the connection is made and not closed.
+    /// Returns whether bytes can flow: the connection is made and not closed.
     pub fn is_connected(&self) -> bool {
         self.phase() == Phase::Connected
     }
 
-    /// Whether the connection is being made, or its layers are shaking hands.
+    /// Returns whether the connection is being made, or its layers are shaking hands.
     pub fn is_connecting(&self) -> bool {
         matches!(self.phase(), Phase::Connecting | Phase::Handshaking)
     }
 
-    /// Whether this is a listener.
+    /// Returns whether this is a listener.
     pub fn is_accepting(&self) -> bool {
         self.phase() == Phase::Listening
     }
@@ -113,20 +113,20 @@ impl Channel<'_> {
         self.slot().is_some_and(|slot| slot.connection.is_datagram())
     }
 
-    /// Whether the channel is ending: closed, or closing once its output is sent.
+    /// Returns whether the channel is ending: closed, or closing once its output is sent.
     pub fn is_closing(&self) -> bool {
         self.slot().is_none_or(|slot| slot.connection.is_ending())
     }
 
-    /// Where the channel is connected to, or what it is bound to.
+    /// Returns the address that the channel is connected or bound to.
     ///
     /// As in asyncore, this is the peer's address of a connection and the own one of a listener.
-    /// It can still be told when the channel has closed.
+    /// It stays available when the channel has closed.
     pub fn addr(&self) -> Option<&Address> {
         self.slot().and_then(|slot| slot.addr.as_ref())
     }
 
-    /// The address that the socket is bound to; after `bind` to port 0, the one it was given.
+    /// Returns the address that the socket is bound to; after `bind` to port 0, the chosen one.
     ///
     /// # Errors
     /// When there is no socket, and the system's.
@@ -140,12 +140,12 @@ impl Channel<'_> {
         self.slot()?.transport.as_ref()?.fd()
     }
 
-    /// Why the connection ended, when that was not in order: a reset, or a timeout.
+    /// Returns the cause of an end that was not orderly: a reset, or a timeout.
     pub fn close_cause(&self) -> Option<&io::Error> {
         self.slot().and_then(|slot| slot.connection.cause())
     }
 
-    /// What this channel has done so far.
+    /// Returns the counters of this channel.
     pub fn stats(&self) -> ChannelStats {
         self.map.channel_stats(Token::<dyn Dispatcher>::new(self.key)).unwrap_or_default()
     }

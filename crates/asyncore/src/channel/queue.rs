@@ -121,12 +121,12 @@ impl Channel<'_> {
         }
     }
 
-    /// How many bytes are queued; a producer's count from when it has produced them.
+    /// Returns the number of queued bytes; those of a producer count once it has produced them.
     pub fn output_len(&self) -> usize {
         self.slot().map_or(0, |slot| slot.output_len())
     }
 
-    /// Whether anything is queued, producers included.
+    /// Returns whether anything is queued, producers included.
     pub fn has_output(&self) -> bool {
         self.slot().is_some_and(|slot| slot.has_output())
     }
@@ -144,7 +144,7 @@ impl Channel<'_> {
         self.slot().map_or(0, |slot| slot.outbox.high_water())
     }
 
-    /// How many bytes another channel has queued, 0 if it is gone.
+    /// Returns the number of bytes that another channel has queued, 0 if it is gone.
     ///
     /// A predicate that looks is asked again when that changes: this is the backpressure of a
     /// relay.

@@ -10,7 +10,7 @@ impl Channel<'_> {
     /// default, is never.
     ///
     /// Traffic begins the time anew at no cost. For a limit on something else than silence, use
-    /// [`call_later`](Channel::call_later).
+    /// [`call_later`](crate::SocketMap::call_later).
     pub fn set_timeout(&mut self, after: impl Into<Option<Duration>>) {
         self.map.limit_silence(self.key, after.into());
     }

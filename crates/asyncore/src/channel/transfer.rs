@@ -151,8 +151,7 @@ impl Channel<'_> {
     ///
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the socket takes nothing now: datagrams are
-    /// not queued, but lost as the network loses them, or sent again by whoever needs them to
-    /// arrive. The system's others.
+    /// not queued. A program that needs them to arrive sends them again. The system's others.
     pub fn send_to(&mut self, data: &[u8], to: impl Into<Address>) -> io::Result<usize> {
         let now = self.map.now;
         let Some(slot) = self.map.slots.get_mut(self.key) else {

@@ -21,7 +21,7 @@ pub(crate) enum Phase {
     Closed,
 }
 
-/// What carries the bytes.
+/// The kind of transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Nothing,
@@ -30,7 +30,7 @@ pub(crate) enum Kind {
     File,
 }
 
-/// How the peer's half of a stream ended.
+/// The end of the peer's half of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InputEnd {
     Orderly,
@@ -48,7 +48,7 @@ enum Sending {
     Failed,
 }
 
-/// What a transition asks of the map.
+/// The action that a transition asks of the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub(crate) enum Act {
@@ -76,7 +76,7 @@ pub(crate) struct Connection {
     closing: bool,
     /// A hang-up was reported and the connection kept, since its input is not read yet.
     hung_up: bool,
-    /// Why the connection ended, when that was not in order.
+    /// The cause of an end that was not orderly.
     cause: Option<io::Error>,
 }
 
@@ -277,12 +277,12 @@ impl Connection {
         self.input_end.is_some()
     }
 
-    /// Whether it closes once all is sent.
+    /// Returns whether it closes once all is sent.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing
     }
 
-    /// Whether the connection is ending, so that its input is of no interest any more.
+    /// Returns whether the connection is ending, so that its input is of no interest any more.
     pub(crate) fn is_ending(&self) -> bool {
         self.closing || matches!(self.phase, Phase::Lingering | Phase::Closed)
     }
@@ -291,28 +291,28 @@ impl Connection {
         self.sending == Sending::Failed
     }
 
-    /// Whether our half ends, or has ended, while the connection goes on.
+    /// Returns whether our half ends, or has ended, while the connection goes on.
     pub(crate) fn output_is_ending(&self) -> bool {
         matches!(self.sending, Sending::Ending | Sending::Ended)
     }
 
-    /// Whether our half is shut down.
+    /// Returns whether our half is shut down.
     pub(crate) fn output_has_ended(&self) -> bool {
         self.sending == Sending::Ended
     }
 
-    /// Whether something happens once all is sent.
+    /// Returns whether something happens once all is sent.
     #[inline]
     pub(crate) fn awaits_all_sent(&self) -> bool {
         self.closing || self.sending == Sending::Ending
     }
 
-    /// Whether what is pushed now will be sent.
+    /// Returns whether what is pushed now will be sent.
     pub(crate) fn accepts_output(&self) -> bool {
         !self.is_ending() && self.sending == Sending::Open
     }
 
-    /// Whether bytes can go in and out: a connection, or a socket that needs none.
+    /// Returns whether bytes can go in and out: a connection, or a socket that needs none.
     pub(crate) fn can_transfer(&self) -> bool {
         match self.phase {
             Phase::Connected => true,
@@ -321,17 +321,17 @@ impl Connection {
         }
     }
 
-    /// Whether both halves have ended, so that nothing can happen any more.
+    /// Returns whether both halves have ended, so that nothing can happen any more.
     pub(crate) fn both_ended(&self) -> bool {
         self.phase == Phase::Connected && self.input_end.is_some() && self.sending == Sending::Ended
     }
 
-    /// Whether the end of the connection can still be reported.
+    /// Returns whether the end of the connection can still be reported.
     pub(crate) fn watches_end(&self) -> bool {
         self.phase == Phase::Connected && self.kind == Kind::Stream && !self.hung_up
     }
 
-    /// Whether nothing is special about the connection: it stands, in both directions.
+    /// Returns whether nothing is special about the connection: it stands, in both directions.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.phase == Phase::Connected

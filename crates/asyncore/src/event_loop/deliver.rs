@@ -16,7 +16,7 @@ impl EventLoop {
         }
     }
 
-    /// Delivers what is due on one channel, in the order in which it came about.
+    /// Delivers what is due on one channel, in a fixed order.
     fn deliver(&mut self, key: Key) {
         let map = &mut *self.map;
         let Some(slot) = map.slots.get_mut(key) else {

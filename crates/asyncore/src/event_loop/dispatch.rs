@@ -15,7 +15,7 @@ use crate::token::Key;
 use crate::transport::Transport;
 
 impl EventLoop {
-    /// Calls whom a ready socket concerns; a channel that is gone gets nothing.
+    /// Dispatches one readiness event; an event of a channel that is gone is dropped.
     ///
     /// Mostly it can be read from, and nothing else. That way is inlined as a whole into the loop,
     /// down to the system calls: returning from a function that has made one costs more than all
@@ -94,7 +94,7 @@ impl EventLoop {
         self.offer(key, Interest::READ, Interest::NONE, |handler, ch| handler.handle_accept(ch));
     }
 
-    /// Reads before it writes; the end is told by `recv`, after all that came before it.
+    /// Reads before it writes; `recv` finds the end, after all that came before it.
     fn transfer_ready(&mut self, key: Key, ready: Readiness) {
         let slot = &mut self.map.slots[key];
         let ended = ready.hangup || ready.error;
@@ -135,7 +135,7 @@ impl EventLoop {
 
     /// A connection of which nothing is read now has ended, in some way.
     ///
-    /// A reset or another failure closes it: nobody is left to answer, and input that is still
+    /// A reset or another failure closes it: no peer is left to answer, and input that is still
     /// unread is void. After a hang-up in good order that input counts, so the channel stays until
     /// it is read.
     #[cold]
@@ -174,7 +174,7 @@ impl EventLoop {
     /// Calls back about something that stays ready until it is used: a callback that leaves it
     /// alone is not offered it again until something touches the channel, or the loop would spin.
     ///
-    /// What the loop has used on the callback's behalf is `done`.
+    /// `done` is what the loop has used on behalf of the callback.
     #[inline(always)]
     fn offer(
         &mut self,
@@ -214,7 +214,7 @@ impl EventLoop {
                 self.map.touch(key);
             }
         } else if slot.connection.output_failed() && what == Interest::READ {
-            // The connection is gone, and nobody wants what was received before.
+            // The connection is gone, and the handler does not want what was received before.
             self.map.close_now(key, None);
         } else if slot.is_still_ready(what) {
             self.suppress(key, what);
@@ -256,7 +256,7 @@ impl EventLoop {
                 slot.traffic.received(n, last, &mut self.map.stats);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // The peer does not wait for what is left, so there is nobody to send it to.
+            // The peer does not wait for what is left.
             Err(error) => self.map.close_now(key, Some(error)),
         }
     }

@@ -101,7 +101,7 @@ impl EventLoop {
         self.deliver_due();
     }
 
-    /// Whether nothing can happen any more.
+    /// Returns whether nothing can happen any more.
     fn is_finished(&mut self) -> bool {
         if self.map.end_of_drain() {
             return true;

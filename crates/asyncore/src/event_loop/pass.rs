@@ -28,7 +28,7 @@ pub struct LoopOptions {
     pub count: Option<u64>,
 }
 
-/// What one pass came to.
+/// The outcome of one pass.
 ///
 /// ```
 /// use asyncore::SocketMap;
@@ -55,7 +55,7 @@ pub struct Pass {
     pub exit: bool,
 }
 
-/// What one wait came to.
+/// The outcome of one wait.
 struct Waited {
     events: usize,
     /// A signal ended it, so nothing is known about what is ready.

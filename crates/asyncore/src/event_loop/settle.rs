@@ -57,15 +57,14 @@ impl EventLoop {
             // An accepting socket is never writable, as in asyncore.
             Phase::Listening => self.ask(key).and(Interest::READ),
             Phase::Created | Phase::Connected if !slot.connection.can_transfer() => Interest::NONE,
-            // What still comes is thrown away, so that a peer that sends first and reads later
-            // gets to reading.
+            // Input is discarded, so that a peer that sends first and reads later gets to reading.
             Phase::Created | Phase::Connected
                 if slot.connection.is_closing() && slot.connection.is_stream() =>
             {
                 Interest::READ
             }
             Phase::Created | Phase::Connected if slot.connection.is_closing() => Interest::NONE,
-            // The peer is gone, and nobody will read what it sent before.
+            // The peer is gone, and what it sent before will not be read.
             Phase::Created | Phase::Connected
                 if slot.connection.output_failed() && self.map.is_held_back(key) =>
             {
@@ -149,7 +148,7 @@ impl EventLoop {
         self.map.work.give_back(consulted);
     }
 
-    /// Asks everybody, and panics where an answer changed without the map being told.
+    /// Asks all predicates, and panics where an answer changed although the channel was not touched.
     pub(super) fn check_predicates(&mut self) {
         for key in self.map.slots.keys().collect::<Vec<_>>() {
             let slot = &self.map.slots[key];

@@ -8,7 +8,7 @@ use crate::token::Key;
 /// Passes to wait before rebuilding the poller again after a failure.
 const RETRY_PASSES: u64 = 1000;
 
-/// Whether the poller reports a channel that is gone.
+/// Watches for a poller that keeps reporting a channel that is gone.
 ///
 /// Once is normal: it was closed in this very pass. When it comes again, the channel's descriptor
 /// lives on as a duplicate, in this process or in another one, and would be reported for ever.

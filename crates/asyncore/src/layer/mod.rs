@@ -58,7 +58,7 @@ pub trait Layer: Any + Send {
         Ok(())
     }
 
-    /// Whether the handshake is done, so that the handler's bytes can pass.
+    /// Returns whether the handshake is done, so that the handler's bytes can pass.
     ///
     /// Until then the channel is [connecting](crate::Channel::is_connecting) and what is pushed waits
     /// in its queue. By default there is no handshake.
@@ -100,14 +100,14 @@ pub trait Layer: Any + Send {
     }
 }
 
-/// Where a [`Layer`] puts its bytes.
+/// The two sides of a [`Layer`], to which it hands its bytes.
 pub struct LayerIo<'a> {
     up: &'a mut Vec<u8>,
     down: &'a mut Vec<u8>,
     verdict: &'a mut Verdict,
 }
 
-/// What a layer says of itself, besides its bytes.
+/// Requests of a layer, besides its bytes.
 #[derive(Default)]
 struct Verdict {
     input_ended: bool,

@@ -64,7 +64,7 @@ impl Level {
         Level { layer, below_end: None, ended: false, failed: false, removed: false }
     }
 
-    /// Whether bytes pass, be it because the layer is gone.
+    /// Returns whether bytes pass, be it because the layer is gone.
     fn is_ready(&self) -> bool {
         self.removed || self.layer.is_ready()
     }
@@ -215,12 +215,12 @@ impl Layered {
         !self.layers.is_empty()
     }
 
-    /// Whether all handshakes are done.
+    /// Returns whether all handshakes are done.
     pub(crate) fn is_ready(&self) -> bool {
         self.started == self.layers.len() && self.layers.iter().all(Level::is_ready)
     }
 
-    /// Whether `recv` answers without asking the transport.
+    /// Returns whether `recv` answers without asking the transport.
     pub(crate) fn has_input(&self) -> bool {
         self.input.len() > 0 || self.input_end.is_some() || self.failure.is_some()
     }
@@ -244,7 +244,7 @@ impl Layered {
         self.wire.len()
     }
 
-    /// Whether the peer has to take output before more input is received.
+    /// Returns whether the peer has to take output before more input is received.
     pub(crate) fn is_output_full(&self) -> bool {
         self.answers >= MAX_ANSWERS
     }

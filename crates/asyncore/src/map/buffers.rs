@@ -17,7 +17,7 @@ pub(crate) struct Buffers {
     pub(crate) pipes: PipePool,
 }
 
-/// How many empty output queues wait to be used again.
+/// Maximum number of empty output queues kept for reuse.
 const SPARE_QUEUES: usize = 16;
 
 impl Buffers {

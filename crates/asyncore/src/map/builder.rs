@@ -1,4 +1,4 @@
-//! How a map is set up.
+//! Setting up a map.
 
 use std::io;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub struct MapBuilder {
     panic_hook: bool,
 }
 
-/// What stays as it was set when the map was made.
+/// Settings that are fixed when the map is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Settings {
     pub(crate) max_channels: usize,
@@ -58,14 +58,14 @@ impl MapBuilder {
         }
     }
 
-    /// Which system call the map waits with; epoll by default on Linux.
+    /// Sets the system call that the map waits with; epoll by default on Linux.
     pub fn poller(mut self, kind: PollerKind) -> Self {
         self.poller = kind;
         self
     }
 
-    /// How many channels besides itself a listener finds in the map before it stops accepting; no
-    /// limit by default but the system's on descriptors, at which listeners pause as well.
+    /// Sets the maximum number of other channels before a listener pauses; without limit by default
+    /// but the system's on descriptors, at which listeners pause as well.
     ///
     /// Channels that are added by other means than accepting count, but are not refused.
     pub fn max_channels(mut self, limit: usize) -> Self {
@@ -73,7 +73,7 @@ impl MapBuilder {
         self
     }
 
-    /// How long a connection may take to be made, 30 s by default;
+    /// Sets how long a connection may take to be made, 30 s by default;
     /// [`Channel::set_connect_timeout`](crate::Channel::set_connect_timeout) sets it for one.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.settings.connect_timeout = limit;
@@ -88,14 +88,14 @@ impl MapBuilder {
         self
     }
 
-    /// How long a channel that closes when its output is sent waits for a peer that takes
+    /// Sets how long a channel that closes when its output is sent waits for a peer that takes
     /// nothing, 30 s by default.
     pub fn send_timeout(mut self, limit: Duration) -> Self {
         self.settings.send_timeout = limit;
         self
     }
 
-    /// How long a channel that closed when its output was sent waits for the peer to close too,
+    /// Sets how long a channel that has sent its output and closes waits for the peer to close too,
     /// 2 s by default.
     ///
     /// Closing at once, with input on its way, would reset the connection, and the peer could
@@ -105,7 +105,7 @@ impl MapBuilder {
         self
     }
 
-    /// How many pipes the map opens for [`Channel::splice_to`](crate::Channel::splice_to), 64 by
+    /// Sets the maximum number of pipes that the map opens for [`Channel::splice_to`](crate::Channel::splice_to), 64 by
     /// default; each is two descriptors and up to 256 KiB of the kernel's memory.
     pub fn max_pipes(mut self, limit: usize) -> Self {
         self.settings.max_pipes = limit;

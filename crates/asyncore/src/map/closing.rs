@@ -1,4 +1,4 @@
-//! How channels end: at once, when all is sent, or all of them together.
+//! Endings of channels: at once, when all is sent, or all of them together.
 
 use std::io;
 use std::net::Shutdown;
@@ -20,7 +20,7 @@ impl SocketMap {
         }
     }
 
-    /// Whether a drain has begun and is not over.
+    /// Returns whether a drain has begun and is not over.
     pub fn is_draining(&self) -> bool {
         self.draining.is_some()
     }
@@ -32,7 +32,7 @@ impl SocketMap {
         }
     }
 
-    /// Whether a drain has come to its end, which is noted.
+    /// Returns whether a drain has come to its end, and forgets the drain then.
     pub(crate) fn end_of_drain(&mut self) -> bool {
         let ended = self.slots.is_empty().then(|| self.draining.take()).flatten();
         ended.is_some_and(|deadline| {
@@ -41,7 +41,7 @@ impl SocketMap {
         })
     }
 
-    /// Whether no channel is left, no call is put off and no trigger is held.
+    /// Returns whether no channel is left, no call is put off and no trigger is held.
     pub(crate) fn is_idle(&self) -> bool {
         let awaited = self.wake.as_ref().is_some_and(|wake| wake.is_awaited());
         self.slots.is_empty() && self.timers.is_empty() && !awaited
@@ -51,7 +51,7 @@ impl SocketMap {
     /// queued and close, and closes what is left after `deadline`.
     ///
     /// Every channel gets [`handle_drain`](crate::Dispatcher::handle_drain) first. One that is
-    /// [held open](Channel::hold_open), because its answer is still being made, stays until it is
+    /// [held open](crate::Channel::hold_open), because its answer is still being made, stays until it is
     /// released or the deadline has come.
     ///
     /// This returns at once; the loop goes on, and [`run`](crate::EventLoop::run) returns when the last
@@ -105,7 +105,7 @@ impl SocketMap {
             return;
         }
         if slot.layered().is_some() {
-            // How much is below the layers is known to the flush.
+            // Only the flush knows how much is below the layers.
             self.note(key, Notices::SEND);
         } else if !slot.has_output() {
             self.all_sent(key);

@@ -59,7 +59,7 @@ impl SocketMap {
         tracing::debug!(target: "asyncore", channel = ?self.channel_mut(key), "connected");
     }
 
-    /// The connection could not be made: told to `handle_error`, and to nobody else.
+    /// Notes for `handle_error` alone that the connection could not be made.
     pub(crate) fn connect_failed(&mut self, key: Key, error: io::Error) {
         self.lift_phase_limit(key);
         self.abandon_host(key);
@@ -98,7 +98,7 @@ impl SocketMap {
         self.connect_failed(key, io::Error::new(io::ErrorKind::TimedOut, what));
     }
 
-    /// Whether the channel's connection stands, known to the loop or not.
+    /// Returns whether the channel's connection stands, known to the loop or not.
     fn is_made(&self, key: Key) -> bool {
         let transport = self.slots.get(key).and_then(|slot| slot.transport.as_ref());
         transport.is_some_and(|transport| transport.peer_addr().is_ok())

@@ -1,4 +1,4 @@
-//! What a callback pushes, collected until it returns and then sent at once.
+//! The cork: output of a callback, collected until it returns and then sent at once.
 
 use std::io;
 
@@ -10,11 +10,11 @@ use crate::token::Key;
 /// The output of one channel during one callback.
 ///
 /// Most callbacks push one answer, which the socket takes whole. Collected here it needs no queue
-/// of the channel's own, no notice and no change of interest; what turns out to be less simple is
-/// moved to the channel's queue.
+/// of the channel's own, no notice and no change of interest. Everything less simple goes to the
+/// channel's queue.
 #[derive(Default)]
 pub(crate) struct Cork {
-    /// Whose the bytes are, while there are any.
+    /// The channel that the bytes belong to, while there are any.
     key: Key,
     bytes: Vec<u8>,
     /// A callback runs after which the cork is pulled.

@@ -19,7 +19,7 @@ const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 #[derive(Default)]
 pub(crate) struct Deadlines {
     timer: Option<TimerKey>,
-    /// When the phase has to be over: connecting, or lingering.
+    /// Deadline of the phase: connecting, shaking hands, or lingering.
     phase: Option<Instant>,
     silence: Option<SilenceLimit>,
     /// Since when output has been queued without a byte leaving.
@@ -31,12 +31,12 @@ pub(crate) struct Deadlines {
 /// The time after which a channel without traffic gets `handle_timeout`.
 struct SilenceLimit {
     after: Duration,
-    /// When it was set, or `handle_timeout` was called.
+    /// The time at which it was set, or `handle_timeout` was last due.
     since: Instant,
 }
 
 impl Deadlines {
-    /// When a channel whose last traffic was at `last_activity` has been silent for its time.
+    /// Returns when a channel whose last traffic was at `last_activity` has been silent for its time.
     fn silence_ends(&self, last_activity: Instant) -> Option<Instant> {
         self.silence.as_ref().map(|limit| limit.since.max(last_activity) + limit.after)
     }
@@ -48,13 +48,13 @@ impl SocketMap {
         self.poller.now() + delay.min(CENTURY)
     }
 
-    /// How long the channel may take to connect.
+    /// Returns the time that the channel has to connect.
     pub(crate) fn connect_timeout(&self, key: Key) -> Duration {
         let own = self.slots.get(key).and_then(|slot| slot.dial.as_ref()?.connect_timeout);
         own.unwrap_or(self.settings.connect_timeout)
     }
 
-    /// How long the layers of the channel may take to shake hands.
+    /// Returns the time that the layers of the channel have to shake hands.
     pub(crate) fn handshake_timeout(&self, key: Key) -> Duration {
         let own = self.slots.get(key).and_then(|slot| slot.dial.as_ref()?.handshake_timeout);
         own.unwrap_or(self.settings.handshake_timeout)

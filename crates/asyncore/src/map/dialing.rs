@@ -16,7 +16,7 @@ use crate::socket::Socket;
 use crate::token::{Key, Token};
 use crate::transport::Transport;
 
-/// How long one address may take before the next is tried beside it (RFC 8305, section 5).
+/// Time one address has before the next is tried beside it (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// One address being tried, as a channel of its own until it is decided.
@@ -38,7 +38,7 @@ impl Dispatcher for Attempt {
 }
 
 impl SocketMap {
-    /// What was set for the channel before it is connected.
+    /// Returns the settings that the channel needs until it is connected.
     pub(crate) fn dial(&mut self, key: Key) -> Option<&mut Dial> {
         Some(self.slots.get_mut(key)?.dial.get_or_insert_default())
     }

@@ -59,7 +59,7 @@ impl SocketMap {
         }
     }
 
-    /// Whether the channel must not be read now, whatever its predicates answer.
+    /// Returns whether the channel must not be read now, whatever its predicates answer.
     pub(crate) fn is_held_back(&self, key: Key) -> bool {
         let Some(slot) = self.slots.get(key) else { return false };
         let sink = slot.sink.and_then(|sink| self.slots.get(sink));

@@ -81,7 +81,7 @@ impl SocketMap {
         removed
     }
 
-    /// Whether the layers of the channel can be changed now.
+    /// Returns whether the layers of the channel can be changed now.
     fn check_layers(&self, key: Key) -> io::Result<()> {
         let unsupported = |what: &str| Err(io::Error::new(io::ErrorKind::Unsupported, what));
         let Some(slot) = self.slots.get(key).filter(|slot| slot.transport.is_some()) else {

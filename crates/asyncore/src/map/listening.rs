@@ -7,8 +7,7 @@ use crate::log::LogType;
 use crate::map::{SocketMap, Task};
 use crate::token::Key;
 
-/// How long a listener waits at first when the system has no descriptors left; each time in vain
-/// doubles it.
+/// First pause of a listener when the system has no descriptors left; each failure doubles it.
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// A listener that runs out again and again complains no more often.

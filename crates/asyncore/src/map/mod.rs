@@ -124,7 +124,7 @@ pub struct SocketMap<Fixed: ?Sized = [Infallible]> {
     pub(crate) resolver: Resolver,
     /// Handlers that take a channel over when its running callback has returned.
     pub(crate) successors: SparseSecondaryMap<Key, Box<dyn Handler>>,
-    /// How many of the slots are addresses being tried, and no channels.
+    /// Number of slots that are addresses being tried, and no channels of the program's.
     pub(crate) attempts: usize,
     pub(crate) wake: Option<Wake>,
     pub(crate) stats: Stats,
@@ -200,7 +200,7 @@ impl SocketMap {
 
     /// Adds a channel for an open socket, such as one that was accepted.
     ///
-    /// A socket that the poller cannot take is told to the channel's `handle_error`.
+    /// If the poller cannot take the socket, that goes to the channel's `handle_error`.
     pub fn add<T: Dispatcher>(&mut self, handler: T, sock: Socket) -> Token<T> {
         let Ok(token) = self.insert(|ch| {
             ch.set_socket(sock);
@@ -271,33 +271,33 @@ impl SocketMap {
         self.slots.get(token.key)?.handler.as_ref()?.as_any().downcast_ref()
     }
 
-    /// Whether the channel is still in the map.
+    /// Returns whether the channel is still in the map.
     pub fn contains<T: ?Sized>(&self, token: Token<T>) -> bool {
         self.work.consult(token.key);
         self.slots.contains_key(token.key)
     }
 
-    /// The names of all channels.
+    /// Returns the tokens of all channels.
     pub fn tokens(&self) -> impl Iterator<Item = Token> {
         self.slots.iter().filter(|(_, slot)| !slot.is_attempt).map(|(key, _)| Token::new(key))
     }
 
-    /// How many channels there are.
+    /// Returns the number of channels.
     pub fn len(&self) -> usize {
         self.slots.len() - self.attempts
     }
 
-    /// Whether there is no channel.
+    /// Returns whether there is no channel.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// What the map has done so far.
+    /// Returns the map's counters.
     pub fn stats(&self) -> Stats {
         self.stats
     }
 
-    /// What one channel has done so far, and how long its queue is.
+    /// Returns the counters of one channel, and the length of its queue.
     pub fn channel_stats<T: ?Sized>(&self, token: Token<T>) -> Option<ChannelStats> {
         self.slots.get(token.key).map(|slot| ChannelStats {
             bytes_in: slot.traffic.bytes_in,

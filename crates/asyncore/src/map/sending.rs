@@ -15,17 +15,17 @@ use crate::token::Key;
 use crate::transport::Transport;
 use crate::transport::is_disconnected;
 
-/// How many system calls one channel gets to send in one go, so that a fast reader of a long
+/// Maximum number of sends of one channel in a row, so that a fast reader of a long
 /// queue cannot starve the other channels.
 const SENDS_IN_A_ROW: usize = 16;
 
 /// A piece of at least this size that nothing is queued before is sent without a copy.
 const SENT_AT_ONCE: usize = 16 * 1024;
 
-/// How many producers one queue holds, since what each of them will produce is not known.
+/// Maximum number of queued producers, since the size of what they will produce is unknown.
 const PRODUCERS_QUEUED: usize = 1024;
 
-/// Why sending stopped.
+/// The reason why sending stopped.
 enum Stop {
     /// The queue is empty.
     Done,
@@ -163,7 +163,7 @@ impl SocketMap {
         match outcome {
             Ok(Stop::Done) => return self.all_sent(key),
             Ok(Stop::Later) => self.note_waiting_output(key, sent > 0),
-            // Whoever feeds the producer touches the channel when there is more.
+            // The code that feeds the producer touches the channel when there is more.
             Ok(Stop::NothingYet) => {
                 let slot = &mut self.slots[key];
                 slot.suppressed = slot.suppressed | Interest::WRITE;
@@ -222,7 +222,7 @@ impl SocketMap {
         });
     }
 
-    /// What is pushed when it can no longer be sent is dropped; saying so once is enough.
+    /// Drops what is pushed when it can no longer be sent, and notes the failure once.
     #[cold]
     fn refuse_output(&mut self, key: Key) {
         let slot = &self.slots[key];

@@ -12,7 +12,7 @@ impl SocketMap {
     /// Calls `call` on the loop whenever the process gets the signal `signal`.
     ///
     /// Several signals of one number that come before the loop gets to them are one call. A
-    /// watch alone does not keep [`run`](SocketMap::run) from returning. Feature `signals`.
+    /// watch alone does not keep [`run`](crate::EventLoop::run) from returning. Feature `signals`.
     ///
     /// # Errors
     /// For a signal that cannot be caught (`SIGKILL`, `SIGSTOP`) or must not (`SIGSEGV`,

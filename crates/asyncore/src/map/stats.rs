@@ -1,4 +1,4 @@
-//! What a map and its channels have done so far.
+//! Counters of a map and of its channels.
 
 use std::time::Duration;
 

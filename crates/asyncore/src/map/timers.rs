@@ -7,7 +7,7 @@ use crate::map::SocketMap;
 use crate::timer::Timer;
 use crate::token::Key;
 
-/// What a timer stands for.
+/// The work of a timer.
 pub(crate) enum Task {
     Once(Box<dyn FnOnce(&mut SocketMap) -> Result>),
     Every(Box<dyn FnMut(&mut SocketMap) -> Result>),

@@ -1,4 +1,4 @@
-//! What wakes the loop from outside: triggers and signals.
+//! Waking the loop from outside: triggers and signals.
 
 use std::io;
 

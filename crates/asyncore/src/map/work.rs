@@ -1,4 +1,4 @@
-//! What the loop has to come back to: notices to deliver and predicates to ask again.
+//! Queued work: notices to deliver and predicates to ask again.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -14,9 +14,9 @@ pub(crate) struct WorkQueue {
     /// Channels with notices, in the order in which they got the first.
     pub(crate) due: VecDeque<Key>,
     pub(crate) touched: Vec<Key>,
-    /// Whether any predicate has ever consulted another channel.
+    /// Set once a predicate has consulted another channel.
     pub(crate) has_links: bool,
-    /// Whose predicates run now, so that what they consult is recorded.
+    /// The channel whose predicates run now; what they consult is recorded.
     asking: Cell<Option<Key>>,
     consulted: RefCell<Vec<Key>>,
 }
@@ -58,7 +58,7 @@ impl WorkQueue {
     }
 }
 
-/// Which channels a channel's predicates consulted, and whose predicates consulted it.
+/// The channels that a channel's predicates consulted, and those whose predicates consulted it.
 ///
 /// Both ends of each dependency are kept, so that recording one again and resolving one cost
 /// what the channel itself depends on (few), not how many depend on it (perhaps thousands).
