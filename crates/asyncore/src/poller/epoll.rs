@@ -1,5 +1,6 @@
 //! The poller for Linux and Android, whose waits cost what is ready and not what is registered.
 
+use std::cell::OnceCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(crate) struct Epoll {
     /// Whether closing a descriptor is taken for the end of its registration, which it is unless
     /// there are duplicates. It saves a connection one system call.
     trusts_closing: bool,
+    /// Watches `epoll` for another event loop, which must not notice that it is renewed.
+    outer: OnceCell<OwnedFd>,
 }
 
 impl Epoll {
@@ -32,7 +35,12 @@ impl Epoll {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             ready: Vec::with_capacity(events_per_wait),
             trusts_closing: true,
+            outer: OnceCell::new(),
         })
+    }
+
+    fn watch_from(&self, outer: &OwnedFd) -> io::Result<()> {
+        Ok(epoll::add(outer, &self.epoll, EventData::new_u64(0), EventFlags::IN)?)
     }
 
     /// Leaves it to the descriptor's close to end the registration, until that trust was abused.
@@ -44,13 +52,25 @@ impl Epoll {
     pub(super) fn renew(&mut self) -> io::Result<()> {
         self.epoll = epoll::create(CreateFlags::CLOEXEC)?;
         self.trusts_closing = false;
-        Ok(())
+        match self.outer.get() {
+            // The old one left it when it was closed.
+            Some(outer) => self.watch_from(outer),
+            None => Ok(()),
+        }
     }
 }
 
 impl Poller for Epoll {
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.epoll.as_fd())
+        if self.outer.get().is_none() {
+            if let Ok(outer) = epoll::create(CreateFlags::CLOEXEC) {
+                // Without a descriptor left, the other loop gets ours, which lasts until `renew`.
+                if self.watch_from(&outer).is_ok() {
+                    let _ = self.outer.set(outer);
+                }
+            }
+        }
+        Some(self.outer.get().unwrap_or(&self.epoll).as_fd())
     }
 
     fn add(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()> {
