@@ -12,9 +12,7 @@ use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use asyncore::{
-    Channel, Dispatcher, Domain, EventLoop, Result, Socket, SocketMap, Trigger, Type,
-};
+use asyncore::{Channel, Dispatcher, Domain, EventLoop, Result, Socket, SocketMap, Trigger, Type};
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpListener;
