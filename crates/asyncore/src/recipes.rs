@@ -487,14 +487,15 @@
 //! ```
 //! use asyncore::{Channel, Dispatcher, FileWrapper, Result, SocketMap};
 //!
-//! /// Reads the counter of an eventfd, and closes when it is told to.
-//! struct Counter;
+//! /// Counts the expirations of a timerfd, and closes after the third.
+//! struct Ticks(u64);
 //!
-//! impl Dispatcher for Counter {
+//! impl Dispatcher for Ticks {
 //!     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
 //!         let mut count = [0; 8];
 //!         ch.try_io(|fd| Ok(rustix::io::read(fd, &mut count)?))?;
-//!         if u64::from_ne_bytes(count) >= 3 {
+//!         self.0 += u64::from_ne_bytes(count);
+//!         if self.0 >= 3 {
 //!             ch.close();
 //!         }
 //!         Ok(())
@@ -503,16 +504,131 @@
 //!
 //! # #[cfg(target_os = "linux")]
 //! # fn main() -> std::io::Result<()> {
-//! use rustix::event::{EventfdFlags, eventfd};
+//! use rustix::time::{
+//!     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+//!     timerfd_settime,
+//! };
 //!
-//! let counter = eventfd(0, EventfdFlags::NONBLOCK)?;
+//! let timer = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC)?;
+//! let millisecond = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+//! let times = Itimerspec { it_interval: millisecond, it_value: millisecond };
+//! timerfd_settime(&timer, TimerfdTimerFlags::empty(), &times)?;
 //! let mut event_loop = SocketMap::new()?;
-//! event_loop.add_file(Counter, FileWrapper::new(&counter)?);
-//! rustix::io::write(&counter, &3u64.to_ne_bytes())?;
+//! event_loop.add_file(Ticks(0), FileWrapper::new(&timer)?);
 //! event_loop.run()
 //! # }
 //! # #[cfg(not(target_os = "linux"))]
 //! # fn main() {}
+//! ```
+//!
+//! An inotify instance is read the same way; one call returns many events.
+//!
+//! ```
+//! use asyncore::{Channel, Dispatcher, FileWrapper, Result, SocketMap};
+//! use std::mem::MaybeUninit;
+//!
+//! # #[cfg(target_os = "linux")]
+//! # fn main() -> std::io::Result<()> {
+//! use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
+//!
+//! /// Waits until a file of this name is made.
+//! struct WaitsFor(&'static str);
+//!
+//! impl Dispatcher for WaitsFor {
+//!     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+//!         let mut space = [MaybeUninit::uninit(); 4096];
+//!         let name = self.0.as_bytes();
+//!         let found = ch.try_io(|fd| {
+//!             let mut events = Reader::new(fd, &mut space);
+//!             let mut found = false;
+//!             while !found {
+//!                 found = events.next()?.file_name().is_some_and(|it| it.to_bytes() == name);
+//!             }
+//!             Ok(found)
+//!         })?;
+//!         if found {
+//!             ch.close();
+//!         }
+//!         Ok(())
+//!     }
+//! }
+//!
+//! let dir = std::env::temp_dir().join(format!("asyncore-recipe-{}", std::process::id()));
+//! std::fs::create_dir_all(&dir)?;
+//! let watches = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+//! inotify::add_watch(&watches, &dir, WatchFlags::CREATE)?;
+//! let mut event_loop = SocketMap::new()?;
+//! event_loop.add_file(WaitsFor("ready"), FileWrapper::new(&watches)?);
+//! std::fs::write(dir.join("other"), "")?;
+//! std::fs::write(dir.join("ready"), "")?;
+//! event_loop.run()?;
+//! # std::fs::remove_dir_all(&dir)
+//! # }
+//! # #[cfg(not(target_os = "linux"))]
+//! # fn main() {}
+//! ```
+//!
+//! A C library that reads its descriptor itself is given the event, and says what it waits for.
+//! The [`FileWrapper`](crate::FileWrapper) is a duplicate, so the library still owns its own
+//! descriptor; it sets both to non-blocking mode. The predicates ask the library, and `touch` has
+//! them asked again.
+//!
+//! ```
+//! use asyncore::{Channel, Dispatcher, FileWrapper, Result, SocketMap};
+//! use std::io::{Read, Write};
+//! use std::os::unix::net::UnixStream;
+//!
+//! /// What bindings of such a library look like.
+//! struct Connection(UnixStream, Vec<u8>);
+//!
+//! impl Connection {
+//!     fn wants_write(&self) -> bool {
+//!         !self.1.is_empty()
+//!     }
+//!
+//!     /// Reads and writes what it can; true when all is done.
+//!     fn process(&mut self) -> std::io::Result<bool> {
+//!         if self.wants_write() {
+//!             let n = self.0.write(&self.1)?;
+//!             self.1.drain(..n);
+//!             return Ok(false);
+//!         }
+//!         Ok(self.0.read(&mut [0; 16])? > 0)
+//!     }
+//! }
+//!
+//! struct Query(Connection);
+//!
+//! impl Dispatcher for Query {
+//!     fn writable(&self, _: &Channel<'_>) -> bool {
+//!         self.0.wants_write()
+//!     }
+//!
+//!     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+//!         ch.touch(); // the library reads, which the channel does not see
+//!         if self.0.process()? {
+//!             ch.close();
+//!         }
+//!         Ok(())
+//!     }
+//!
+//!     fn handle_write(&mut self, ch: &mut Channel<'_>) -> Result {
+//!         self.handle_read(ch)
+//!     }
+//! }
+//!
+//! # fn main() -> std::io::Result<()> {
+//! let (library_end, mut server) = UnixStream::pair()?;
+//! let descriptor = FileWrapper::new(&library_end)?;
+//! let mut event_loop = SocketMap::new()?;
+//! event_loop.add_file(Query(Connection(library_end, b"query".to_vec())), descriptor);
+//! server.write_all(b"answer")?;
+//! event_loop.run()?;
+//! # let mut query = [0; 5];
+//! # server.read_exact(&mut query)?;
+//! # assert_eq!(&query, b"query");
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! # Inside another event loop
@@ -521,7 +637,8 @@
 //! loop's descriptor besides its own. Before each wait it asks for the
 //! [`next_deadline`](crate::EventLoop::next_deadline), which also registers what has changed; after
 //! the wait it makes one pass with a timeout of zero. Use the epoll or the kqueue poller: the others
-//! have no descriptor of their own, and theirs is always readable. The examples `inside_tokio` and
+//! have no descriptor of their own, and theirs is always readable. An outer loop that watches for
+//! edges, as tokio does, waits again only after a pass that reported no event. The examples `inside_tokio` and
 //! `inside_calloop` are whole programs.
 //!
 //! ```

@@ -45,10 +45,12 @@ fn a_channel_that_is_held_open_is_drained_when_it_is_released() {
     on_every_network(|world| {
         let (slow, idle) = (Seen::default(), Seen::default());
         let (token, remote) = asked(world, &slow);
-        let (other, _idle_remote) = world.connect(Recorder::new(&idle));
+        let (other, idle_remote) = world.connect(Recorder::new(&idle));
         assert!(!world.map.is_draining());
         world.map.drain(HOUR);
         assert!(world.map.is_draining());
+        world.run_until(|_| idle_remote.saw_eof());
+        idle_remote.close();
         world.run_until(|world| !world.map.contains(other));
         world.settle();
         assert!(world.map.contains(token), "it waits for its answer");
@@ -158,7 +160,7 @@ fn a_handle_drain_that_fails_costs_its_channel_only() {
         let (failing, good) = (Seen::default(), Seen::default());
         let fails = Recorder::new(&failing)
             .on("handle_drain", |_| Err(asyncore::Error::msg("cannot save")));
-        let (_, _first) = world.connect(fails);
+        let (_, first) = world.connect(fails);
         let (_, second) = world.connect(Recorder::new(&good).on("handle_drain", |ch| {
             ch.push(b"bye");
             Ok(())
@@ -171,7 +173,7 @@ fn a_handle_drain_that_fails_costs_its_channel_only() {
         });
         assert_eq!(received, b"bye");
         assert_eq!(failing.errors(), ["cannot save"]);
-        drop((_first, second));
+        drop((first, second));
         world.map.run().unwrap();
     });
 }
