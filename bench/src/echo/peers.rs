@@ -12,6 +12,8 @@ pub(crate) const ASYNCORE: &str = "echo_asyncore";
 pub(crate) enum Peer {
     /// This project's library
     Asyncore,
+    /// The same with a layer on each connection that copies bytes
+    AsyncoreLayer,
     /// Hand-written, level-triggered epoll: the yardstick
     RawEpoll,
     /// The same in C, through libc: what the C library adds to each system call
@@ -51,6 +53,7 @@ impl Label for Peer {
     fn label(&self) -> &'static str {
         match self {
             Peer::Asyncore => "asyncore",
+            Peer::AsyncoreLayer => "asyncore, copying layer",
             Peer::RawEpoll => "raw epoll",
             Peer::RawEpollC => "raw epoll in C",
             Peer::Mio => "mio",
@@ -76,6 +79,7 @@ impl Peer {
         match self {
             Peer::Asyncore => rust(ASYNCORE, "asyncore-rs"),
             Peer::RawEpoll => rust("echo_raw_epoll", "rustix"),
+            Peer::AsyncoreLayer => rust("echo_asyncore_layer", "asyncore-rs"),
             Peer::RawEpollC => Origin::C {
                 program: "echo_raw_epoll_c",
                 header: "sys/epoll.h",

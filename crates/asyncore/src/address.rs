@@ -30,6 +30,9 @@ pub enum Address {
     Inet(SocketAddr),
     /// The path of a Unix domain socket.
     Unix(Box<Path>),
+    /// The name of a Unix domain socket in Linux's abstract namespace, without the zero byte that
+    /// begins it.
+    Abstract(Box<[u8]>),
     /// A Unix domain socket without a path, as a client's end usually is.
     Unnamed,
 }
@@ -39,7 +42,7 @@ impl Address {
     pub fn inet(&self) -> Option<SocketAddr> {
         match self {
             Address::Inet(addr) => Some(*addr),
-            Address::Unix(_) | Address::Unnamed => None,
+            Address::Unix(_) | Address::Abstract(_) | Address::Unnamed => None,
         }
     }
 
@@ -52,16 +55,28 @@ impl Address {
             return Address::Inet(inet);
         }
         let unix = SocketAddrUnix::try_from(addr).ok();
-        match unix.as_ref().and_then(SocketAddrUnix::path_bytes) {
-            Some(path) => Address::Unix(Path::new(OsStr::from_bytes(path)).into()),
-            None => Address::Unnamed,
+        if let Some(path) = unix.as_ref().and_then(SocketAddrUnix::path_bytes) {
+            return Address::Unix(Path::new(OsStr::from_bytes(path)).into());
         }
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        let name = unix.as_ref().and_then(SocketAddrUnix::abstract_name);
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        if let Some(name) = name.filter(|name| !name.is_empty()) {
+            return Address::Abstract(name.into());
+        }
+        Address::Unnamed
     }
 
     pub(crate) fn to_sock_addr(&self) -> io::Result<SockAddr> {
         match self {
             Address::Inet(addr) => Ok(SockAddr::from(*addr)),
             Address::Unix(path) => SockAddr::unix(path),
+            Address::Abstract(name) => {
+                // A leading zero byte is how a path names the abstract namespace.
+                let mut path = vec![0];
+                path.extend_from_slice(name);
+                SockAddr::unix(OsStr::from_bytes(&path))
+            }
             Address::Unnamed => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 "an unnamed Unix socket cannot be an address; give a path",
@@ -76,15 +91,23 @@ impl fmt::Display for Address {
             Address::Inet(addr) => addr.fmt(f),
             Address::Unix(path) => {
                 f.write_str("unix:")?;
-                // A peer chooses its path, and must not be able to forge lines of a log with it.
-                path.to_string_lossy().chars().try_for_each(|char| match char.is_control() {
-                    true => write!(f, "{}", char.escape_default()),
-                    false => f.write_char(char),
-                })
+                write_escaped(f, &path.to_string_lossy())
+            }
+            Address::Abstract(name) => {
+                f.write_str("unix:@")?;
+                write_escaped(f, &String::from_utf8_lossy(name))
             }
             Address::Unnamed => f.write_str("unix:"),
         }
     }
+}
+
+/// A peer chooses its name, and must not be able to forge lines of a log with it.
+fn write_escaped(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    name.chars().try_for_each(|char| match char.is_control() {
+        true => write!(f, "{}", char.escape_default()),
+        false => f.write_char(char),
+    })
 }
 
 impl From<SocketAddr> for Address {

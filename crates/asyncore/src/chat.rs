@@ -6,8 +6,8 @@ use crate::channel::Channel;
 use crate::defaults;
 use crate::dispatcher::Dispatcher;
 use crate::error::{Error, Result};
+use crate::events::{declare_events, events, forward_events};
 use crate::framing::Step;
-use crate::log::{self, LogType};
 use crate::panic;
 use crate::poller::Interest;
 use crate::slot::Slot;
@@ -21,8 +21,9 @@ use crate::socket::Socket;
 /// [`push`](Channel::push), [`push_with_producer`](Channel::push_with_producer) and
 /// [`close_when_done`](Channel::close_when_done).
 ///
-/// Every `AsyncChat` is a [`Dispatcher`] whose `handle_read` does the framing; the other events
-/// are those of `Dispatcher`, under the same names and with the same defaults.
+/// Every `AsyncChat` is a [`Dispatcher`] whose `handle_data` does the framing; the other events
+/// are those of `Dispatcher`, under the same names and with the same defaults. Logging is
+/// `Dispatcher`'s own: a dialogue calls `self.log(…)` and has the default.
 ///
 /// ```
 /// use asyncore::{Accumulator, AsyncChat, Channel, Result, SocketMap, Socket};
@@ -84,102 +85,7 @@ pub trait AsyncChat: Sized + 'static {
         Slot::BUFFER_SIZE
     }
 
-    /// See [`Dispatcher::ac_out_buffer_size`].
-    fn ac_out_buffer_size(&self) -> usize {
-        Slot::BUFFER_SIZE
-    }
-
-    /// See [`Dispatcher::readable`].
-    fn readable(&self, ch: &Channel<'_>) -> bool {
-        ch.default_predicate(Interest::READ)
-    }
-
-    /// See [`Dispatcher::writable`].
-    fn writable(&self, ch: &Channel<'_>) -> bool {
-        ch.default_predicate(Interest::WRITE)
-    }
-
-    /// See [`Dispatcher::handle_write`].
-    ///
-    /// # Errors
-    /// Go to `handle_error`.
-    fn handle_write(&mut self, ch: &mut Channel<'_>) -> Result {
-        Ok(())
-    }
-
-    /// See [`Dispatcher::handle_expt`].
-    ///
-    /// # Errors
-    /// Go to `handle_error`.
-    fn handle_expt(&mut self, ch: &mut Channel<'_>) -> Result {
-        defaults::unhandled(self, ch, "incoming priority");
-        Ok(())
-    }
-
-    /// See [`Dispatcher::handle_connect`].
-    ///
-    /// # Errors
-    /// Go to `handle_error`.
-    fn handle_connect(&mut self, ch: &mut Channel<'_>) -> Result {
-        Ok(())
-    }
-
-    /// See [`Dispatcher::handle_accepted`].
-    ///
-    /// # Errors
-    /// Go to `handle_error`.
-    fn handle_accepted(
-        &mut self,
-        ch: &mut Channel<'_>,
-        sock: Socket,
-        peer: Option<SocketAddr>,
-    ) -> Result {
-        defaults::unhandled(self, ch, "accepted");
-        Ok(())
-    }
-
-    /// See [`Dispatcher::handle_eof`].
-    ///
-    /// # Errors
-    /// Go to `handle_error`.
-    fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
-        ch.close_when_done();
-        Ok(())
-    }
-
-    /// See [`Dispatcher::handle_close`].
-    fn handle_close(&mut self, ch: &mut Channel<'_>) {
-        ch.close();
-    }
-
-    /// See [`Dispatcher::handle_error`].
-    fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
-        defaults::handle_error(self, ch, &error);
-    }
-
-    /// See [`Dispatcher::handle_timeout`].
-    ///
-    /// # Errors
-    /// Go to `handle_error`.
-    fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
-        defaults::handle_timeout(self, ch);
-        Ok(())
-    }
-
-    /// See [`Dispatcher::log`].
-    fn log(&self, ch: &Channel<'_>, message: &str) {
-        log::emit(LogType::Info, message);
-    }
-
-    /// See [`Dispatcher::log_info`].
-    fn log_info(&self, ch: &Channel<'_>, message: &str, kind: LogType) {
-        defaults::log_info(self, message, kind);
-    }
-
-    /// See [`Dispatcher::ignore_log_types`].
-    fn ignore_log_types(&self) -> &[LogType] {
-        &[LogType::Warning]
-    }
+    events!(declare_events);
 }
 
 impl<T: AsyncChat> Dispatcher for T {
@@ -187,74 +93,19 @@ impl<T: AsyncChat> Dispatcher for T {
         parse(self, ch, data)
     }
 
+    fn is_dialogue(&self) -> bool {
+        true
+    }
+
     fn handle_pending_input(&mut self, ch: &mut Channel<'_>) -> Result {
         parse(self, ch, &[])
-    }
-
-    fn readable(&self, ch: &Channel<'_>) -> bool {
-        AsyncChat::readable(self, ch)
-    }
-
-    fn writable(&self, ch: &Channel<'_>) -> bool {
-        AsyncChat::writable(self, ch)
-    }
-
-    fn handle_write(&mut self, ch: &mut Channel<'_>) -> Result {
-        AsyncChat::handle_write(self, ch)
-    }
-
-    fn handle_expt(&mut self, ch: &mut Channel<'_>) -> Result {
-        AsyncChat::handle_expt(self, ch)
-    }
-
-    fn handle_connect(&mut self, ch: &mut Channel<'_>) -> Result {
-        AsyncChat::handle_connect(self, ch)
-    }
-
-    fn handle_accepted(
-        &mut self,
-        ch: &mut Channel<'_>,
-        sock: Socket,
-        peer: Option<SocketAddr>,
-    ) -> Result {
-        AsyncChat::handle_accepted(self, ch, sock, peer)
-    }
-
-    fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
-        AsyncChat::handle_eof(self, ch)
-    }
-
-    fn handle_close(&mut self, ch: &mut Channel<'_>) {
-        AsyncChat::handle_close(self, ch);
-    }
-
-    fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
-        AsyncChat::handle_error(self, ch, error);
-    }
-
-    fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
-        AsyncChat::handle_timeout(self, ch)
-    }
-
-    fn log(&self, ch: &Channel<'_>, message: &str) {
-        AsyncChat::log(self, ch, message);
-    }
-
-    fn log_info(&self, ch: &Channel<'_>, message: &str, kind: LogType) {
-        AsyncChat::log_info(self, ch, message, kind);
-    }
-
-    fn ignore_log_types(&self) -> &[LogType] {
-        AsyncChat::ignore_log_types(self)
     }
 
     fn ac_in_buffer_size(&self) -> usize {
         AsyncChat::ac_in_buffer_size(self).max(1)
     }
 
-    fn ac_out_buffer_size(&self) -> usize {
-        AsyncChat::ac_out_buffer_size(self)
-    }
+    events!(forward_events);
 }
 
 /// Hands `input` to the callbacks, piece by piece, for as long as the channel wants it.

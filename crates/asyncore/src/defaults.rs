@@ -1,9 +1,13 @@
 //! What [`Dispatcher`] and [`AsyncChat`](crate::AsyncChat) do by default, written once for both.
 
+use std::io;
+
+use rustix::io::Errno;
+
 use crate::channel::Channel;
 use crate::dispatcher::Dispatcher;
 use crate::error::Error;
-use crate::log::{self, LogType};
+use crate::log::LogType;
 
 pub(crate) fn unhandled<D: Dispatcher + ?Sized>(handler: &D, ch: &Channel<'_>, event: &str) {
     handler.log_info(ch, &format!("unhandled {event} event on {ch:?}"), LogType::Warning);
@@ -15,13 +19,36 @@ pub(crate) fn handle_error<D: Dispatcher + ?Sized>(
     error: &Error,
 ) {
     // What fails in a listener is one of its connections, and the port must stay served.
-    let stays = ch.accepting();
-    let fate = if stays { "in" } else { "closing" };
-    let line = format!("uncaptured error, {fate} channel {ch:?} ({error})");
-    handler.log_info(ch, &line, LogType::Error);
-    if !stays {
-        ch.close();
+    if ch.is_accepting() {
+        let line = format!("uncaptured error, in channel {ch:?} ({error})");
+        return handler.log_info(ch, &line, LogType::Error);
     }
+    // So is a datagram that did not arrive: its peer may be there again for the next one.
+    if ch.is_datagram() && concerns_one_datagram(error) {
+        let line = format!("a datagram was lost on channel {ch:?} ({error})");
+        return handler.log_info(ch, &line, LogType::Info);
+    }
+    let line = format!("uncaptured error, closing channel {ch:?} ({error})");
+    handler.log_info(ch, &line, LogType::Error);
+    ch.close();
+}
+
+/// Whether the network or the peer refused a datagram, as ICMP tells, or the system did this once.
+fn concerns_one_datagram(error: &Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionRefused
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+                | io::ErrorKind::NetworkDown
+                | io::ErrorKind::PermissionDenied
+        ) || matches!(
+            Errno::from_io_error(error),
+            Some(Errno::MSGSIZE | Errno::NOBUFS | Errno::PROTO)
+        )
+    })
 }
 
 pub(crate) fn handle_timeout<D: Dispatcher + ?Sized>(handler: &mut D, ch: &mut Channel<'_>) {
@@ -30,8 +57,13 @@ pub(crate) fn handle_timeout<D: Dispatcher + ?Sized>(handler: &mut D, ch: &mut C
     ch.close();
 }
 
-pub(crate) fn log_info<D: Dispatcher + ?Sized>(handler: &D, message: &str, kind: LogType) {
+pub(crate) fn log_info<D: Dispatcher + ?Sized>(
+    handler: &D,
+    ch: &Channel<'_>,
+    message: &str,
+    kind: LogType,
+) {
     if !handler.ignore_log_types().contains(&kind) {
-        log::emit(kind, message);
+        ch.emit(kind, message);
     }
 }

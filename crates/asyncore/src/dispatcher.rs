@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use crate::channel::Channel;
 use crate::defaults;
 use crate::error::{Error, Result};
-use crate::log::{self, LogType};
+use crate::events::{declare_events, events};
+use crate::log::LogType;
 use crate::poller::Interest;
 use crate::slot::Slot;
 use crate::socket::Socket;
@@ -42,31 +43,6 @@ use crate::socket::Socket;
 /// first. `dispatcher_with_send` has no counterpart, because every channel has an output queue.
 #[allow(unused_variables, reason = "the names of unused parameters are documentation")]
 pub trait Dispatcher: Any {
-    /// Whether [`handle_read`](Dispatcher::handle_read) is wanted (for a listener,
-    /// [`handle_accept`](Dispatcher::handle_accept)).
-    ///
-    /// By default: while the channel's own output is below its
-    /// [high-water mark](Channel::set_high_water), and no more than 64 producers wait, so that a
-    /// peer that sends and never reads cannot fill the memory.
-    ///
-    /// Both predicates are asked again when the channel was touched: it had an event or a timer,
-    /// or another channel reached it. They may consult other channels through `ch`, and are asked
-    /// again when one of those was touched. An answer that depends on anything else has to be
-    /// announced with [`touch`](Channel::touch);
-    /// [`check_predicates`](crate::MapBuilder::check_predicates) finds where that was forgotten.
-    /// A predicate that panics closes its channel; one that is not overridden is not even called.
-    fn readable(&self, ch: &Channel<'_>) -> bool {
-        ch.default_predicate(Interest::READ)
-    }
-
-    /// Whether [`handle_write`](Dispatcher::handle_write) is wanted.
-    ///
-    /// By default: while output is queued, which is sent whatever this answers. A connection that
-    /// is being made is watched without asking.
-    fn writable(&self, ch: &Channel<'_>) -> bool {
-        ch.default_predicate(Interest::WRITE)
-    }
-
     /// The loop has received `data` for this handler; it is never empty, but for an empty datagram.
     ///
     /// Called instead of [`handle_read`](Dispatcher::handle_read) where
@@ -115,39 +91,6 @@ pub trait Dispatcher: Any {
         Ok(())
     }
 
-    /// The socket takes more, and the channel's own queue is empty.
-    ///
-    /// By default does nothing: the queue is sent without it. A callback that sends nothing is
-    /// not called again until its channel is touched; Python called it for ever.
-    ///
-    /// # Errors
-    /// Go to `handle_error`.
-    fn handle_write(&mut self, ch: &mut Channel<'_>) -> Result {
-        Ok(())
-    }
-
-    /// Out-of-band data has arrived, on a channel that
-    /// [asked for it](Channel::set_priority): call [`recv_oob`](Channel::recv_oob).
-    ///
-    /// By default logs a [`Warning`](LogType::Warning).
-    ///
-    /// # Errors
-    /// Go to `handle_error`.
-    fn handle_expt(&mut self, ch: &mut Channel<'_>) -> Result {
-        defaults::unhandled(self, ch, "incoming priority");
-        Ok(())
-    }
-
-    /// The connection that [`connect`](Channel::connect) began is made.
-    ///
-    /// By default does nothing. A failure to connect goes to `handle_error` instead.
-    ///
-    /// # Errors
-    /// Go to `handle_error`.
-    fn handle_connect(&mut self, ch: &mut Channel<'_>) -> Result {
-        Ok(())
-    }
-
     /// A listener has connections waiting.
     ///
     /// By default accepts up to 64 of them, so that one busy port cannot starve the other
@@ -166,90 +109,21 @@ pub trait Dispatcher: Any {
         Ok(())
     }
 
-    /// A connection was accepted; `peer` is its address unless it came over a Unix socket.
-    ///
-    /// By default closes it and logs a [`Warning`](LogType::Warning).
-    ///
-    /// # Errors
-    /// Go to the listener's `handle_error`, whose default logs them and keeps the listener open.
-    fn handle_accepted(
-        &mut self,
-        ch: &mut Channel<'_>,
-        sock: Socket,
-        peer: Option<SocketAddr>,
-    ) -> Result {
-        defaults::unhandled(self, ch, "accepted");
-        Ok(())
-    }
-
-    /// The peer has ended its half of the stream.
-    ///
-    /// By default the channel sends what is queued and closes
-    /// ([`close_when_done`](Channel::close_when_done)), and so comes to
-    /// [`handle_close`](Dispatcher::handle_close). One that overrides this can go on sending:
-    /// the half-close of a relay. Not called for a connection that was reset.
-    ///
-    /// # Errors
-    /// Go to `handle_error`.
-    fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
-        ch.close_when_done();
-        Ok(())
-    }
-
-    /// The channel has ended, for whatever reason; called exactly once, as its last callback.
-    ///
-    /// By default does nothing more: the socket is closed already, and the handler is dropped
-    /// after this. [`close_cause`](Channel::close_cause) tells of an end that was not in order.
-    fn handle_close(&mut self, ch: &mut Channel<'_>) {
-        ch.close();
-    }
-
-    /// A callback failed or panicked, or the connection could not be made.
-    ///
-    /// By default logs one line that names the channel and tells the chain of causes, and closes
-    /// this channel; a listener stays open, since what failed was most likely one of its
-    /// connections.
-    fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
-        defaults::handle_error(self, ch, &error);
-    }
-
-    /// Nothing was sent or received for the time given to
-    /// [`set_timeout`](Channel::set_timeout).
-    ///
-    /// By default logs it and closes the channel. If the channel stays open, the time begins anew.
-    ///
-    /// # Errors
-    /// Go to `handle_error`.
-    fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
-        defaults::handle_timeout(self, ch);
-        Ok(())
-    }
-
-    /// A drain has begun ([`SocketMap::drain`](crate::SocketMap::drain)): the loop ends in good
-    /// order.
-    ///
-    /// By default does nothing. Afterwards the channel sends what is queued and closes
-    /// ([`close_when_done`](Channel::close_when_done)), unless it is
-    /// [held open](Channel::hold_open).
-    ///
-    /// # Errors
-    /// Go to `handle_error`.
-    fn handle_drain(&mut self, ch: &mut Channel<'_>) -> Result {
-        Ok(())
-    }
+    events!(declare_events);
 
     /// Logs a "hit", such as a request that was served; by default at level info.
     fn log(&self, ch: &Channel<'_>, message: &str) {
-        log::emit(LogType::Info, message);
+        ch.emit(LogType::Info, message);
     }
 
     /// Logs what is not a hit, unless its type is among
     /// [`ignore_log_types`](Dispatcher::ignore_log_types).
     ///
-    /// By default goes to `tracing` under the target `asyncore`; errors and warnings also go to
-    /// standard error while the program has set no `tracing` subscriber.
+    /// By default goes to `tracing` under the target `asyncore`. Errors and warnings also go to
+    /// standard error in a map that [does so](crate::MapBuilder::log_to_stderr), as that of
+    /// [`asyncore::run`](crate::run) does.
     fn log_info(&self, ch: &Channel<'_>, message: &str, kind: LogType) {
-        defaults::log_info(self, message, kind);
+        defaults::log_info(self, ch, message, kind);
     }
 
     /// The types that [`log_info`](Dispatcher::log_info) drops: warnings, as in Python.
@@ -267,9 +141,10 @@ pub trait Dispatcher: Any {
         0
     }
 
-    /// The most bytes that one system call sends, 64 KiB; asked once, when the channel is added.
-    fn ac_out_buffer_size(&self) -> usize {
-        Slot::BUFFER_SIZE
+    /// Whether it is a dialogue, of whose input something can be unparsed when a callback returns.
+    #[doc(hidden)]
+    fn is_dialogue(&self) -> bool {
+        false
     }
 
     /// Goes on with input that is held back; only a dialogue holds any.

@@ -97,6 +97,7 @@ mod defaults;
 mod dispatcher;
 mod error;
 mod event_loop;
+mod events;
 mod file;
 mod framing;
 mod layer;
@@ -148,7 +149,10 @@ pub use self::token::Token;
 pub use self::trigger::{Trigger, TriggerCall, TriggerError};
 
 /// Lets `fill` add channels to a new map, and runs that until it is empty: Python's module-level
-/// `loop()`, without a map that everybody shares.
+/// `loop()`, without a map that the whole program shares.
+///
+/// Errors that no handler takes are written to standard error, as in Python, unless the program
+/// has set a `tracing` subscriber.
 ///
 /// # Errors
 /// What `fill` fails with, and as [`SocketMap::run`].
@@ -164,7 +168,7 @@ pub use self::trigger::{Trigger, TriggerCall, TriggerError};
 /// # }
 /// ```
 pub fn run(fill: impl FnOnce(&mut SocketMap) -> Result) -> Result {
-    let mut map = SocketMap::new()?;
-    fill(&mut map)?;
-    Ok(map.run()?)
+    let mut event_loop = SocketMap::builder().log_to_stderr(true).panic_hook(true).build()?;
+    fill(&mut event_loop)?;
+    Ok(event_loop.run()?)
 }

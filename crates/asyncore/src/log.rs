@@ -1,4 +1,4 @@
-//! Where lines of log go: to `tracing`, or to standard error while nobody listens there.
+//! Log lines: to `tracing`, and to standard error where the map does so.
 
 use std::fmt;
 
@@ -39,18 +39,18 @@ impl fmt::Display for LogType {
     }
 }
 
-/// Emits one line of `kind`.
-///
-/// A program without a `tracing` subscriber must still learn of its errors, so those go to
-/// standard error then, as Python's did.
-pub(crate) fn emit(kind: LogType, message: impl fmt::Display) {
+/// Emits one line of `kind`. With `to_stderr`, errors and warnings also go to standard error while
+/// the program has set no `tracing` subscriber, as Python's did.
+pub(crate) fn emit(kind: LogType, message: impl fmt::Display, to_stderr: bool) {
     match kind {
         LogType::Info => tracing::info!(target: "asyncore", "{message}"),
         LogType::Warning => tracing::warn!(target: "asyncore", "{message}"),
         LogType::Error => tracing::error!(target: "asyncore", "{message}"),
     }
-    let nobody_listens = tracing::dispatcher::get_default(|it| it.is::<NoSubscriber>());
-    if nobody_listens && kind != LogType::Info {
-        eprintln!("{kind}: {message}");
+    if to_stderr && kind != LogType::Info {
+        let is_unheard = tracing::dispatcher::get_default(|it| it.is::<NoSubscriber>());
+        if is_unheard {
+            eprintln!("{kind}: {message}");
+        }
     }
 }

@@ -10,9 +10,9 @@ use crate::error::Error;
 use crate::framing::Framer;
 use crate::layer::Layered;
 use crate::map::{Deadlines, Links};
-use crate::net::HostConnect;
+use crate::net::Dial;
 use crate::output::Outbox;
-use crate::poller::Interest;
+use crate::poller::{self, Interest};
 use crate::timer::TimerKey;
 use crate::token::Key;
 use crate::traffic::Traffic;
@@ -70,10 +70,13 @@ pub(crate) struct Slot {
     pub(crate) out_buffer_size: u32,
     /// The most that the loop receives at a time for `handle_data`; 0 if the handler receives.
     pub(crate) in_buffer_size: u32,
+    /// The handler is a dialogue, which has a framer once it parses.
+    pub(crate) is_dialogue: bool,
     pub(crate) framer: Option<Box<Framer>>,
 
     pub(crate) deadlines: Option<Box<Deadlines>>,
-    pub(crate) host: Option<Box<HostConnect>>,
+    /// What is set and under way until the channel is connected.
+    pub(crate) dial: Option<Box<Dial>>,
     /// It tries an address for a channel that connects to a host, and is no channel of its own.
     pub(crate) is_attempt: bool,
     pub(crate) listener: Option<Box<Listener>>,
@@ -161,9 +164,10 @@ impl Slot {
             outbox: Outbox::new(),
             out_buffer_size: Slot::BUFFER_SIZE as u32,
             in_buffer_size: 0,
+            is_dialogue: false,
             framer: None,
             deadlines: None,
-            host: None,
+            dial: None,
             is_attempt: false,
             listener: None,
         }
@@ -174,7 +178,16 @@ impl Slot {
     /// The most that one event receives, whatever is asked for, 16 MiB.
     pub(crate) const IN_BUFFER_LIMIT: usize = 16 * 1024 * 1024;
 
-    pub(crate) fn set_out_buffer_size(&mut self, bytes: usize) {
+    /// Takes over what the handler says of itself, once for all its time.
+    pub(crate) fn adapt_to(&mut self, handler: &dyn Handler) {
+        self.name = handler.type_name();
+        self.is_dialogue = handler.is_dialogue();
+        self.default_predicates.set(Interest::NONE);
+        self.set_in_buffer_size(handler.ac_in_buffer_size());
+        self.set_out_buffer_size(handler.ac_out_buffer_size());
+    }
+
+    fn set_out_buffer_size(&mut self, bytes: usize) {
         self.out_buffer_size = u32::try_from(bytes).unwrap_or(u32::MAX).max(1);
     }
 
@@ -200,6 +213,17 @@ impl Slot {
         let read = if reads { Interest::READ } else { Interest::NONE };
         let write = if self.has_output() { Interest::WRITE } else { Interest::NONE };
         read | write
+    }
+
+    /// Whether the descriptor is ready for `what` although the callback has not used it: nothing
+    /// has read from it, by whatever means.
+    pub(crate) fn is_still_ready(&self, what: Interest) -> bool {
+        if what != Interest::READ || self.always_ready || self.connection.is(Phase::Listening) {
+            return true;
+        }
+        let fd =
+            self.transport.as_ref().filter(|it| it.layered().is_none()).and_then(Transport::fd);
+        fd.is_none_or(poller::is_readable)
     }
 
     /// What the poller has to watch for when the predicates answer `wanted`: of a connection its

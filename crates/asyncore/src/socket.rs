@@ -29,7 +29,7 @@ use crate::transport::Transport;
 /// # fn main() -> std::io::Result<()> {
 /// let (ours, theirs) = UnixStream::pair()?;
 /// let socket = Socket::try_from(ours)?;
-/// assert!(socket.as_fd().is_some());
+/// assert!(socket.descriptor().is_some());
 /// # drop(theirs);
 /// # Ok(())
 /// # }
@@ -45,7 +45,7 @@ pub struct Socket {
 impl Socket {
     /// The descriptor, for options that [`Channel`](crate::Channel) has no method for; `None` on
     /// a simulated network.
-    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.transport.fd()
     }
 

@@ -17,7 +17,7 @@ use crate::layer::Layered;
 #[cfg(target_os = "linux")]
 use crate::net::Pipe;
 use crate::poller::Source;
-use crate::sim::SimSocket;
+use crate::sim::{Network, SimSocket};
 
 /// The one place where the kinds differ; everything above sees sockets.
 pub(crate) enum Transport {
@@ -30,8 +30,11 @@ pub(crate) enum Transport {
 }
 
 impl Transport {
-    /// A new non-blocking socket of the operating system.
-    pub(crate) fn open(domain: Domain, kind: Type) -> io::Result<Self> {
+    /// A new non-blocking socket, of the operating system unless there is a simulated network.
+    pub(crate) fn open(network: Option<&Network>, domain: Domain, kind: Type) -> io::Result<Self> {
+        if let Some(network) = network {
+            return Ok(Transport::Simulated(network.socket(domain, kind)?));
+        }
         let socket = new_non_blocking(domain, kind)?;
         Ok(if kind == Type::DGRAM {
             Transport::Datagram(socket.into())

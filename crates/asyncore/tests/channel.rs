@@ -38,21 +38,21 @@ fn debug_tells_the_handler_the_state_and_the_address() {
         assert_eq!(shown(&mut world.map, created), format!("<channel::Plain {addr} {created:?}>"));
 
         world.map.channel(created).unwrap().listen(1).unwrap();
-        assert!(world.map.channel(created).unwrap().accepting());
+        assert!(world.map.channel(created).unwrap().is_accepting());
         let told = format!("<channel::Plain listening {addr} {created:?}>");
         assert_eq!(shown(&mut world.map, created), told);
 
         let connecting = world.map.add_with(|ch| {
             ch.create_socket(Domain::IPV4, Type::STREAM)?;
             ch.connect(&addr)?;
-            assert!(ch.connecting() && !ch.connected());
+            assert!(ch.is_connecting() && !ch.is_connected());
             Ok(Plain)
         });
         let connecting = connecting.unwrap();
         let told = format!("<channel::Plain connecting {addr} {connecting:?}>");
         assert_eq!(shown(&mut world.map, connecting), told);
 
-        world.run_until(|world| !world.map.channel(connecting).unwrap().connecting());
+        world.run_until(|world| !world.map.channel(connecting).unwrap().is_connecting());
         let told = format!("<channel::Plain connected {addr} {connecting:?}>");
         assert_eq!(shown(&mut world.map, connecting), told);
 
@@ -74,7 +74,7 @@ fn the_address_is_the_peers_of_a_connection_and_the_own_of_a_listener() {
         let (listener, addr) = world.listen(Recorder::new(&seen));
         let channel = world.map.channel(listener).unwrap();
         assert_eq!(channel.addr(), Some(&Address::Inet(addr)));
-        assert_eq!(channel.as_fd().is_none(), is_simulated);
+        assert_eq!(channel.descriptor().is_none(), is_simulated);
 
         let (token, _remote) = world.connect(Plain);
         let channel = world.map.channel(token).unwrap();
@@ -118,14 +118,13 @@ fn without_a_socket_everything_is_an_error_and_nothing_a_panic() {
             channel.recv_oob(&mut [0; 1]).unwrap_err().kind(),
             channel.send_oob(b"x").unwrap_err().kind(),
             channel.local_addr().unwrap_err().kind(),
-            channel.set_nodelay(true).unwrap_err().kind(),
             channel.set_only_v6(true).unwrap_err().kind(),
             channel.set_reuse_port().unwrap_err().kind(),
         ];
         assert!(kinds.iter().all(|kind| *kind == ErrorKind::NotConnected), "{kinds:?}");
         channel.set_reuse_addr();
         channel.shutdown_write();
-        assert!(channel.take_socket().is_none() && channel.as_fd().is_none());
+        assert!(channel.take_socket().is_none() && channel.descriptor().is_none());
         channel.close();
         map.run().unwrap();
     });
@@ -143,7 +142,7 @@ fn options_reach_the_socket() {
     });
     let token = added.unwrap();
     let channel = map.channel(token).unwrap();
-    let fd = channel.as_fd().unwrap();
+    let fd = channel.descriptor().unwrap();
     let socket = SockRef::from(&fd);
     assert!(socket.reuse_address().unwrap() && socket.reuse_port().unwrap());
     assert!(socket.tcp_nodelay().unwrap() && socket.nonblocking().unwrap());
@@ -160,7 +159,7 @@ fn a_second_socket_closes_the_first() {
         map.channel(token).unwrap().set_socket(second);
         assert_eq!(first_remote.read(&mut [0; 1]).unwrap(), 0);
         let channel = map.channel(token).unwrap();
-        assert!(channel.connected() && !channel.closing());
+        assert!(channel.is_connected() && !channel.is_closing());
     });
 }
 
@@ -175,7 +174,7 @@ fn a_socket_that_was_taken_lives_on_in_another_channel() {
         assert_eq!(socket.peer_addr(), addr.as_ref());
         let token = world.map.add(Recorder::new(&after), socket);
         let channel = world.map.channel(token).unwrap();
-        assert!(channel.connected() && channel.addr() == addr.as_ref());
+        assert!(channel.is_connected() && channel.addr() == addr.as_ref());
         remote.send(b"x");
         world.run_until(|_| after.received() == b"x");
         assert_eq!(before.calls().last().unwrap(), "handle_close");
@@ -191,7 +190,7 @@ fn a_listener_that_was_taken_goes_on_listening() {
         let socket = world.map.channel(token).unwrap().take_socket().unwrap();
         let token = world.map.add(Recorder::new(&seen), socket);
         let channel = world.map.channel(token).unwrap();
-        assert!(channel.accepting() && channel.addr() == Some(&Address::Inet(addr)));
+        assert!(channel.is_accepting() && channel.addr() == Some(&Address::Inet(addr)));
         let _visitor = world.visit(addr);
         world.run_until(|_| seen.count("handle_accepted") == 1);
     });

@@ -24,7 +24,7 @@ fn connect_host_as(
 ) -> Token<Recorder> {
     let added = map.add_with(|ch| {
         ch.connect_host(host, port)?;
-        assert!(ch.connecting());
+        assert!(ch.is_connecting());
         Ok(handler)
     });
     added.unwrap()
@@ -270,7 +270,7 @@ fn a_handler_that_stays_can_connect_again() {
     let listener = net.listen("192.0.2.1:80".parse().unwrap()).unwrap();
     let seen = Seen::default();
     let handler = Recorder::new(&seen).on("handle_error", |ch| {
-        assert!(!ch.connecting() && !ch.connected() && !ch.closing());
+        assert!(!ch.is_connecting() && !ch.is_connected() && !ch.is_closing());
         Ok(ch.connect_host("there.example", 80)?)
     });
     connect_host_as(&mut map, handler, "not-there.example", 80);

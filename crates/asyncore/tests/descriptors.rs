@@ -202,7 +202,7 @@ fn close_during_read_does_not_touch_the_new_owner_of_the_descriptor() {
             Recorder::new(&killers).on("handle_read", move |ch| {
                 ch.recv(&mut [0; 16])?;
                 let mut other = ch.channel(tokens.get()[other].unwrap()).expect("still open");
-                let number = other.as_fd().expect("a socket").as_raw_fd();
+                let number = other.descriptor().expect("a socket").as_raw_fd();
                 other.close();
                 let successor = spare.try_clone()?;
                 assert_eq!(successor.as_raw_fd(), number, "not the lowest free number");

@@ -58,7 +58,7 @@ fn closing_from_outside() {
         let mut channel = world.map.channel(token).unwrap();
         channel.close();
         channel.close();
-        assert!(channel.closing() && !channel.connected());
+        assert!(channel.is_closing() && !channel.is_connected());
         Some(remote)
     });
 }

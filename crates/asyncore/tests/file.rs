@@ -94,7 +94,7 @@ fn a_pipe_is_read_until_its_writer_closes() {
         let seen = Seen::default();
         let (ours, mut theirs) = pipe();
         let token = map.add_file(Recorder::new(&seen), FileWrapper::new(ours).unwrap());
-        assert!(map.channel(token).unwrap().connected());
+        assert!(map.channel(token).unwrap().is_connected());
         assert_rests(&mut map);
         theirs.write_all(b"through the pipe").unwrap();
         run_until(&mut map, |_| seen.received() == b"through the pipe");

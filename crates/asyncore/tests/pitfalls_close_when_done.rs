@@ -77,7 +77,7 @@ fn close_after_close_when_done_closes_at_once_and_is_told_once() {
         channel.push(vec![9; flood]);
         channel.close_when_done();
         world.settle();
-        assert!(!seen.is_closed() && world.map.channel(token).unwrap().closing());
+        assert!(!seen.is_closed() && world.map.channel(token).unwrap().is_closing());
         let mut channel = world.map.channel(token).unwrap();
         channel.close();
         channel.close();

@@ -155,7 +155,7 @@ fn a_handler_that_is_closed_by_the_one_it_acts_as_finishes_its_callback_first() 
                 ch.with(other.get().unwrap(), |_, other| {
                     other.channel(me).expect("still open").close();
                 });
-                assert!(ch.closing() && ch.contains(me));
+                assert!(ch.is_closing() && ch.contains(me));
                 words.note("finishes");
                 Ok(())
             })
@@ -312,7 +312,7 @@ fn a_duplicate_that_outlives_its_channel_neither_keeps_the_loop_awake_nor_costs_
         let outlived: Vec<_> = (0..3)
             .map(|_| {
                 let (ours, mut theirs) = tcp_pair();
-                let duplicate = ours.as_fd().unwrap().try_clone_to_owned().unwrap();
+                let duplicate = ours.descriptor().unwrap().try_clone_to_owned().unwrap();
                 let token = map.add(Recorder::new(&Seen::default()), ours);
                 assert_rests(&mut map);
                 map.with(token, |_, ch| ch.close());

@@ -214,7 +214,7 @@ impl Dispatcher for Actor {
     }
 
     fn handle_error(&mut self, ch: &mut Channel<'_>, _: Error) {
-        if self.stage.below(2) == 0 && !ch.accepting() {
+        if self.stage.below(2) == 0 && !ch.is_accepting() {
             ch.close();
         }
         self.acts(ch, "handle_error").unwrap_or_default();

@@ -157,7 +157,7 @@ fn drain_stops_accepting_sends_what_is_queued_and_closes() {
         world.map.channel(token).unwrap().push(vec![7; 2_000]);
         world.map.call_later(HOUR, |_| panic!("put off beyond the end"));
         world.map.drain(HOUR);
-        assert!(world.map.channel(listener).unwrap().closing(), "it accepts no more");
+        assert!(world.map.channel(listener).unwrap().is_closing(), "it accepts no more");
         let mut received = 0;
         world.run_until(|_| {
             received += remote.received().len();

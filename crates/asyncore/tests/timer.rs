@@ -218,7 +218,7 @@ fn add_silent<T: Dispatcher>(net: &Network, map: &mut EventLoop, handler: T) -> 
         Ok(handler)
     });
     let token = connecting.unwrap();
-    while map.channel(token).unwrap().connecting() {
+    while map.channel(token).unwrap().is_connecting() {
         let _ = map.poll(None).unwrap();
     }
     map.channel(token).unwrap().set_timeout(HOUR);

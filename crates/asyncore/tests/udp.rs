@@ -88,7 +88,7 @@ fn a_connected_socket_pushes_datagrams_that_stay_apart() {
         let (token, _) = bound(map, &client, false);
         let mut channel = map.channel(token).unwrap();
         channel.connect(server_addr).unwrap();
-        assert!(channel.connected() && channel.addr() == Some(&Address::Inet(server_addr)));
+        assert!(channel.is_connected() && channel.addr() == Some(&Address::Inet(server_addr)));
         for datagram in ["one", "two", "three"] {
             channel.push(datagram.as_bytes());
         }

@@ -217,7 +217,7 @@ fn pairs_of_the_standard_library_become_channels() {
         let mut map = builder.build().unwrap();
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let token = map.add(Recorder::new(&stream), ours.try_into().unwrap());
-        assert!(map.channel(token).unwrap().connected());
+        assert!(map.channel(token).unwrap().is_connected());
         map.channel(token).unwrap().push(b"out");
         theirs.write_all(b"in").unwrap();
         run_until(&mut map, |_| stream.received() == b"in");

@@ -164,7 +164,7 @@ fn open_page(
 ) -> anyhow::Result<Token<Server>> {
     let passed = inherited.take(&Listen::Tcp(status.listen)).pop();
     let page = crate::status::start(map, shared, status, passed)?;
-    if let Some(fd) = map.channel(page).as_ref().and_then(|page| page.as_fd()) {
+    if let Some(fd) = map.channel(page).as_ref().and_then(|page| page.descriptor()) {
         shared.kept.keep_page(status.listen, fd)?;
     }
     Ok(page)

@@ -35,7 +35,7 @@ impl Stage {
                 let producer = self.lines.borrow_mut()[line].producer(pieces.clone(), bytes);
                 ch.push_with_producer(producer);
             }
-            Deed::Send(size) if ch.connected() && !self.lines.borrow()[line].shut => {
+            Deed::Send(size) if ch.is_connected() && !self.lines.borrow()[line].shut => {
                 let bytes = self.bytes(*size);
                 let sent = ch.send(&bytes)?;
                 self.lines.borrow_mut()[line].offer(bytes[..sent].to_vec());
@@ -146,7 +146,7 @@ impl Stage {
     }
 
     fn push(&self, line: usize, ch: &mut Channel<'_>, bytes: Vec<u8>, owned: bool) {
-        if !ch.closing() && !self.lines.borrow()[line].shut {
+        if !ch.is_closing() && !self.lines.borrow()[line].shut {
             self.lines.borrow_mut()[line].offer(bytes.clone());
         }
         match owned {

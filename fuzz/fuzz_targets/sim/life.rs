@@ -51,7 +51,7 @@ impl Life {
     }
 
     pub fn close(&mut self, ch: &Channel<'_>) {
-        assert!(!ch.connected() && ch.closing(), "handle_close on an open channel: {ch:?}");
+        assert!(!ch.is_connected() && ch.is_closing(), "handle_close on an open channel: {ch:?}");
         self.closed = true;
     }
 
@@ -61,7 +61,7 @@ impl Life {
         if self.stage.gentle {
             return false;
         }
-        if !ch.accepting() && !act.deed.is_idle() {
+        if !ch.is_accepting() && !act.deed.is_idle() {
             ch.close();
         }
         true

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use asyncore::{Accumulator, AsyncChat, Channel, Result, Socket, Terminator, Token};
+use asyncore::{Accumulator, AsyncChat, Channel, Dispatcher, Result, Socket, Terminator, Token};
 
 use super::request::{Refusal, Request};
 use super::response::Response;

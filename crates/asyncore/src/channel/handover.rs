@@ -27,6 +27,7 @@ impl Channel<'_> {
         if phase == Phase::Handshaking {
             self.map.limit_phase(self.key, self.map.handshake_timeout(self.key));
         }
+        self.map.insert_waiting_layers(self.key);
         let Some(slot) = self.slot_mut() else { return };
         // The end of the old connection says nothing about the new one.
         slot.notices.take(Notices::EOF);

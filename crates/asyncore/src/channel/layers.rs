@@ -17,8 +17,11 @@ impl Channel<'_> {
     /// parsed. So nothing is lost when a layer is inserted in mid-dialogue (STARTTLS), and nothing
     /// that came before it can pass for what came through it.
     ///
+    /// On a channel without a socket, such as one that [`connect_host`](Channel::connect_host) is
+    /// about to connect, the layer waits for one, and all that is queued passes it.
+    ///
     /// Until the handshakes of all layers are done the channel is
-    /// [connecting](Channel::connecting); then `handle_connect` is called. That has a
+    /// [connecting](Channel::is_connecting); then `handle_connect` is called. That has a
     /// [time limit](Channel::set_handshake_timeout); a handshake that fails goes to `handle_error`.
     ///
     /// ```
@@ -36,8 +39,8 @@ impl Channel<'_> {
     ///
     /// # Errors
     /// [`Unsupported`](io::ErrorKind::Unsupported) for a datagram socket and a listener, and while
-    /// producers or spliced bytes are queued. `NotConnected` without a socket: insert the layer
-    /// after `create_socket`, before or after `connect`. What the layer fails with.
+    /// producers or spliced bytes are queued, or output that waits for the handshake of another
+    /// layer. `NotConnected` once the channel has closed. What the layer fails with.
     pub fn insert_layer(&mut self, layer: impl Layer, unread: &[u8]) -> io::Result<()> {
         self.map.insert_layer(self.key, Box::new(layer), unread.to_vec())
     }
@@ -76,7 +79,7 @@ impl Channel<'_> {
     /// [`handshake_timeout`](crate::MapBuilder::handshake_timeout), 10 s.
     pub fn set_handshake_timeout(&mut self, limit: Duration) {
         if let Some(slot) = self.slot_mut() {
-            slot.deadlines.get_or_insert_default().handshake_timeout = Some(limit);
+            slot.dial.get_or_insert_default().handshake_timeout = Some(limit);
         }
     }
 }

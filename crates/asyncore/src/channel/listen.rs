@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use rustix::io::Errno;
 use socket2::{Domain, SockRef, Type};
@@ -11,21 +10,12 @@ use crate::address::Address;
 use crate::channel::Channel;
 use crate::channel::transfer::no_socket;
 use crate::connection::Phase;
-use crate::log::{self, LogType};
-use crate::map::{SocketMap, Task};
 use crate::poller::Interest;
 use crate::socket::Socket;
-use crate::token::Key;
 use crate::transport::Transport;
 
-/// How long a listener waits at first when the system has no descriptors left; each time in vain
-/// doubles it.
-const FIRST_BACKOFF: Duration = Duration::from_millis(10);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
 /// How many connections that were given up one `accept` passes over.
 const SKIPPED_AT_ONCE: usize = 64;
-/// A listener that runs out again and again complains no more often.
-const COMPLAINTS_APART: Duration = Duration::from_secs(60);
 
 impl Channel<'_> {
     /// Makes a new non-blocking socket for the channel; one it had before is closed.
@@ -33,11 +23,12 @@ impl Channel<'_> {
     /// # Errors
     /// When the system refuses one, for example because the process has no descriptors left.
     pub fn create_socket(&mut self, domain: Domain, kind: Type) -> io::Result<()> {
-        let transport = match &self.map.network {
-            Some(network) => Transport::Simulated(network.socket(domain, kind)?),
-            None => Transport::open(domain, kind)?,
-        };
+        let transport = Transport::open(self.map.network.as_ref(), domain, kind)?;
         self.set_socket(Socket { transport, peer: None, phase: Phase::Created });
+        let nodelay = self.slot().and_then(|slot| slot.dial.as_ref()?.nodelay);
+        if let Some(nodelay) = nodelay.filter(|_| kind == Type::STREAM) {
+            self.set_nodelay(nodelay)?;
+        }
         Ok(())
     }
 
@@ -71,9 +62,18 @@ impl Channel<'_> {
 
     /// Sends small pieces at once instead of waiting for earlier ones to be acknowledged.
     ///
+    /// Before there is a socket it is remembered for the one that
+    /// [`connect_host`](Channel::connect_host) or `create_socket` makes.
+    ///
     /// # Errors
     /// The system's, for a socket that is not TCP.
     pub fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()> {
+        if !self.has_socket() {
+            if let Some(dial) = self.map.dial(self.key) {
+                dial.nodelay = Some(nodelay);
+            }
+            return Ok(());
+        }
         self.with_sock_ref(|sock| sock.set_tcp_nodelay(nodelay))
     }
 
@@ -150,6 +150,10 @@ impl Channel<'_> {
         Ok(None)
     }
 
+    pub(super) fn has_socket(&self) -> bool {
+        self.slot().is_some_and(|slot| slot.transport.is_some())
+    }
+
     pub(super) fn with_sock_ref(
         &mut self,
         set: impl FnOnce(SockRef<'_>) -> io::Result<()>,
@@ -180,85 +184,4 @@ fn concerns_one_connection(error: &io::Error) -> bool {
                 | Errno::NOPROTOOPT
         )
     )
-}
-
-impl SocketMap {
-    pub(crate) fn release_transport(&mut self, key: Key) -> Option<Transport> {
-        self.deregister(key);
-        self.forget_below(key);
-        let slot = self.slots.get_mut(key)?;
-        slot.connection.detach();
-        slot.transport.take()
-    }
-
-    fn pause_listener(&mut self, key: Key) {
-        let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) else {
-            return;
-        };
-        if !listener.paused {
-            listener.paused = true;
-            self.paused.push(key);
-        }
-        self.touch(key);
-    }
-
-    /// Pauses a listener for which the system has no descriptors left.
-    fn back_off(&mut self, key: Key, error: &io::Error) {
-        self.pause_listener(key);
-        let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) else {
-            return;
-        };
-        let pause = listener.backoff.map_or(FIRST_BACKOFF, |it| (it * 2).min(LONGEST_BACKOFF));
-        listener.backoff = Some(pause);
-        if let Some(retry) = listener.retry.take() {
-            self.timers.cancel(retry);
-        }
-        let at = self.deadline(pause);
-        let retry = self.timers.insert(at, Task::Accept(key));
-        let now = self.now;
-        let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) else {
-            return;
-        };
-        listener.retry = Some(retry);
-        let is_news = listener
-            .complained
-            .is_none_or(|before| now.saturating_duration_since(before) >= COMPLAINTS_APART);
-        if is_news {
-            listener.complained = Some(now);
-            listener.end_is_news = true;
-            let channel = self.channel_mut(key);
-            let line = format!("{channel:?} cannot accept for now: {error}; trying again");
-            log::emit(LogType::Error, line);
-        }
-    }
-
-    fn listener_recovered(&mut self, key: Key) {
-        let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) else {
-            return;
-        };
-        listener.backoff = None;
-        if std::mem::take(&mut listener.end_is_news) {
-            let channel = self.channel_mut(key);
-            log::emit(LogType::Info, format_args!("{channel:?} accepts again"));
-        }
-    }
-
-    /// Lets one paused listener try again.
-    pub(crate) fn resume_listener(&mut self, key: Key) {
-        self.paused.retain(|other| *other != key);
-        if let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) {
-            listener.paused = false;
-            if let Some(retry) = listener.retry.take() {
-                self.timers.cancel(retry);
-            }
-            self.touch(key);
-        }
-    }
-
-    /// Lets all paused listeners try again, now that there is room.
-    pub(crate) fn resume_listeners(&mut self) {
-        while let Some(key) = self.paused.last().copied() {
-            self.resume_listener(key);
-        }
-    }
 }

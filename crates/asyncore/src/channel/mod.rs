@@ -20,6 +20,7 @@ use crate::address::Address;
 use crate::connection::Phase;
 use crate::dispatcher::Dispatcher;
 use crate::map::{ChannelStats, SocketMap};
+use crate::poller::Interest;
 use crate::slot::Slot;
 use crate::socket::Socket;
 use crate::token::{Key, Token};
@@ -76,8 +77,13 @@ impl Channel<'_> {
     ///
     /// Only needed when they depend on what neither a callback of this channel nor the map could
     /// see change, such as a variable shared with somebody else. It also offers the channel again
-    /// what a callback left alone, and asks a producer again that had nothing yet.
+    /// what a callback left alone, and asks a producer again that had nothing yet. So a callback
+    /// that has read from the descriptor by other means calls it, and is called again while the
+    /// descriptor is ready; [`try_io`](Channel::try_io) does that by itself.
     pub fn touch(&mut self) {
+        if let Some(slot) = self.slot_mut() {
+            slot.attempted = Interest::ALL;
+        }
         self.map.touch(self.key);
     }
 
@@ -89,22 +95,26 @@ impl Channel<'_> {
     }
 
     /// Whether bytes can flow: the connection is made and not closed.
-    pub fn connected(&self) -> bool {
+    pub fn is_connected(&self) -> bool {
         self.phase() == Phase::Connected
     }
 
     /// Whether the connection is being made, or its layers are shaking hands.
-    pub fn connecting(&self) -> bool {
+    pub fn is_connecting(&self) -> bool {
         matches!(self.phase(), Phase::Connecting | Phase::Handshaking)
     }
 
     /// Whether this is a listener.
-    pub fn accepting(&self) -> bool {
+    pub fn is_accepting(&self) -> bool {
         self.phase() == Phase::Listening
     }
 
+    pub(crate) fn is_datagram(&self) -> bool {
+        self.slot().is_some_and(|slot| slot.connection.is_datagram())
+    }
+
     /// Whether the channel is ending: closed, or closing once its output is sent.
-    pub fn closing(&self) -> bool {
+    pub fn is_closing(&self) -> bool {
         self.slot().is_none_or(|slot| slot.connection.is_ending())
     }
 
@@ -126,7 +136,7 @@ impl Channel<'_> {
 
     /// The descriptor, for options that no method sets; `None` without a socket, and on a
     /// simulated network. Python's `fileno()`.
-    pub fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.slot()?.transport.as_ref()?.fd()
     }
 

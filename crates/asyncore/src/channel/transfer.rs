@@ -1,6 +1,7 @@
 //! Bytes in and out, and the end.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 use crate::address::Address;
@@ -164,6 +165,54 @@ impl Channel<'_> {
         let n = transport.send_to(data, &to.into())?;
         slot.traffic.sent(n, now, &mut self.map.stats);
         Ok(n)
+    }
+
+    /// Makes a system call of the program's own on the channel's descriptor: recvmsg with
+    /// descriptors, writev, recvmmsg, a call into a library.
+    ///
+    /// The call must not block; the descriptor is in non-blocking mode. It counts as an attempt to
+    /// read and to write, so the callback is called again while the descriptor is ready. The
+    /// channel learns nothing else of it: bytes are not counted, and an end of the stream goes to
+    /// no `handle_eof`; a handler that finds one closes the channel.
+    ///
+    /// ```
+    /// use asyncore::{Channel, Dispatcher, Result};
+    /// use rustix::io::read;
+    ///
+    /// /// Counts the expirations of a timerfd.
+    /// struct Ticks(u64);
+    ///
+    /// impl Dispatcher for Ticks {
+    ///     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+    ///         let mut count = [0; 8];
+    ///         ch.try_io(|fd| Ok(read(fd, &mut count)?))?;
+    ///         self.0 += u64::from_ne_bytes(count);
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// What `call` fails with; [`WouldBlock`](io::ErrorKind::WouldBlock) can be returned from a
+    /// callback. `NotConnected` without a descriptor, also on a simulated network;
+    /// [`Unsupported`](io::ErrorKind::Unsupported) for a channel with [layers](crate::Layer),
+    /// whose bytes the call would bypass.
+    pub fn try_io<R>(
+        &mut self,
+        call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let Some(slot) = self.slot_mut() else {
+            return Err(no_socket());
+        };
+        slot.attempted = Interest::ALL;
+        if slot.layered().is_some() {
+            let what = "a system call would bypass the layers or the unread input of this channel";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        }
+        match slot.transport.as_ref().and_then(Transport::fd) {
+            Some(fd) => call(fd),
+            None => Err(no_socket()),
+        }
     }
 
     /// Asks for `handle_expt` when out-of-band data arrives, which is off until asked for.

@@ -43,11 +43,16 @@ impl EventLoop {
         match received {
             Ok(n) if n > 0 || self.is_datagram(key) => {
                 let data = &buffer[..n];
-                self.map.input.begin(key, &buffer, n);
+                let is_dialogue = self.map.slots[key].is_dialogue;
+                if is_dialogue {
+                    self.map.input.begin(key, &buffer, n);
+                }
                 self.offer(key, Interest::READ, Interest::READ, |handler, ch| {
                     handler.handle_data(ch, data)
                 });
-                self.map.input.end();
+                if is_dialogue {
+                    self.map.input.end();
+                }
             }
             // The end was noted.
             Ok(_) => self.map.touch(key),
@@ -137,6 +142,9 @@ impl EventLoop {
     fn end_unread(&mut self, key: Key) {
         let Some(slot) = self.map.slots.get_mut(key) else { return };
         match slot.transport.as_ref().map(Transport::take_error) {
+            Some(Ok(Some(error)) | Err(error)) if slot.connection.is_datagram() => {
+                self.map.fail(key, error.into());
+            }
             Some(Ok(Some(error)) | Err(error)) => self.map.close_now(key, Some(error)),
             _ => {
                 slot.connection.note_hang_up();
@@ -206,8 +214,11 @@ impl EventLoop {
         } else if slot.connection.output_failed() && what == Interest::READ {
             // The connection is gone, and nobody wants what was received before.
             self.map.close_now(key, None);
-        } else {
+        } else if slot.is_still_ready(what) {
             self.rest(key, what);
+        } else {
+            // It was read by other means than the channel.
+            self.map.touch(key);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ExitNow, Result};
 use crate::event_loop::EventLoop;
-use crate::log::{self, LogType};
+use crate::log::LogType;
 use crate::map::{SocketMap, Task};
 use crate::panic;
 use crate::timer::TimerKey;
@@ -51,7 +51,8 @@ impl EventLoop {
             self.map.exit = true;
         } else {
             self.map.stats.errors += 1;
-            log::emit(LogType::Error, format_args!("uncaptured error in {what} ({error})"));
+            let line = format!("uncaptured error in {what} ({error})");
+            self.map.emit(LogType::Error, line);
         }
     }
 }

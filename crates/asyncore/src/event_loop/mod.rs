@@ -7,6 +7,7 @@
 mod deliver;
 mod dispatch;
 mod due;
+mod embed;
 mod pass;
 mod settle;
 mod stale;
@@ -112,6 +113,13 @@ impl EventLoop {
         self.run_wake();
         self.settle();
         self.map.is_idle()
+    }
+}
+
+impl Drop for EventLoop {
+    fn drop(&mut self) {
+        // One by one, so that a handler whose own Drop panics costs no other.
+        self.map.drop_handlers();
     }
 }
 

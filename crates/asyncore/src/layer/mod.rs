@@ -60,7 +60,7 @@ pub trait Layer: Any + Send {
 
     /// Whether the handshake is done, so that the handler's bytes can pass.
     ///
-    /// Until then the channel is [connecting](crate::Channel::connecting) and what is pushed waits
+    /// Until then the channel is [connecting](crate::Channel::is_connecting) and what is pushed waits
     /// in its queue. By default there is no handshake.
     fn is_ready(&self) -> bool {
         true

@@ -202,6 +202,11 @@ impl Layered {
         self.layers.is_empty() && !self.has_input() && self.wire.len() == 0
     }
 
+    /// The transport, and layers that have not started.
+    pub(crate) fn into_parts(self) -> (Transport, Vec<Box<dyn Layer>>) {
+        (*self.below, self.layers.into_iter().map(|level| level.layer).collect())
+    }
+
     pub(crate) fn into_below(self) -> Transport {
         *self.below
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::event_loop::EventLoop;
 use crate::map::SocketMap;
+use crate::panic;
 use crate::poller::{AnyPoller, PollerKind};
 
 /// Settings of a [`SocketMap`], each with a default that is safe.
@@ -23,6 +24,7 @@ use crate::poller::{AnyPoller, PollerKind};
 pub struct MapBuilder {
     pub(crate) poller: PollerKind,
     pub(crate) settings: Settings,
+    panic_hook: bool,
 }
 
 /// What stays as it was set when the map was made.
@@ -35,6 +37,7 @@ pub(crate) struct Settings {
     pub(crate) linger: Duration,
     pub(crate) max_pipes: usize,
     pub(crate) check_predicates: bool,
+    pub(crate) log_to_stderr: bool,
 }
 
 impl MapBuilder {
@@ -49,7 +52,9 @@ impl MapBuilder {
                 linger: Duration::from_secs(2),
                 max_pipes: 64,
                 check_predicates: false,
+                log_to_stderr: false,
             },
+            panic_hook: false,
         }
     }
 
@@ -117,17 +122,46 @@ impl MapBuilder {
         self
     }
 
+    /// Has errors and warnings written to standard error too, as long as the program has set no
+    /// `tracing` subscriber; off by default.
+    ///
+    /// For small programs, whose errors would be lost otherwise. [`asyncore::run`](crate::run)
+    /// does so.
+    pub fn log_to_stderr(mut self, write: bool) -> Self {
+        self.settings.log_to_stderr = write;
+        self
+    }
+
+    /// Installs a panic hook in the process, if it was not installed before: a panic in a callback
+    /// prints nothing, since it becomes the error of a channel, and notes its place for that
+    /// error. Off by default; [`asyncore::run`](crate::run) does so.
+    ///
+    /// Every other panic still goes to the hook that was there before, and these do too when a
+    /// backtrace was asked for (`RUST_BACKTRACE`).
+    pub fn panic_hook(mut self, install: bool) -> Self {
+        self.panic_hook = install;
+        self
+    }
+
     /// Makes the map.
     ///
     /// # Errors
     /// When the system refuses the poller's own descriptor.
     pub fn build(self) -> io::Result<EventLoop> {
-        Ok(EventLoop::new(SocketMap::assemble(self.poller.open()?, None, self.settings)))
+        let poller = self.poller.open()?;
+        Ok(self.assemble(poller, None))
     }
 
     /// Makes a map on a simulated network, whose clock is then the map's.
     pub fn build_simulated(self, network: &crate::sim::Network) -> EventLoop {
         let poller = AnyPoller::other(network.poller());
-        EventLoop::new(SocketMap::assemble(poller, Some(network.clone()), self.settings))
+        self.assemble(poller, Some(network.clone()))
+    }
+
+    fn assemble(self, poller: AnyPoller, network: Option<crate::sim::Network>) -> EventLoop {
+        if self.panic_hook {
+            panic::install_hook();
+        }
+        EventLoop::new(SocketMap::assemble(poller, network, self.settings))
     }
 }

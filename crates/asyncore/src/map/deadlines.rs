@@ -24,8 +24,6 @@ pub(crate) struct Deadlines {
     silence: Option<SilenceLimit>,
     /// Since when output has been queued without a byte leaving.
     stalled_since: Option<Instant>,
-    pub(crate) connect_timeout: Option<Duration>,
-    pub(crate) handshake_timeout: Option<Duration>,
     /// Maximum time for which output stalls; `None` while the channel is open has no limit.
     send_timeout: Option<Duration>,
 }
@@ -52,15 +50,13 @@ impl SocketMap {
 
     /// How long the channel may take to connect.
     pub(crate) fn connect_timeout(&self, key: Key) -> Duration {
-        let deadlines = self.slots.get(key).and_then(|slot| slot.deadlines.as_ref());
-        let own = deadlines.and_then(|deadlines| deadlines.connect_timeout);
+        let own = self.slots.get(key).and_then(|slot| slot.dial.as_ref()?.connect_timeout);
         own.unwrap_or(self.settings.connect_timeout)
     }
 
     /// How long the layers of the channel may take to shake hands.
     pub(crate) fn handshake_timeout(&self, key: Key) -> Duration {
-        let deadlines = self.slots.get(key).and_then(|slot| slot.deadlines.as_ref());
-        let own = deadlines.and_then(|deadlines| deadlines.handshake_timeout);
+        let own = self.slots.get(key).and_then(|slot| slot.dial.as_ref()?.handshake_timeout);
         own.unwrap_or(self.settings.handshake_timeout)
     }
 

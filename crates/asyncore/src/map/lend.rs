@@ -1,12 +1,13 @@
 //! Running a channel's callbacks, and what becomes of their failures.
 
+use std::fmt;
+
 use crate::channel::Channel;
 use crate::dispatcher::{Dispatcher, Handler};
 use crate::error::{Error, ExitNow, Result};
 use crate::log::{self, LogType};
 use crate::map::SocketMap;
 use crate::panic;
-use crate::poller::Interest;
 use crate::slot::Notices;
 use crate::token::{Key, Token};
 
@@ -51,13 +52,18 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else { return };
         slot.is_replaced = false;
         let Some(successor) = self.successors.remove(key) else { return };
-        slot.set_in_buffer_size(successor.ac_in_buffer_size());
-        slot.set_out_buffer_size(successor.ac_out_buffer_size());
-        slot.name = successor.type_name();
-        slot.default_predicates.set(Interest::NONE);
+        slot.adapt_to(&*successor);
         let old = slot.handler.replace(successor);
         self.touch(key);
         self.drop_handler(key, old);
+    }
+
+    /// Drops all handlers, without calling them.
+    pub(crate) fn drop_handlers(&mut self) {
+        for key in self.slots.keys().collect::<Vec<_>>() {
+            let handler = self.slots.get_mut(key).and_then(|slot| slot.handler.take());
+            self.drop_handler(key, handler);
+        }
     }
 
     /// Drops a handler, whose own `Drop` can panic.
@@ -101,10 +107,12 @@ impl SocketMap {
     /// Logs an error that no handler can be given.
     #[cold]
     pub(crate) fn report(&mut self, key: Key, error: &Error) {
-        let channel = self.channel_mut(key);
-        log::emit(
-            LogType::Error,
-            format_args!("uncaptured error in channel {channel:?} ({error})"),
-        );
+        let line = format!("uncaptured error in channel {:?} ({error})", self.channel_mut(key));
+        self.emit(LogType::Error, line);
+    }
+
+    /// Emits one line of log.
+    pub(crate) fn emit(&self, kind: LogType, message: impl fmt::Display) {
+        log::emit(kind, message, self.settings.log_to_stderr);
     }
 }

@@ -4,17 +4,22 @@ mod agenda;
 mod buffers;
 mod builder;
 mod closing;
+mod connecting;
 mod cork;
 mod deadlines;
+mod dialing;
 mod flow;
 mod input;
 mod layers;
 mod lend;
+mod listening;
+mod lookup;
 mod sending;
 #[cfg(feature = "signals")]
 mod signals;
 #[cfg(target_os = "linux")]
 mod splicing;
+mod state;
 mod stats;
 mod timers;
 mod unwatched;
@@ -36,6 +41,7 @@ pub(crate) use self::cork::Cork;
 pub(crate) use self::deadlines::Deadlines;
 pub(crate) use self::flow::Flow;
 pub(crate) use self::input::CurrentInput;
+use self::state::State;
 pub use self::stats::{ChannelStats, Stats};
 pub(crate) use self::timers::Task;
 use self::unwatched::Unwatched;
@@ -122,6 +128,7 @@ pub struct SocketMap<Fixed: ?Sized = [Infallible]> {
     pub(crate) attempts: usize,
     pub(crate) wake: Option<Wake>,
     pub(crate) stats: Stats,
+    state: State,
     /// Listeners that wait for a channel to end before they accept again.
     pub(crate) paused: Vec<Key>,
     /// Channels that are ready without the poller: regular files, and input held in a buffer.
@@ -162,7 +169,6 @@ impl SocketMap {
         network: Option<sim::Network>,
         settings: Settings,
     ) -> Box<Self> {
-        panic::install_hook();
         let now = poller.now();
         let map: Box<SocketMap<[Infallible; 0]>> = Box::new(SocketMap {
             slots: SlotMap::with_key(),
@@ -180,6 +186,7 @@ impl SocketMap {
             attempts: 0,
             wake: None,
             stats: Stats::default(),
+            state: State::default(),
             paused: Vec::new(),
             self_ready: Vec::new(),
             unwatched: Unwatched::default(),
@@ -339,9 +346,7 @@ impl SocketMap {
 
     fn set_handler<T: Dispatcher>(&mut self, key: Key, handler: T) -> Token<T> {
         let slot = &mut self.slots[key];
-        slot.set_in_buffer_size(handler.ac_in_buffer_size());
-        slot.set_out_buffer_size(handler.ac_out_buffer_size());
-        slot.name = std::any::type_name::<T>;
+        slot.adapt_to(&handler);
         slot.handler = Some(Box::new(handler));
         self.touch(key);
         tracing::debug!(target: "asyncore", channel = ?self.channel_mut(key), "channel opened");

@@ -293,6 +293,11 @@ fn send_queued(
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Stop::Later,
+            Err(error) if transport.is_datagram() => {
+                // It concerns this datagram alone.
+                output.advance(size);
+                return Stop::Failed(context(error, "cannot send").into());
+            }
             Err(error) if is_disconnected(&error) => return Stop::Disconnected(error),
             Err(error) => {
                 // The piece would fail again, for ever.

@@ -53,6 +53,15 @@ impl SocketMap {
         });
     }
 
+    /// Takes the channel's transport, which is no longer watched.
+    pub(crate) fn release_transport(&mut self, key: Key) -> Option<Transport> {
+        self.deregister(key);
+        self.forget_below(key);
+        let slot = self.slots.get_mut(key)?;
+        slot.connection.detach();
+        slot.transport.take()
+    }
+
     /// Takes the channel off the poller and closes its descriptor.
     pub(crate) fn close_transport(&mut self, key: Key) {
         let is_connection =

@@ -1,11 +1,11 @@
-//! What lies between a host's name and a connection.
+//! Names, connections that are being made, and pipes between sockets.
 
-mod connect;
+mod dial;
 #[cfg(target_os = "linux")]
 mod pipe;
-mod resolve;
+pub(crate) mod resolve;
 
-pub(crate) use self::connect::HostConnect;
+pub(crate) use self::dial::{Dial, HostConnect, Prepare, PreparedSocket};
 #[cfg(target_os = "linux")]
 pub(crate) use self::pipe::{Pipe, PipePool};
 pub(crate) use self::resolve::Resolver;

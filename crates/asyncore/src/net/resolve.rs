@@ -1,20 +1,17 @@
-//! Looking names up on threads, so that the loop never waits for a name server.
+//! Look-ups of host names: the queue of one map, and what the system's answers mean.
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::thread;
-use std::time::Duration;
+use std::net::SocketAddr;
 
 use slotmap::SlotMap;
 
-use crate::error::context;
 use crate::map::SocketMap;
 
-/// How many look-ups run at once; each has a thread for as long as it takes.
-const THREADS: usize = 8;
-/// How many look-ups wait for a thread at the most.
-const WAITING: usize = 1024;
+/// Maximum number of look-ups at once; each has a thread while it runs.
+pub(crate) const THREADS: usize = 8;
+/// Maximum number of look-ups that wait for a thread.
+pub(crate) const WAITING: usize = 1024;
 
 /// What the standard library puts before the text of a failed `getaddrinfo`.
 const GETADDRINFO_FAILED: &str = "failed to lookup address information: ";
@@ -48,23 +45,23 @@ const TEMPORARY_FAILURE: &[&str] = &[
 
 slotmap::new_key_type! {
     /// Where the call for an answer waits.
-    struct LookupKey;
+    pub(crate) struct LookupKey;
 }
 
-type OnAnswer = Box<dyn FnOnce(&mut SocketMap, io::Result<Vec<SocketAddr>>)>;
+pub(crate) type OnAnswer = Box<dyn FnOnce(&mut SocketMap, io::Result<Vec<SocketAddr>>)>;
 
 /// The look-ups of one map.
 pub(crate) struct Resolver {
-    running: usize,
-    waiting: VecDeque<Lookup>,
-    calls: SlotMap<LookupKey, OnAnswer>,
+    pub(crate) running: usize,
+    pub(crate) waiting: VecDeque<Lookup>,
+    pub(crate) calls: SlotMap<LookupKey, OnAnswer>,
 }
 
 /// A question, as it travels to a thread and back.
-struct Lookup {
-    host: String,
-    port: u16,
-    call: LookupKey,
+pub(crate) struct Lookup {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) call: LookupKey,
 }
 
 impl Resolver {
@@ -73,130 +70,12 @@ impl Resolver {
     }
 }
 
-impl SocketMap {
-    /// Looks a host's name up by the system's resolver, on a thread, and calls `on_answer` on the
-    /// loop with its addresses, families by turns as RFC 8305 has it.
-    ///
-    /// Eight look-ups run at once, and 1,024 wait at the most. On a simulated network the names
-    /// are those of its [`add_host`](crate::sim::Network::add_host).
-    ///
-    /// # Errors
-    /// When 1,024 look-ups wait already, or a thread cannot be started.
-    ///
-    /// A failed look-up is an answer, not an error of this method. The error names the host and
-    /// quotes the system; its kind is
-    ///
-    /// - [`NotFound`](io::ErrorKind::NotFound) when the host does not exist or has no address, on
-    ///   a simulated network too;
-    /// - [`TimedOut`](io::ErrorKind::TimedOut) for a temporary failure, such as a name server that
-    ///   does not answer: a later attempt may succeed;
-    /// - [`Other`](io::ErrorKind::Other) for every other answer of the resolver, and for all of
-    ///   them in a process that has the C library translate its messages;
-    /// - that of the system call that failed, if one did.
-    ///
-    /// ```
-    /// # fn main() -> std::io::Result<()> {
-    /// let mut map = asyncore::SocketMap::new()?;
-    /// map.lookup_host("127.0.0.1", 80, |_map, answer| {
-    ///     assert_eq!(answer.unwrap()[0].to_string(), "127.0.0.1:80");
-    /// })?;
-    /// map.run()
-    /// # }
-    /// ```
-    pub fn lookup_host(
-        &mut self,
-        host: &str,
-        port: u16,
-        on_answer: impl FnOnce(&mut SocketMap, io::Result<Vec<SocketAddr>>) + 'static,
-    ) -> io::Result<()> {
-        if self.network.is_none()
-            && self.resolver.running >= THREADS
-            && self.resolver.waiting.len() >= WAITING
-        {
-            return Err(io::Error::other(format!(
-                "cannot look up {host:?}: {WAITING} look-ups wait already"
-            )));
-        }
-        let call = self.resolver.calls.insert(Box::new(on_answer));
-        let lookup = Lookup { host: host.to_owned(), port, call };
-        if self.network.is_some() {
-            self.answer_simulated(lookup);
-        } else if self.resolver.running >= THREADS {
-            self.resolver.waiting.push_back(lookup);
-        } else if let Err(error) = self.start_lookup(lookup) {
-            self.resolver.calls.remove(call);
-            return Err(error);
-        }
-        Ok(())
-    }
-
-    fn start_lookup(&mut self, lookup: Lookup) -> io::Result<()> {
-        let trigger = self.trigger()?;
-        thread::Builder::new().name("asyncore-resolve".to_owned()).spawn(move || {
-            let answer = (lookup.host.as_str(), lookup.port)
-                .to_socket_addrs()
-                .map(Iterator::collect::<Vec<_>>)
-                .map_err(|error| with_stable_kind(&lookup.host, error));
-            trigger.pull_when_possible(move |map| {
-                map.resolver.running -= 1;
-                map.start_waiting_lookups();
-                map.answer(lookup, answer);
-                Ok(())
-            });
-        })?;
-        self.resolver.running += 1;
-        Ok(())
-    }
-
-    fn start_waiting_lookups(&mut self) {
-        while self.resolver.running < THREADS {
-            let Some(next) = self.resolver.waiting.pop_front() else {
-                return;
-            };
-            let call = next.call;
-            if let Err(error) = self.start_lookup(next) {
-                if let Some(call) = self.resolver.calls.remove(call) {
-                    call(self, Err(error));
-                }
-            }
-        }
-    }
-
-    fn answer(&mut self, lookup: Lookup, answer: io::Result<Vec<SocketAddr>>) {
-        let answer = match answer {
-            Ok(addrs) if addrs.is_empty() => {
-                Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"))
-            }
-            answer => answer,
-        };
-        let answer = answer
-            .map(in_order_of_families)
-            .map_err(|error| context(error, format_args!("cannot resolve host {:?}", lookup.host)));
-        if let Some(call) = self.resolver.calls.remove(lookup.call) {
-            call(self, answer);
-        }
-    }
-
-    fn answer_simulated(&mut self, lookup: Lookup) {
-        let Some(network) = &self.network else {
-            return;
-        };
-        let answer = network
-            .resolve(&lookup.host)
-            .map(|addrs| addrs.into_iter().map(|ip| SocketAddr::new(ip, lookup.port)).collect());
-        self.call_later(Duration::ZERO, move |map| {
-            map.answer(lookup, answer);
-            Ok(())
-        });
-    }
-}
-
 /// Gives a failure of `getaddrinfo` a kind that programs can match.
 ///
 /// The standard library reports every such failure under the unstable kind `Uncategorized` and
 /// drops the error code: only the text tells "no such host" from "try again". The text becomes the
 /// cause of the new error.
-fn with_stable_kind(host: &str, error: io::Error) -> io::Error {
+pub(crate) fn with_stable_kind(host: &str, error: io::Error) -> io::Error {
     let text = error.to_string();
     let Some(reason) = text.strip_prefix(GETADDRINFO_FAILED) else {
         return error;
@@ -220,7 +99,7 @@ fn never_exists(host: &str) -> bool {
 }
 
 /// Alternates the families, beginning with that of the first address (RFC 8305, section 4).
-fn in_order_of_families(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
+pub(crate) fn in_order_of_families(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = addrs.first().map(SocketAddr::is_ipv6) else {
         return addrs;
     };

@@ -1,11 +1,12 @@
 //! The poller that a map has, whichever it is.
 
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::epoll::Epoll;
-use super::{Event, Interest, Poller, Source};
+use super::{Event, Interest, Poller, Source, system};
 
 /// A poller of any kind.
 ///
@@ -107,6 +108,14 @@ impl AnyPoller {
     /// Whether a source with an empty interest has its hang-up and its errors reported.
     pub(crate) fn reports_ends(&self) -> bool {
         self.get().reports_ends()
+    }
+
+    /// A descriptor that is readable while a wait would report something.
+    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
+        match self.get().descriptor() {
+            Some(descriptor) => descriptor,
+            None => system::always_readable(),
+        }
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -1,7 +1,7 @@
 //! The poller for Linux and Android, whose waits cost what is ready and not what is registered.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::buffer::spare_capacity;
@@ -49,6 +49,10 @@ impl Epoll {
 }
 
 impl Poller for Epoll {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.epoll.as_fd())
+    }
+
     fn add(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()> {
         let fd = source.descriptor()?;
         Ok(epoll::add(&self.epoll, fd, EventData::new_u64(key), flags(interest))?)

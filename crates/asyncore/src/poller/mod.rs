@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use self::any::AnyPoller;
 pub use self::kind::{ParsePollerKindError, PollerKind};
+pub(crate) use self::system::is_readable;
 
 /// What can be registered: a descriptor of this process, or an endpoint of a simulated network.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,7 @@ impl Interest {
     pub(crate) const WRITE: Interest = Interest(2);
     /// Out-of-band data; off unless a channel asks, since one unread urgent byte stays ready.
     pub(crate) const PRIORITY: Interest = Interest(4);
+    pub(crate) const ALL: Interest = Interest(7);
 
     pub(crate) fn contains(self, other: Interest) -> bool {
         self.0 & other.0 == other.0
@@ -123,6 +125,11 @@ pub(crate) trait Poller {
     /// Whether a source with an empty interest has its hang-up and its errors reported.
     fn reports_ends(&self) -> bool {
         true
+    }
+
+    /// A descriptor that is readable while a wait would report something, if there is one.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
 
     /// The present, on the clock that [`wait`](Poller::wait) runs on.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use polling::{Events, PollMode};
@@ -40,6 +40,10 @@ impl Portable {
 }
 
 impl Poller for Portable {
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.poller.as_fd())
+    }
+
     fn add(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()> {
         let fd = source.descriptor()?;
         if self.registered.contains_key(&fd.as_raw_fd()) {

@@ -2,10 +2,12 @@
 //! asks the operating system shares.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustix::event::Timespec;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Source;
 
@@ -63,4 +65,21 @@ pub(super) fn timespec(timeout: Duration) -> Timespec {
         tv_sec: (timeout.as_secs() + millis / 1000) as _,
         tv_nsec: (millis % 1000 * 1_000_000) as _,
     }
+}
+
+/// Whether reading from `fd` would not block now.
+pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::new(&fd, PollFlags::IN)];
+    // A failure says nothing, so the descriptor passes for ready.
+    !poll(&mut fds, Some(&Timespec::default())).is_ok_and(|count| count == 0)
+}
+
+/// A descriptor that is readable at all times: the end of a socket pair whose other end is closed.
+///
+/// # Panics
+/// When the process has no descriptors left for it. It is made once.
+pub(super) fn always_readable() -> BorrowedFd<'static> {
+    static ENDED: OnceLock<UnixStream> = OnceLock::new();
+    let make = || UnixStream::pair().map(|(ended, _)| ended);
+    ENDED.get_or_init(|| make().expect("no descriptor is left")).as_fd()
 }

@@ -28,7 +28,7 @@ fn connected<T: Dispatcher>(
 ) -> (Token<T>, CipherEnd) {
     let (token, mut peer) = server_with_cipher(world, RECORD, make);
     world.run_until(|world| {
-        peer.is_ready() && world.map.channel(token).is_some_and(|ch| ch.connected())
+        peer.is_ready() && world.map.channel(token).is_some_and(|ch| ch.is_connected())
     });
     (token, peer)
 }

@@ -281,7 +281,7 @@ fn nothing_counts_as_queued_when_the_transport_below_a_layer_is_gone() {
         let mut ch = world.map.channel(token).unwrap();
         ch.push(vec![0; flood]);
         ch.insert_layer(Cipher::new(Side::Server, 10), &[]).unwrap();
-        assert!(ch.connecting());
+        assert!(ch.is_connecting());
         world.settle();
         assert!(world.map.channel(token).unwrap().output_len() > 0);
         remote.send(b"no hello");

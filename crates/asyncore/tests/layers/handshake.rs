@@ -34,7 +34,9 @@ fn handle_connect_is_called_once_when_the_handshake_is_done() {
     on_every_network(|world| {
         let (seen, client_seen) = (Seen::default(), Seen::default());
         let (token, mut peer) = server_with_cipher(world, 100, |_| Recorder::new(&seen));
-        assert!(world.map.channel(token).is_some_and(|ch| ch.connecting() && !ch.connected()));
+        assert!(
+            world.map.channel(token).is_some_and(|ch| ch.is_connecting() && !ch.is_connected())
+        );
         world.run_until(|_| peer.is_ready() && seen.count("handle_connect") == 1);
         peer.send(b"data");
         world.run_until(|_| seen.received() == b"data");
@@ -46,7 +48,7 @@ fn handle_connect_is_called_once_when_the_handshake_is_done() {
         server.send(b"data");
         world.run_until(|_| client_seen.received() == b"data");
         assert_eq!(client_seen.order(), "handle_connect handle_read");
-        assert!(world.map.channel(client).is_some_and(|ch| ch.connected()));
+        assert!(world.map.channel(client).is_some_and(|ch| ch.is_connected()));
     });
 }
 

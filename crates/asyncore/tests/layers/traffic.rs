@@ -86,7 +86,7 @@ fn ask<T: Dispatcher>(
         ch.push(question);
         client
     });
-    world.run_until(|world| world.map.channel(token).is_none_or(|ch| ch.connected()));
+    world.run_until(|world| world.map.channel(token).is_none_or(|ch| ch.is_connected()));
     world.map.channel(token).expect("connected").shutdown_write();
     world.run_until(|_| seen.is_closed());
     assert_eq!(seen.count("handle_connect"), 1);
@@ -168,7 +168,7 @@ fn what_is_pushed_before_the_handshake_is_done_follows_it_in_order() {
         ch.push(text(1500));
         ch.push_with_producer(SimpleProducer::new(b"producer".to_vec()));
         ch.push(b"end");
-        assert!(ch.connecting() && ch.output_len() >= 1500);
+        assert!(ch.is_connecting() && ch.output_len() >= 1500);
         assert_eq!(ch.send(b"too early").ok(), Some(0));
         let all = [&text(1500)[..], b"producer", b"end"].concat();
         world.run_until(|_| peer.received() == all);

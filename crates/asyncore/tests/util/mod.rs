@@ -37,7 +37,7 @@ pub const PASS: Option<Duration> = Some(Duration::from_millis(2));
 pub fn on_every_poller(test: impl Fn(MapBuilder)) {
     for &kind in PollerKind::ALL {
         let _named = NamedOnPanic(format!("poller {kind}"));
-        test(SocketMap::builder().poller(kind));
+        test(SocketMap::builder().panic_hook(true).poller(kind));
     }
 }
 

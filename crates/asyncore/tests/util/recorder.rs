@@ -174,7 +174,7 @@ impl Dispatcher for Recorder {
 
     fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
         self.seen.note(format!("handle_error: {error}"));
-        if self.hook("handle_error", ch).is_none() && !ch.accepting() {
+        if self.hook("handle_error", ch).is_none() && !ch.is_accepting() {
             ch.close();
         }
     }

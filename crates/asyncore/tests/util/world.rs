@@ -37,7 +37,7 @@ pub fn on_every_network_with(set_up: impl Fn(MapBuilder) -> MapBuilder, test: im
             let _named = NamedOnPanic(format!("a {name} simulated network, seed {seed}"));
             let flood = 4 * faults.window;
             let net = Network::with_faults(seed, faults.clone());
-            let map = set_up(SocketMap::builder()).build_simulated(&net);
+            let map = set_up(SocketMap::builder().panic_hook(true)).build_simulated(&net);
             test(&mut World { map, net: Some(net), flood, ends: Vec::new() });
         }
     }
@@ -162,7 +162,7 @@ impl World {
     }
 
     fn is_connected<T: Dispatcher>(&mut self, token: Token<T>) -> bool {
-        self.map.channel(token).is_none_or(|ch| !ch.connecting())
+        self.map.channel(token).is_none_or(|ch| !ch.is_connecting())
     }
 
     fn adopt(&mut self, stream: TcpStream) -> Remote {

@@ -50,7 +50,7 @@ impl Dispatcher for Door {
         sock: Socket,
         _peer: Option<SocketAddr>,
     ) -> Result {
-        let Some(fd) = sock.as_fd() else {
+        let Some(fd) = sock.descriptor() else {
             return Ok(());
         };
         let peer = sockopt::socket_peercred(fd)?;

@@ -102,7 +102,7 @@ pub(crate) fn connected(half: &mut Half, ch: &mut Channel<'_>) {
             tracing::info!(target = %assignment.target().name(), "the target is well again");
         }
     }
-    if let Some(fd) = ch.as_fd() {
+    if let Some(fd) = ch.descriptor() {
         // Of no use on a Unix socket, which refuses it. The client's socket has it from its listener.
         let _ = SockRef::from(&fd).set_tcp_nodelay(true);
     }

@@ -169,7 +169,7 @@ pub(crate) fn watch_silence(target: &mut Channel<'_>, rule: &Rule) {
 /// Has the system probe the peer, at once if it has been silent for `after` already. That is told
 /// to sockets that have been, since most connections never are, and are spared the system calls.
 fn keep_alive(ch: &Channel<'_>, after: Duration) {
-    if let Some(fd) = ch.as_fd() {
+    if let Some(fd) = ch.descriptor() {
         // Of no use on a Unix socket, which refuses it.
         let _ = SockRef::from(&fd).set_tcp_keepalive(&TcpKeepalive::new().with_time(after));
     }

@@ -69,7 +69,7 @@ impl Listener {
 
     fn session(&mut self, ch: &mut Channel<'_>, client: SocketAddr) -> Option<Token<Session>> {
         let known = self.sessions.get(&client).copied();
-        let open = known.filter(|session| ch.channel(*session).is_some_and(|it| !it.closing()));
+        let open = known.filter(|session| ch.channel(*session).is_some_and(|it| !it.is_closing()));
         if open.is_some() {
             return open;
         }
