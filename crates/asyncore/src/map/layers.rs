@@ -46,6 +46,7 @@ impl SocketMap {
         };
         let stands = matches!(slot.connection.phase(), Phase::Connected | Phase::Handshaking);
         let has_handshake = !layer.is_ready();
+        slot.traffic.unread(unread.len(), &mut self.stats);
         let mut layered = transport.into_layered();
         let outcome = layered.insert(layer, unread, queued, stands);
         let is_ready = layered.is_ready();
@@ -236,6 +237,7 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
+        slot.traffic.unread(unread.len(), &mut self.stats);
         if let Some(transport) = slot.transport.take() {
             let mut layered = transport.into_layered();
             layered.unread(unread);
