@@ -268,3 +268,29 @@ fn a_relay_half_closes_and_loses_nothing_in_either_direction() {
         assert_eq!(answer, "the answer to question");
     });
 }
+
+#[test]
+fn a_source_that_hung_up_while_its_sink_was_full_is_read_to_the_end() {
+    on_every_network(|world| {
+        let (seen, seen_sink) = (Seen::default(), Seen::default());
+        let (sink, reader) = world.connect(Recorder::new(&seen_sink));
+        reader.pause_reading();
+        let (source, writer) = world.connect(Recorder::new(&seen));
+        world.map.channel(sink).unwrap().set_high_water(1);
+        world.map.channel(sink).unwrap().push(vec![7; world.flood]);
+        let mut channel = world.map.channel(source).unwrap();
+        channel.set_sink(sink);
+        // Both halves have ended, so the poller reports a hang-up before anything is read.
+        channel.shutdown_write();
+        writer.send(b"the last words");
+        writer.shutdown();
+        world.settle();
+        assert_eq!(seen.received_len(), 0, "the sink is full");
+        reader.resume_reading();
+        world.run_until(|_| {
+            reader.received();
+            seen.is_closed()
+        });
+        assert_eq!((seen.received(), seen.cause()), (b"the last words".to_vec(), None));
+    });
+}

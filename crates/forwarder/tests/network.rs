@@ -101,6 +101,23 @@ fn a_target_that_does_not_answer_is_left_for_the_next_after_the_connect_timeout(
 }
 
 #[test]
+fn a_client_whose_network_is_gone_is_given_up_after_the_user_timeout() {
+    let wire = Wire::new("gone", Weather { loss: 0, ..BAD });
+    let listener = wire.on_far(listener);
+    let addr = listener.local_addr().expect("bound");
+    let (forwarder, port) = forwarder(&wire, addr, &["--user-timeout", "500ms"]);
+    let mut client = connect(&wire, port);
+    let mut server = accept(&listener);
+    let send = thread::spawn(move || while server.write_all(&[b'x'; 4096]).is_ok() {});
+    client.read_exact(&mut [0; 100_000]).expect("a stream");
+    wire.cut(true);
+    forwarder.wait_for("ending=TCP gave the client up");
+    // The target learns of it as soon as a packet gets through.
+    wire.cut(false);
+    send.join().expect("a target that did not panic");
+}
+
+#[test]
 fn the_status_page_is_shown_to_other_machines_if_it_is_public() {
     let wire = Wire::new("public", Weather { loss: 0, ..BAD });
     let token_file = TokenFile::new("public");

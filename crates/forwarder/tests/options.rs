@@ -81,10 +81,12 @@ const TESTED: &[(&str, &str)] = &[
         "balancing::a_name_is_looked_up_again_and_new_connections_go_where_it_leads_now",
     ),
     ("--rule", "forwarding::a_target_that_refuses_is_passed_over_for_the_next"),
+    ("--send-timeout", "stalls::a_side_that_takes_nothing_for_the_send_timeout_has_both_reset"),
     ("--status", "status::a_targets_last_error_says_why_and_not_where_once_more"),
     ("--status-public", "network::the_status_page_is_shown_to_other_machines_if_it_is_public"),
     ("--status-token-file", "status::with_the_token_one_connection_is_ended_and_the_others_go_on"),
     ("--udp-session", "limits::a_udp_session_ends_after_its_silence"),
+    ("--user-timeout", "stalls::tcp_gives_a_side_up_after_the_user_timeout"),
     (
         "--version",
         "process::help_and_version_are_printed_and_the_man_page_and_completions_know_the_same_options",

@@ -148,7 +148,9 @@ impl EventLoop {
             Some(Ok(Some(error)) | Err(error)) => self.map.close_now(key, Some(error)),
             _ => {
                 slot.connection.note_hang_up();
-                self.rest(key, Interest::READ | Interest::WRITE | Interest::PRIORITY);
+                // With no interest left it leaves the poller, which would report it without end.
+                // Reading is not suppressed: it goes on once the channel is read again.
+                self.rest(key, Interest::PRIORITY);
             }
         }
     }

@@ -218,6 +218,10 @@ impl SocketMap {
         };
         if now.saturating_duration_since(since) >= limit {
             let what = format!("the peer took none of the last {left} bytes in {limit:?}");
+            // A part of the output must not pass for the whole.
+            if let Some(transport) = &mut slot.transport {
+                transport.reset_on_close();
+            }
             self.close_now(key, Some(io::Error::new(io::ErrorKind::TimedOut, what)));
         }
     }

@@ -6,6 +6,7 @@ use crate::connection::Phase;
 use crate::error::context;
 use crate::layer::Layer;
 use crate::map::SocketMap;
+use crate::slot::Slot;
 use crate::token::Key;
 use crate::transport::Transport;
 
@@ -18,8 +19,8 @@ impl SocketMap {
         layer: Box<dyn Layer>,
         mut unread: Vec<u8>,
     ) -> io::Result<()> {
-        let slot = self.slots.get(key).filter(|slot| !slot.connection.is(Phase::Closed));
-        if unread.is_empty() && slot.is_some_and(|slot| slot.transport.is_none()) {
+        let waits = |slot: &Slot| slot.transport.is_none() && !slot.connection.is_ending();
+        if unread.is_empty() && self.slots.get(key).is_some_and(waits) {
             if let Some(dial) = self.dial(key) {
                 dial.layers.push(layer);
             }

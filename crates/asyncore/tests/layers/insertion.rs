@@ -206,9 +206,12 @@ fn layers_are_not_changed_where_it_is_not_known_what_they_transform() {
             Ok(Recorder::default())
         });
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);
-        let mut ch = world.map.channel(token).unwrap();
-        ch.close();
-        assert_eq!(ch.insert_layer(cipher(), &[]).unwrap_err().kind(), ErrorKind::NotConnected);
+        let refused = world.map.add_with(|ch| {
+            ch.close();
+            ch.insert_layer(cipher(), &[])?;
+            Ok(Recorder::default())
+        });
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::NotConnected);
     });
 }
 

@@ -8,6 +8,10 @@ use super::problem::Problem;
 /// What the system keeps of TCP's keepalive: whole seconds in 15 bits.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(32_767));
 
+/// The longest TCP_USER_TIMEOUT that Linux takes: its milliseconds are an `int`.
+const USER_TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
+const HAS_USER_TIMEOUT: bool = cfg!(any(target_os = "linux", target_os = "android"));
+
 /// Characters of a rule's name, which stands in each line of the log.
 const NAME_MAX: usize = 100;
 
@@ -65,6 +69,18 @@ fn times(rule: &Rule, wrong: Wrong<'_>) {
     wrong(timeouts.connect.is_zero(), "connect_timeout", at_once);
     wrong(is_zero(timeouts.idle), "idle_timeout", or_none);
     wrong(is_zero(timeouts.lifetime), "lifetime", or_none);
+    wrong(is_zero(timeouts.send), "send_timeout", or_none);
+    wrong(is_zero(timeouts.tcp_user), "user_timeout", or_none);
+    wrong(
+        timeouts.tcp_user.is_some_and(|time| time > USER_TIMEOUT_MAX),
+        "user_timeout",
+        "TCP counts this time up to 24d 20h: write a shorter time, or none for the system's limit",
+    );
+    wrong(
+        timeouts.tcp_user.is_some() && !HAS_USER_TIMEOUT,
+        "user_timeout",
+        "this system has no TCP_USER_TIMEOUT: omit user_timeout, or write none",
+    );
     wrong(timeouts.udp_session.is_zero(), "udp_session", at_once);
     wrong(
         rule.keepalive.is_some_and(|time| time < KEEPALIVE.0 || time > KEEPALIVE.1),

@@ -19,6 +19,7 @@ pub mod model;
 pub(crate) mod nearest;
 pub mod options;
 pub mod problem;
+pub mod proxy_send;
 pub mod reach;
 pub mod rule;
 pub mod rule_options;

@@ -129,6 +129,10 @@ pub struct Timeouts {
     pub idle: Option<Duration>,
     /// From accept to end, whatever happens in between.
     pub lifetime: Option<Duration>,
+    /// For queued bytes to wait while the peer takes none of them.
+    pub send: Option<Duration>,
+    /// For sent bytes to stay unacknowledged (`TCP_USER_TIMEOUT`); `None` is the system's limit.
+    pub tcp_user: Option<Duration>,
     /// A client's datagrams belong together until it is silent for this long.
     pub udp_session: Duration,
 }
@@ -225,6 +229,8 @@ impl Default for Timeouts {
             connect: Duration::from_secs(10),
             idle: Some(Duration::from_secs(3600)),
             lifetime: None,
+            send: None,
+            tcp_user: None,
             udp_session: Duration::from_secs(60),
         }
     }

@@ -1,13 +1,12 @@
 //! All that can be said about a rule.
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::model::{
-    Access, Balance, Check, Limits, Listen, ProxyProtocol, ProxyVersion, Rule, Target, Timeouts,
-};
+use super::model::{Access, Balance, Check, Limits, Listen, ProxyProtocol, Rule, Target, Timeouts};
+use super::proxy_send::ProxySend;
 use super::value::{Count, Expect, Net, OrNone, Period, Rate};
 
 /// All that can be said about a rule: in a file's `[[rule]]`, for all of them in `[defaults]`, and on
@@ -66,6 +65,22 @@ pub struct RuleOptions {
     /// How long a connection may last altogether, or none [default: none]
     #[arg(long, value_name = "TIME", help_heading = TIME)]
     pub lifetime: Option<OrNone<Period>>,
+
+    /// How long queued bytes may wait for a side that takes none, or none [default: none]
+    ///
+    /// Then both sides are reset. A side that reads nothing can be alive, such as a paused download,
+    /// which is why there is no limit by default: a connection on which nothing moves ends by
+    /// --idle-timeout, and so does one whose last bytes wait after one side has gone.
+    #[arg(long, value_name = "TIME", help_heading = TIME)]
+    pub send_timeout: Option<OrNone<Period>>,
+
+    /// How long sent bytes may stay unacknowledged, or none for the system's limit [default: none]
+    ///
+    /// TCP_USER_TIMEOUT on both sides, where the system has it (Linux): TCP gives up a peer whose
+    /// machine or network is gone after this time instead of about 15 minutes. It also gives up a
+    /// peer that is there and lets no bytes in for so long.
+    #[arg(long, value_name = "TIME", help_heading = TIME)]
+    pub user_timeout: Option<OrNone<Period>>,
 
     /// Silence after which TCP probes whether the peer is there, or none [default: 60s]
     #[arg(long, value_name = "TIME", help_heading = TIME)]
@@ -146,18 +161,6 @@ const TIME: &str = "Times of a rule";
 const LIMITS: &str = "Limits of a rule";
 const ACCESS: &str = "Access to a rule";
 
-/// Which PROXY header is sent.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProxySend {
-    /// No header.
-    None,
-    /// A line of text.
-    V1,
-    /// Binary.
-    V2,
-}
-
 impl RuleOptions {
     /// What is said here, and otherwise what `defaults` say.
     pub(super) fn or(self, defaults: &RuleOptions) -> Self {
@@ -174,6 +177,8 @@ impl RuleOptions {
             connect_timeout: self.connect_timeout.or(base.connect_timeout),
             idle_timeout: self.idle_timeout.or(base.idle_timeout),
             lifetime: self.lifetime.or(base.lifetime),
+            send_timeout: self.send_timeout.or(base.send_timeout),
+            user_timeout: self.user_timeout.or(base.user_timeout),
             keepalive: self.keepalive.or(base.keepalive),
             udp_session: self.udp_session.or(base.udp_session),
             max_connections: self.max_connections.or(base.max_connections),
@@ -195,7 +200,7 @@ impl RuleOptions {
     /// The rule from `listen` to `targets` with these options, and the usual values for the rest.
     pub fn rule(self, listen: Listen, targets: Vec<Target>) -> Rule {
         let usual = Rule::new(listen, targets);
-        let Timeouts { connect, idle, lifetime, udp_session } = usual.timeouts;
+        let Timeouts { connect, idle, lifetime, send, tcp_user, udp_session } = usual.timeouts;
         let limits = usual.limits;
         Rule {
             check: self.check(),
@@ -207,6 +212,8 @@ impl RuleOptions {
                 connect: self.connect_timeout.map_or(connect, |Period(time)| time),
                 idle: chosen(self.idle_timeout, |Period(time)| time, idle),
                 lifetime: chosen(self.lifetime, |Period(time)| time, lifetime),
+                send: chosen(self.send_timeout, |Period(time)| time, send),
+                tcp_user: chosen(self.user_timeout, |Period(time)| time, tcp_user),
                 udp_session: self.udp_session.map_or(udp_session, |Period(time)| time),
             },
             limits: Limits {
@@ -256,16 +263,6 @@ impl RuleOptions {
             timeout: self.check_timeout.map_or(usual.timeout.min(every), |Period(time)| time),
             expect: self.check_expect.clone().map(|Expect(bytes)| bytes),
         })
-    }
-}
-
-impl ProxySend {
-    fn version(self) -> Option<ProxyVersion> {
-        match self {
-            ProxySend::None => None,
-            ProxySend::V1 => Some(ProxyVersion::V1),
-            ProxySend::V2 => Some(ProxyVersion::V2),
-        }
     }
 }
 

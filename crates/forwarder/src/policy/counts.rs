@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::
 use std::time::Instant;
 
 use super::count::Count;
-use super::{Clients, Refusal, Waiter};
+use super::{Clients, EndReason, Refusal, Waiter};
 use crate::config::Limits;
 
 /// Something counted for each refusal there is.
@@ -80,6 +80,7 @@ pub struct RuleCounts {
     admitted: AtomicU64,
     refused: ByRefusal,
     waits: ByRefusal,
+    ended: [AtomicU64; EndReason::ALL.len()],
 }
 
 impl RuleCounts {
@@ -94,6 +95,7 @@ impl RuleCounts {
             admitted: AtomicU64::new(0),
             refused: ByRefusal::default(),
             waits: ByRefusal::default(),
+            ended: Default::default(),
         }
     }
 
@@ -169,6 +171,11 @@ impl RuleCounts {
         self.refused[refusal as usize].fetch_add(1, Relaxed);
     }
 
+    /// Counts a connection that has ended.
+    pub fn note_ended(&self, reason: EndReason) {
+        self.ended[reason as usize].fetch_add(1, Relaxed);
+    }
+
     /// Connections open now.
     pub fn open(&self) -> usize {
         self.connections.open()
@@ -192,6 +199,11 @@ impl RuleCounts {
     /// How often clients had to wait in the backlog for this reason.
     pub fn waits(&self, refusal: Refusal) -> u64 {
         self.waits[refusal as usize].load(Relaxed)
+    }
+
+    /// Connections that ended for this reason.
+    pub fn ended(&self, reason: EndReason) -> u64 {
+        self.ended[reason as usize].load(Relaxed)
     }
 
     /// Who has connections.

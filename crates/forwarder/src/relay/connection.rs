@@ -12,6 +12,7 @@ use asyncore::{Address, Channel, Timer};
 use crate::capture::{Captures, Subject, Tap};
 use crate::ended::Ended;
 use crate::policy::{Assignment, Permit, Throttle};
+use crate::relay::ending::Ending;
 use crate::relay::proxy_header::Ends;
 use crate::serving::Serving;
 
@@ -31,48 +32,6 @@ impl fmt::Display for Side {
     }
 }
 
-/// Why a connection ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// One side ended first, in good order.
-    Done(Side),
-    Reset(Side),
-    Failed(Side, String),
-    /// No target could be connected to; with what the last one failed with.
-    NoTarget(String),
-    Idle,
-    Lifetime,
-    /// Ended from the status page.
-    Ended,
-    /// The time to drain was over.
-    Drained,
-    /// The rule is no longer there.
-    Removed,
-}
-
-impl Ending {
-    /// Whether both sides are to be cut off instead of sent what is queued.
-    fn cuts_off(&self) -> bool {
-        !matches!(self, Ending::Done(_))
-    }
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Ending::Done(side) => write!(f, "done, the {side} first"),
-            Ending::Reset(side) => write!(f, "reset by the {side}"),
-            Ending::Failed(side, error) => write!(f, "the {side}'s side failed: {error}"),
-            Ending::NoTarget(error) => write!(f, "no target: {error}"),
-            Ending::Idle => f.write_str("idle for too long"),
-            Ending::Lifetime => f.write_str("open for too long"),
-            Ending::Ended => f.write_str("ended by the operator"),
-            Ending::Drained => f.write_str("still open at the end of the drain"),
-            Ending::Removed => f.write_str("the rule was removed"),
-        }
-    }
-}
-
 /// A client's connection, from accept to its end.
 pub(crate) struct Connection {
     pub(crate) serving: Rc<Serving>,
@@ -80,11 +39,13 @@ pub(crate) struct Connection {
     /// Where the client connected to, if a PROXY header told.
     pub(crate) destination: Cell<Option<SocketAddr>>,
     /// What came from the client together with its PROXY header, until there is a target.
-    pub(crate) early: RefCell<Vec<u8>>,
+    pub(crate) early: Cell<Vec<u8>>,
     pub(crate) started: Instant,
     /// What few connections have is boxed: an idle one should cost little.
     pub(crate) throttle: Option<Box<RefCell<Throttle>>>,
     pub(crate) lifetime: Cell<Option<Timer>>,
+    /// Looks for output that stalls.
+    pub(crate) stall_watch: Cell<Option<Timer>>,
     /// The targets that are not to be tried again.
     pub(crate) tried: RefCell<Vec<usize>>,
     pub(crate) assignment: RefCell<Option<Assignment>>,
@@ -111,10 +72,11 @@ impl Connection {
             serving,
             client,
             destination: Cell::new(None),
-            early: RefCell::new(Vec::new()),
+            early: Cell::default(),
             started: now,
             throttle,
             lifetime: Cell::new(None),
+            stall_watch: Cell::new(None),
             tried: RefCell::new(Vec::new()),
             assignment: RefCell::new(None),
             tap: RefCell::new(None),
@@ -125,9 +87,13 @@ impl Connection {
         })
     }
 
-    /// Notes why the connection ends; the first reason is the one that counts.
+    /// Notes why the connection ends. The first reason counts, except that a half that ended in
+    /// good order does not hide that the connection was cut off later.
     pub(crate) fn note_ending(&self, ending: Ending) {
-        self.ending.borrow_mut().get_or_insert(ending);
+        let mut noted = self.ending.borrow_mut();
+        if noted.as_ref().is_none_or(|noted| !noted.cuts_off() && ending.cuts_off()) {
+            *noted = Some(ending);
+        }
     }
 
     /// Whether neither side's bytes have gone through, as far as halves that have ended tell, and
@@ -202,6 +168,13 @@ impl Connection {
         Some(Ends { source: self.client?, destination: self.destination.get().or(local)? })
     }
 
+    /// Stops what was timed from when the connection had a target.
+    pub(crate) fn cancel_timers(&self, ch: &mut Channel<'_>) {
+        for timer in [self.lifetime.take(), self.stall_watch.take()].into_iter().flatten() {
+            ch.cancel(timer);
+        }
+    }
+
     /// Ends what never began. A client whose datagrams have nowhere to go may send thousands, so
     /// this is not worth a line of the log.
     pub(crate) fn discard(&self) {
@@ -210,6 +183,7 @@ impl Connection {
 
     /// The last act: counts the bytes and logs the connection, when both halves have ended.
     pub(crate) fn finish(&self, ch: &mut Channel<'_>) {
+        self.cancel_timers(ch);
         let (up, down) = self.bytes.get();
         let assignment = self.assignment.take();
         if let Some(assignment) = &assignment {
@@ -223,6 +197,9 @@ impl Connection {
             lasted: ch.now().saturating_duration_since(self.started),
             ending: self.ending.take(),
         };
+        if let Some(ending) = &ended.ending {
+            self.serving.state.counts().note_ended(ending.reason());
+        }
         self.serving.load.ended().add(ch, ended);
         self.serving.load.end();
     }

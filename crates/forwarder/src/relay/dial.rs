@@ -8,9 +8,10 @@ use socket2::SockRef;
 
 use crate::fault::{self, Shortage};
 use crate::policy::Permit;
-use crate::relay::connection::{Connection, Ending, Side};
-use crate::relay::half::{self, HIGH_WATER, Half};
-use crate::relay::proxy_header;
+use crate::relay::connection::{Connection, Side};
+use crate::relay::ending::Ending;
+use crate::relay::half::{HIGH_WATER, Half};
+use crate::relay::{proxy_header, silence, stall};
 use crate::serving::Serving;
 
 /// A client that was let in.
@@ -88,7 +89,7 @@ fn connect(
         ch.set_high_water(HIGH_WATER);
         ch.set_sink(client);
         ch.set_connect_timeout(serving.rule.timeouts.connect);
-        half::watch_silence(ch, &serving.rule);
+        silence::watch(ch, &serving.rule);
         serving.connect(ch, index)?;
         Ok(Half::new(Side::Target, Some(client), Rc::clone(connection)))
     })
@@ -110,12 +111,13 @@ pub(crate) fn connected(half: &mut Half, ch: &mut Channel<'_>) {
     let Some(client) = half.other else {
         return;
     };
+    let early = connection.early.take();
     connection.capture(ch.addr(), |captures, subject| {
         let mut tap = captures.tap(subject, ch.now())?;
-        tap.data(Side::Client, &connection.early.borrow(), ch.now());
+        tap.data(Side::Client, &early, ch.now());
         Some(tap)
     });
-    push_first(ch, client, &connection);
+    push_first(ch, client, &connection, early);
     let target = ch.token::<Half>();
     if let Some(client) = ch.get_mut(client) {
         client.open = true;
@@ -124,7 +126,23 @@ pub(crate) fn connected(half: &mut Half, ch: &mut Channel<'_>) {
         client.set_sink(target);
         client.resume_reading();
     }
-    if let Some(lifetime) = connection.serving.rule.timeouts.lifetime {
+    limit(ch, client, &connection);
+}
+
+/// Begins what is timed from when both sides are connected.
+fn limit(ch: &mut Channel<'_>, client: Token<Half>, connection: &Connection) {
+    let timeouts = &connection.serving.rule.timeouts;
+    if timeouts.tcp_user.is_some() {
+        // A Unix socket refuses it, and so does a system without, where it cannot be configured.
+        let _ = ch.set_tcp_user_timeout(timeouts.tcp_user);
+        if let Some(mut client) = ch.channel(client) {
+            let _ = client.set_tcp_user_timeout(timeouts.tcp_user);
+        }
+    }
+    if let Some(limit) = timeouts.send {
+        stall::watch(ch, connection, [client, ch.token::<Half>()], limit);
+    }
+    if let Some(lifetime) = timeouts.lifetime {
         let timer = ch.call_later(lifetime, move |map| {
             end(map, client, Ending::Lifetime);
             Ok(())
@@ -135,13 +153,12 @@ pub(crate) fn connected(half: &mut Half, ch: &mut Channel<'_>) {
 
 /// Sends the target what comes before anything that is read from now on: who the client is, if the
 /// target is to be told, and what came with the header that told us.
-fn push_first(ch: &mut Channel<'_>, client: Token<Half>, connection: &Connection) {
+fn push_first(ch: &mut Channel<'_>, client: Token<Half>, connection: &Connection, early: Vec<u8>) {
     if let Some(version) = connection.serving.rule.proxy_protocol.send {
         let local = ch.channel(client).and_then(|client| client.local_addr().ok());
         let ends = connection.ends(local.and_then(|local| local.inet()));
         ch.push(proxy_header::encode(version, ends));
     }
-    let early = connection.early.take();
     if !early.is_empty() {
         ch.push(early);
     }
@@ -210,9 +227,7 @@ fn disconnected(ch: &mut Channel<'_>, client: Token<Half>, connection: &Connecti
     if let Some(mut client) = ch.channel(client) {
         client.pause_reading();
     }
-    if let Some(timer) = connection.lifetime.take() {
-        ch.cancel(timer);
-    }
+    connection.cancel_timers(ch);
     if let Some(mut tap) = connection.tap.take() {
         tap.reset(Side::Target);
     }

@@ -5,11 +5,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::{Channel, Dispatcher, Error, Result, Token};
-use socket2::{SockRef, TcpKeepalive};
 
-use crate::config::Rule;
-use crate::relay::connection::{Connection, Ending, Side};
-use crate::relay::dial;
+use crate::relay::connection::{Connection, Side};
+use crate::relay::ending::Ending;
+use crate::relay::{dial, silence, stall};
 
 /// How much one read takes at the most; on loopback this beats 64 KiB, which leaves a tail.
 const READ: usize = 32 * 1024;
@@ -74,6 +73,20 @@ impl Half {
             });
             Ok(())
         });
+    }
+
+    /// This half has ended, and so does the other one: cut off if the connection is, and otherwise
+    /// when it has sent what is queued.
+    fn end_other(&self, ch: &mut Channel<'_>, other: Token<Half>) {
+        let is_cut_off = self.connection.is_cut_off();
+        if !is_cut_off {
+            stall::watch_rest(ch, &self.connection, ch.token::<Half>(), other);
+        }
+        match ch.channel(other) {
+            Some(mut other) if is_cut_off => other.abort(),
+            Some(mut other) => other.close_when_done(),
+            None => {}
+        }
     }
 
     fn change(&mut self, ch: &mut Channel<'_>, copying: Copying) {
@@ -159,22 +172,6 @@ impl Half {
     }
 }
 
-/// Watches for silence: at first until the peers are to be probed, or until it is the end.
-///
-/// All bytes pass the target's side, one way or the other, so its silence is the connection's.
-pub(crate) fn watch_silence(target: &mut Channel<'_>, rule: &Rule) {
-    target.set_timeout([rule.keepalive, rule.timeouts.idle].into_iter().flatten().min());
-}
-
-/// Has the system probe the peer, at once if it has been silent for `after` already. That is told
-/// to sockets that have been, since most connections never are, and are spared the system calls.
-fn keep_alive(ch: &Channel<'_>, after: Duration) {
-    if let Some(fd) = ch.descriptor() {
-        // Of no use on a Unix socket, which refuses it.
-        let _ = SockRef::from(&fd).set_tcp_keepalive(&TcpKeepalive::new().with_time(after));
-    }
-}
-
 fn cannot_splice(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput)
 }
@@ -219,20 +216,7 @@ impl Dispatcher for Half {
             // Connecting has a time of its own.
             return Ok(());
         }
-        let Rule { timeouts, keepalive, .. } = &*self.connection.serving.rule;
-        let silent = ch.stats().idle;
-        if timeouts.idle.is_some_and(|idle| silent >= idle) {
-            self.connection.note_ending(Ending::Idle);
-            ch.abort();
-            return Ok(());
-        }
-        if let Some(after) = *keepalive {
-            keep_alive(ch, after);
-            if let Some(other) = self.other.and_then(|other| ch.channel(other)) {
-                keep_alive(&other, after);
-            }
-        }
-        ch.set_timeout(timeouts.idle.map(|idle| idle.saturating_sub(silent)));
+        silence::reached(self, ch);
         Ok(())
     }
 
@@ -247,27 +231,20 @@ impl Dispatcher for Half {
 
     fn handle_close(&mut self, ch: &mut Channel<'_>) {
         self.connection.note_bytes(self.side, ch.stats().bytes_in);
-        let reset = ch.close_cause().is_some();
-        if reset && dial::retried(self, ch) {
+        let cause = ch.close_cause().map(|cause| Ending::caused_by(self.side, cause));
+        if cause.is_some() && dial::retried(self, ch) {
             return;
         }
-        if reset {
-            self.connection.note_ending(Ending::Reset(self.side));
+        if let Some(ending) = cause {
+            self.connection.note_ending(ending);
             if let Some(tap) = &mut *self.connection.tap.borrow_mut() {
                 tap.reset(self.side);
             }
         }
         let linked = self.side == Side::Client || self.other.is_some();
-        match self.other.and_then(|other| ch.channel(other)) {
-            // A reset is passed on as one; an end in good order waits for what is queued.
-            Some(mut other) if reset || self.connection.is_cut_off() => other.abort(),
-            Some(mut other) => other.close_when_done(),
-            None if linked => {
-                if let Some(timer) = self.connection.lifetime.take() {
-                    ch.cancel(timer);
-                }
-                self.connection.finish(ch);
-            }
+        match self.other.filter(|other| ch.contains(*other)) {
+            Some(other) => self.end_other(ch, other),
+            None if linked => self.connection.finish(ch),
             None => {}
         }
     }

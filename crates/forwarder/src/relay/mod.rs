@@ -6,13 +6,17 @@
 
 mod connection;
 mod dial;
+mod ending;
 pub(crate) mod greeting;
 mod half;
 pub(crate) mod listener;
 mod proxy_header;
+mod silence;
+mod stall;
 
-pub(crate) use self::connection::{Connection, Ending, Side};
+pub(crate) use self::connection::{Connection, Side};
 pub(crate) use self::dial::{end, report_failure};
+pub(crate) use self::ending::Ending;
 pub(crate) use self::half::Half;
 pub(crate) use self::listener::Listener;
 

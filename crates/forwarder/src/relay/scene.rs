@@ -7,8 +7,10 @@ use std::time::Duration;
 use asyncore::sim::{Network, Peer, PeerListener};
 use asyncore::{EventLoop, SocketMap, Token};
 
-use super::Listener;
+use super::half::HIGH_WATER;
+use super::{Half, Listener, Side};
 use crate::config::{Endpoint, Listen, Rule};
+use crate::policy::EndReason;
 use crate::serving::Serving;
 
 /// Where the rule listens.
@@ -83,4 +85,52 @@ impl Scene {
 pub(crate) fn endpoint(target: &str) -> Endpoint {
     let addr = addr(target);
     Endpoint::Host(addr.ip().to_string(), addr.port())
+}
+
+/// More than all windows and queues on the way hold.
+pub(crate) const STREAM: usize = 600 * 1024;
+
+impl Scene {
+    /// Bytes that wait to be sent to a side.
+    fn queued(&self, side: Side) -> usize {
+        let halves = self.map.tokens().map(Token::cast::<Half>);
+        let of = halves.filter(|it| self.map.get(*it).is_some_and(|half| half.side == side));
+        of.filter_map(|half| self.map.channel_stats(half)).map(|stats| stats.output_len).sum()
+    }
+
+    /// Passes until the queue to `side` is full, so that the other side is no longer read.
+    #[track_caller]
+    pub(crate) fn fill(&mut self, side: Side) {
+        self.until("a full queue", |scene| (scene.queued(side) >= HIGH_WATER).then_some(()));
+        self.settle();
+    }
+
+    /// Passes until a side has something to be sent to it.
+    #[track_caller]
+    pub(crate) fn until_queued(&mut self, side: Side) {
+        self.until("a queue", |scene| (scene.queued(side) > 0).then_some(()));
+    }
+
+    /// Lets `time` go by, in steps that are short beside the times that tests set.
+    pub(crate) fn let_pass(&mut self, time: Duration) {
+        let until = self.network.now() + time;
+        while self.network.now() < until {
+            self.network.advance((until - self.network.now()).min(Duration::from_millis(100)));
+            self.pass();
+        }
+    }
+
+    /// Passes until nothing is left of any connection: neither channels nor permits.
+    #[track_caller]
+    pub(crate) fn until_nothing_is_left(&mut self) {
+        self.until("the end", |scene| (scene.map.len() == 1).then_some(()));
+        let state = &self.serving.state;
+        assert_eq!((state.counts().open(), state.counts().process().open()), (0, 0));
+        assert!(state.targets().iter().all(|target| target.active() == 0));
+    }
+
+    /// Connections that ended for this reason.
+    pub(crate) fn ended(&self, reason: EndReason) -> u64 {
+        self.serving.state.counts().ended(reason)
+    }
 }

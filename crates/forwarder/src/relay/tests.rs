@@ -5,6 +5,8 @@ use fastrand::Rng;
 
 use super::scene::Scene;
 
+mod resets;
+
 const PASSES: usize = 20_000;
 
 /// One end of a connection, and what it is going to do.

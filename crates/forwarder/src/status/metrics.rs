@@ -89,7 +89,9 @@ impl Exposition {
         let refused = self.by_reason(|rule| &rule.refused);
         out.counters("refused_connections", "Connections that were not let in", refused)?;
         let waits = self.by_reason(|rule| &rule.waits);
-        out.counters("waits", "Times that clients had to wait in the backlog for a place", waits)
+        out.counters("waits", "Times that clients had to wait in the backlog for a place", waits)?;
+        let ended = self.by_reason(|rule| &rule.ended);
+        out.counters("ended_connections", "Connections that ended", ended)
     }
 
     fn by_reason(

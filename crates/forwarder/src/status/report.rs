@@ -77,6 +77,9 @@ pub(crate) struct RuleReport {
     pub(crate) refused: Vec<ForReason>,
     /// How often clients had to wait in the backlog for a place.
     pub(crate) waits: Vec<ForReason>,
+    /// Connections that ended.
+    #[serde(default)]
+    pub(crate) ended: Vec<ForReason>,
     pub(crate) bytes_up: u64,
     pub(crate) bytes_down: u64,
     pub(crate) bytes_up_per_second: u64,

@@ -12,7 +12,7 @@ use super::report::{
 };
 use super::snapshot::{Row, Snapshot};
 use crate::config::{Balance, Endpoint, Rule};
-use crate::policy::{HealthState, Refusal, RuleCounts, RuleState, TargetState};
+use crate::policy::{EndReason, HealthState, Refusal, RuleCounts, RuleState, TargetState};
 
 /// The report of this moment, from the answers of the workers; `None` is one that did not answer.
 pub(super) fn report(
@@ -74,12 +74,17 @@ fn rule(ledger: &Ledger, now: Instant, rule: &Rule, state: &RuleState) -> RuleRe
         accepted: counts.admitted(),
         refused: by_reason(&Refusal::ALL, RuleCounts::refused),
         waits: by_reason(&Refusal::WAITED_FOR, RuleCounts::waits),
+        ended: EndReason::ALL.map(|reason| ended(counts, reason)).into(),
         bytes_up: sum(|target| target.bytes_up),
         bytes_down: sum(|target| target.bytes_down),
         bytes_up_per_second: sum(|target| target.bytes_up_per_second),
         bytes_down_per_second: sum(|target| target.bytes_down_per_second),
         targets,
     }
+}
+
+fn ended(counts: &RuleCounts, reason: EndReason) -> ForReason {
+    ForReason { reason: reason.label().to_owned(), count: counts.ended(reason) }
 }
 
 fn target(ledger: &Ledger, now: Instant, target: &Arc<TargetState>) -> TargetReport {

@@ -9,6 +9,7 @@ pub mod http;
 pub mod load;
 pub mod random;
 pub mod scene;
+pub mod stall;
 pub mod tool;
 pub mod wire;
 

@@ -73,6 +73,12 @@ const CASES: &[Case] = &[
     case("lifetime", "7s", ("rule", "lifetime"), |c| {
         c.rules[0].timeouts.lifetime = Some(Duration::from_secs(7));
     }),
+    case("send-timeout", "7s", ("rule", "send_timeout"), |c| {
+        c.rules[0].timeouts.send = Some(Duration::from_secs(7));
+    }),
+    case("user-timeout", "7s", ("rule", "user_timeout"), |c| {
+        c.rules[0].timeouts.tcp_user = Some(Duration::from_secs(7));
+    }),
     case("keepalive", "none", ("rule", "keepalive"), |c| c.rules[0].keepalive = None),
     case("udp-session", "7s", ("rule", "udp_session"), |c| {
         c.rules[0].timeouts.udp_session = Duration::from_secs(7);

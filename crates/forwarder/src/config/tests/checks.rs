@@ -71,10 +71,17 @@ fn a_time_that_makes_no_sense_is_refused() {
     let or_none = "0 would end everything at once: write a longer time, or none for no limit";
     let keepalive = "TCP asks after 1s at the earliest and 32767s (9h 6m) at the latest: write a time between, or none";
     let resolve = "names are looked up once a second at most: write at least 1s";
-    let cases: [(&str, &str, Change); 7] = [
+    let user =
+        "TCP counts this time up to 24d 20h: write a shorter time, or none for the system's limit";
+    let cases: [(&str, &str, Change); 10] = [
         ("connect_timeout", at_once, |rule| rule.timeouts.connect = Duration::ZERO),
         ("idle_timeout", or_none, |rule| rule.timeouts.idle = Some(Duration::ZERO)),
         ("lifetime", or_none, |rule| rule.timeouts.lifetime = Some(Duration::ZERO)),
+        ("send_timeout", or_none, |rule| rule.timeouts.send = Some(Duration::ZERO)),
+        ("user_timeout", or_none, |rule| rule.timeouts.tcp_user = Some(Duration::ZERO)),
+        ("user_timeout", user, |rule| {
+            rule.timeouts.tcp_user = Some(Duration::from_secs(2_147_484))
+        }),
         ("udp_session", at_once, |rule| rule.timeouts.udp_session = Duration::ZERO),
         ("keepalive", keepalive, |rule| rule.keepalive = Some(Duration::from_millis(999))),
         ("keepalive", keepalive, |rule| rule.keepalive = Some(Duration::from_secs(32_768))),

@@ -51,6 +51,7 @@ fn numbers_are_those_of_the_report() {
         r#"forwarder_target_up{rule="web",target="10.0.0.6:80"} 0"#,
         r#"forwarder_refused_connections_total{rule="web",reason="rate"} 4"#,
         r#"forwarder_waits_total{rule="web",reason="rule_limit"} 7"#,
+        r#"forwarder_ended_connections_total{rule="web",reason="target_stalled"} 5"#,
     ] {
         assert!(text.lines().any(|it| it == line), "no {line} in {text}");
     }

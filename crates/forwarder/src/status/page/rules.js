@@ -11,6 +11,16 @@ const REASONS = {
   rate: "too many a second", denied: "denied", draining: "draining",
 };
 
+// Ends in good order are the rule and not shown.
+const CUT_OFF = {
+  client_reset: "reset by the client", target_reset: "reset by the target",
+  client_stalled: "the client took no bytes", target_stalled: "the target took no bytes",
+  client_timed_out: "TCP gave the client up", target_timed_out: "TCP gave the target up",
+  client_failed: "the client's side failed", target_failed: "the target's side failed",
+  no_target: "no target", idle: "idle", lifetime: "open for too long", operator: "ended by the operator",
+  drained: "open at the end of the drain", removed: "the rule was removed",
+};
+
 export function showRules(rules, actions, refresh) {
   reconcile(document.getElementById("rules"), rules, rule => rule.name, make,
     (node, rule) => update(node, rule, actions, refresh));
@@ -35,7 +45,7 @@ function update(node, rule, actions, refresh) {
   const strong = text => element("b", { textContent: text });
   const arrow = (name, sign) => element("span", { className: `arrow ${name}`, textContent: sign, ariaLabel: name });
   const byReason = (list, what) => list.filter(it => it.count > 0)
-    .map(it => fact(strong(number(it.count)), ` ${what}: ${REASONS[it.reason] ?? it.reason}`));
+    .map(it => fact(strong(number(it.count)), ` ${what}: ${REASONS[it.reason] ?? CUT_OFF[it.reason] ?? it.reason}`));
   const facts = [
     fact(arrow("up", "↑ "), rate(rule.bytes_up_per_second)),
     fact(arrow("down", "↓ "), rate(rule.bytes_down_per_second)),
@@ -44,6 +54,7 @@ function update(node, rule, actions, refresh) {
     fact(strong(number(rule.accepted)), " accepted"),
     ...byReason(rule.refused, "refused"),
     ...byReason(rule.waits, "times full, clients waited"),
+    ...byReason(rule.ended.filter(it => it.reason in CUT_OFF), "ended"),
   ];
   if (rule.targets.length > 1) facts.push(fact(rule.balance));
   node.querySelector(".facts").replaceChildren(...facts);

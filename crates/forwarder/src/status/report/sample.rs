@@ -48,6 +48,7 @@ fn rule() -> RuleReport {
             ForReason { reason: "denied".to_owned(), count: 0 },
         ],
         waits: vec![ForReason { reason: "rule_limit".to_owned(), count: 7 }],
+        ended: vec![ForReason { reason: "target_stalled".to_owned(), count: 5 }],
         bytes_up: 1500,
         bytes_down: 2500,
         bytes_up_per_second: 1024,
