@@ -26,6 +26,12 @@ impl Traffic {
         self.last = now;
     }
 
+    /// Takes back `n` bytes that were received and not used, and will be counted when they are.
+    pub(crate) fn unread(&mut self, n: usize, stats: &mut Stats) {
+        self.bytes_in = self.bytes_in.saturating_sub(n as u64);
+        stats.bytes_in = stats.bytes_in.saturating_sub(n as u64);
+    }
+
     #[inline(always)]
     pub(crate) fn sent(&mut self, n: usize, now: Instant, stats: &mut Stats) {
         self.bytes_out += n as u64;

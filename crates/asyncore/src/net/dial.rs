@@ -29,6 +29,8 @@ pub(crate) struct Dial {
     /// Layers that were inserted before there was a socket.
     pub(crate) layers: Vec<Box<dyn Layer>>,
     pub(crate) host: Option<HostConnect>,
+    /// The channel tries an address on behalf of another one.
+    pub(crate) is_attempt: bool,
 }
 
 /// A connection to one of several addresses that is being made.
