@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network};
-use asyncore::{Channel, Domain, FileWrapper, Result, EventLoop, SocketMap, Type};
+use asyncore::{Channel, Domain, EventLoop, FileWrapper, Result, SocketMap, Type};
 use util::{PASS, Recorder, Seen, assert_rests, on_every_network, on_every_poller, run_until};
 
 /// A file that is gone after the test.
