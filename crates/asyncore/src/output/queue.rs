@@ -44,7 +44,8 @@ pub(crate) enum Front<'q> {
     Pipe(&'q Pipe),
 }
 
-/// Maximum length of a buffer of joined pieces, in bytes, so that a sent buffer is freed soon.
+/// Maximum length of a buffer of joined pieces, in bytes; a further piece begins a new buffer. It
+/// bounds the memory of the head, which is kept when its bytes are sent.
 const MAX_JOINED_LEN: usize = 64 * 1024;
 /// Minimum length, in bytes, of an owned piece that is queued as it is: copying a shorter one
 /// costs less than another system call.

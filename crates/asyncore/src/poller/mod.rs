@@ -32,7 +32,7 @@ pub(crate) enum Source<'a> {
     Simulated(usize),
 }
 
-/// The kinds of readiness that a registration asks for.
+/// The kinds of readiness that a registration requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Interest(u8);
 
