@@ -145,7 +145,8 @@ mod wake;
 #[doc = include_str!("../MIGRATION.md")]
 pub mod migration {}
 
-#[cfg(doctest)]
+// The server in it uses signals.
+#[cfg(all(doctest, feature = "signals"))]
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 

@@ -1,5 +1,6 @@
 //! The poller for Linux and Android. A wait costs time per ready source, not per registered one.
 
+use std::cell::OnceCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(crate) struct Epoll {
     /// Closing a descriptor is assumed to end its registration, which holds unless a duplicate of
     /// it exists. The assumption saves one system call per connection.
     trusts_close: bool,
+    /// Watches `epoll` for another event loop, which must not notice that it is renewed.
+    outer: OnceCell<OwnedFd>,
 }
 
 impl Epoll {
@@ -32,7 +35,12 @@ impl Epoll {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             ready: Vec::with_capacity(events_per_wait),
             trusts_close: true,
+            outer: OnceCell::new(),
         })
+    }
+
+    fn watch_from(&self, outer: &OwnedFd) -> io::Result<()> {
+        Ok(epoll::add(outer, &self.epoll, EventData::new_u64(0), EventFlags::IN)?)
     }
 
     /// Relies on the descriptor's close to end the registration, until that has failed once.
@@ -44,13 +52,25 @@ impl Epoll {
     pub(super) fn renew(&mut self) -> io::Result<()> {
         self.epoll = epoll::create(CreateFlags::CLOEXEC)?;
         self.trusts_close = false;
-        Ok(())
+        match self.outer.get() {
+            // The old one left it when it was closed.
+            Some(outer) => self.watch_from(outer),
+            None => Ok(()),
+        }
     }
 }
 
 impl Poller for Epoll {
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.epoll.as_fd())
+        if self.outer.get().is_none() {
+            if let Ok(outer) = epoll::create(CreateFlags::CLOEXEC) {
+                // Without a descriptor left, the other loop gets ours, which lasts until `renew`.
+                if self.watch_from(&outer).is_ok() {
+                    let _ = self.outer.set(outer);
+                }
+            }
+        }
+        Some(self.outer.get().unwrap_or(&self.epoll).as_fd())
     }
 
     fn add(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()> {

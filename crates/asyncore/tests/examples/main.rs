@@ -7,6 +7,7 @@ mod arguments;
 mod chat_echo;
 mod chats;
 mod echo;
+mod embedding;
 mod http;
 mod http_client;
 mod http_server;
