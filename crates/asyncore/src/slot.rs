@@ -77,8 +77,6 @@ pub(crate) struct Slot {
     pub(crate) deadlines: Option<Box<Deadlines>>,
     /// Settings and attempts that are needed until the channel is connected.
     pub(crate) dial: Option<Box<Dial>>,
-    /// Set for an address tried on behalf of a channel that connects to a host.
-    pub(crate) is_attempt: bool,
     pub(crate) listener: Option<Box<Listener>>,
 }
 
@@ -168,7 +166,6 @@ impl Slot {
             framer: None,
             deadlines: None,
             dial: None,
-            is_attempt: false,
             listener: None,
         }
     }
@@ -273,6 +270,12 @@ impl Slot {
             && self.suppressed.is_empty()
             && !matches!(self.transport, Some(Transport::Layered(_)))
             && !(self.wants_priority | self.paused)
+    }
+
+    /// Returns whether it is an address tried on behalf of another channel, and no channel of the
+    /// program's.
+    pub(crate) fn is_attempt(&self) -> bool {
+        self.dial.as_ref().is_some_and(|dial| dial.is_attempt)
     }
 
     /// Returns whether the handler wants input.

@@ -240,7 +240,7 @@ fn addresses_are_tried_by_families_in_turn() {
     assert_eq!(attempts, expected);
     let errors = seen.errors();
     assert_eq!(errors.len(), 1, "{errors:?}");
-    let told = "cannot connect to many.example:80: none of its 5 addresses answered, the last: ";
+    let told = "cannot connect to many.example:80: all 5 addresses failed, last error: ";
     assert!(errors[0].starts_with(told), "{errors:?}");
 }
 

@@ -67,5 +67,5 @@ fn a_sentence_is_an_error_too() {
 fn leaving_the_loop_is_an_error_of_its_own_kind() {
     let error = Error::from(ExitNow);
     assert!(error.is::<ExitNow>() && !error.is::<Panicked>());
-    assert_eq!(error.to_string(), "a callback asked to leave the loop");
+    assert_eq!(error.to_string(), "a callback requested to leave the loop");
 }

@@ -128,7 +128,7 @@ fn when_none_of_several_addresses_answers_the_error_calls_the_peer_by_its_name()
         added.unwrap();
         map.run().unwrap();
         let calls = seen.calls();
-        let told = "cannot connect to backend: none of its 2 addresses answered, the last: ";
+        let told = "cannot connect to backend: all 2 addresses failed, last error: ";
         assert!(calls.len() == 2 && calls[0].starts_with(told), "{calls:?}");
         assert_eq!(calls[1], "Some(ConnectionRefused)", "the kind is that of the last");
     });

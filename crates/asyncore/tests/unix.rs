@@ -158,7 +158,7 @@ fn a_listener_without_room_is_an_error_and_not_a_would_block_that_nobody_hears_o
         });
         let error = refused.expect("a backlog of 0 has an end");
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-        assert!(error.to_string().ends_with(": it has no room for another connection"), "{error}");
+        assert!(error.to_string().ends_with(": its backlog is full; retry later"), "{error}");
     });
 }
 

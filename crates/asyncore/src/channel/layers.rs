@@ -18,7 +18,7 @@ impl Channel<'_> {
     /// that came before it can pass for what came through it.
     ///
     /// On a channel without a socket, such as one that [`connect_host`](Channel::connect_host) is
-    /// about to connect, the layer waits for one.
+    /// about to connect, the layer waits for one, and all that is queued passes it.
     ///
     /// Until the handshakes of all layers are done the channel is
     /// [connecting](Channel::is_connecting); then `handle_connect` is called. That has a
@@ -39,7 +39,8 @@ impl Channel<'_> {
     ///
     /// # Errors
     /// [`Unsupported`](io::ErrorKind::Unsupported) for a datagram socket and a listener, and while
-    /// producers or spliced bytes are queued. What the layer fails with.
+    /// producers or spliced bytes are queued, or output that waits for the handshake of another
+    /// layer. `NotConnected` once the channel has closed. What the layer fails with.
     pub fn insert_layer(&mut self, layer: impl Layer, unread: &[u8]) -> io::Result<()> {
         self.map.insert_layer(self.key, Box::new(layer), unread.to_vec())
     }

@@ -5,8 +5,14 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::process::{example, run, run_command};
 
-const SERVERS: [&str; 5] =
-    ["echo_server", "udp_echo_server", "chat_echo_server", "broadcast_chat", "timeouts"];
+const SERVERS: [&str; 6] = [
+    "echo_server",
+    "udp_echo_server",
+    "chat_echo_server",
+    "broadcast_chat",
+    "timeouts",
+    "proxied_echo",
+];
 
 #[test]
 fn wrong_arguments_are_answered_with_the_usage_and_exit_code_2() {
