@@ -110,7 +110,8 @@
 //! select pollers without a feature, and kqueue with `portable`. Windows is not supported: a
 //! channel is a file descriptor here.
 //!
-//! [`migration`] lists each name of Python's modules with its counterpart.
+//! [`recipes`] has worked examples of common tasks. [`migration`] lists each name of Python's
+//! modules with its counterpart.
 
 mod address;
 mod channel;
@@ -144,6 +145,8 @@ mod wake;
 
 #[doc = include_str!("../MIGRATION.md")]
 pub mod migration {}
+
+pub mod recipes;
 
 // The server in it uses signals.
 #[cfg(all(doctest, feature = "signals"))]
