@@ -348,3 +348,6 @@ impl Connection {
         self.kind == Kind::Datagram
     }
 }
+
+#[cfg(test)]
+mod tests;
