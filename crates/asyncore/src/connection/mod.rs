@@ -65,7 +65,8 @@ pub(crate) enum Act {
 
 /// The state of one connection.
 ///
-/// INVARIANT: `sending` and `input_end` speak of the present socket; a new one resets them.
+/// INVARIANT: `sending`, `input_end` and `cause` speak of the present socket; a new one resets
+/// them.
 #[derive(Debug)]
 pub(crate) struct Connection {
     kind: Kind,
@@ -100,13 +101,7 @@ impl Connection {
         if self.phase == Phase::Closed {
             return false;
         }
-        *self = Connection {
-            kind,
-            phase,
-            closing: self.closing,
-            cause: self.cause.take(),
-            ..Connection::new()
-        };
+        *self = Connection { kind, phase, closing: self.closing, ..Connection::new() };
         true
     }
 
@@ -151,7 +146,7 @@ impl Connection {
         if self.phase == Phase::Closed {
             return Act::Nothing;
         }
-        *self = Connection { closing: self.closing, cause: self.cause.take(), ..Connection::new() };
+        *self = Connection { closing: self.closing, ..Connection::new() };
         if self.closing { Act::Close } else { Act::Nothing }
     }
 

@@ -153,6 +153,19 @@ fn a_connection_that_fails_keeps_only_its_wish_to_close() {
 }
 
 #[test]
+fn the_cause_of_an_earlier_connection_is_not_that_of_the_next() {
+    let mut connection = connected();
+    assert_eq!(connection.fail_output(error("the first")), Act::Nothing);
+    assert!(connection.attach(Kind::Stream, Phase::Created));
+    assert_eq!(cause(&connection), None);
+
+    let mut connection = connecting();
+    assert_eq!(connection.fail_output(error("the first")), Act::Nothing);
+    assert_eq!(connection.connect_failed(), Act::Nothing);
+    assert_eq!(cause(&connection), None);
+}
+
+#[test]
 fn another_socket_begins_afresh() {
     let mut connection = connected();
     assert_eq!(connection.end_output_when_sent(), Act::SendRest);
