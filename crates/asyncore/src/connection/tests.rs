@@ -59,11 +59,51 @@ fn a_channel_without_a_socket_can_neither_send_nor_receive() {
 }
 
 #[test]
+fn a_closed_connection_stays_closed() {
+    let mut connection = connected();
+    assert!(connection.close(None));
+    assert!(!connection.attach(Kind::Stream, Phase::Connected));
+    connection.adopt(Kind::Stream);
+    connection.begin_connecting();
+    connection.begin_handshake();
+    connection.begin_listening();
+    assert!(!connection.established());
+    assert_eq!(connection.connect_failed(), Act::Nothing);
+    assert!(connection.is(Phase::Closed));
+    assert!(connection.is_ending() && !connection.is_closing());
+    assert!(!connection.can_transfer() && !connection.is_stream());
+}
+
+#[test]
+fn a_closed_connection_asks_for_nothing() {
+    let mut connection = connected();
+    assert!(connection.close(None));
+    assert_eq!(connection.end_input(InputEnd::Orderly), Act::Nothing);
+    assert_eq!(connection.end_discarded_input(), Act::Nothing);
+    assert_eq!(connection.end_output_when_sent(), Act::Nothing);
+    assert_eq!(connection.all_sent(), Act::Nothing);
+    assert_eq!(connection.close_when_sent(), Act::Nothing);
+    assert_eq!(connection.fail_output(error("late")), Act::Nothing);
+    assert!(!connection.output_ended());
+    assert!(!connection.input_ended() && !connection.output_has_ended());
+    assert!(!connection.output_failed() && !connection.awaits_all_sent());
+}
+
+#[test]
 fn only_the_first_close_counts() {
     let mut connection = connected();
     assert!(connection.close(Some(error("first"))));
     assert!(!connection.close(Some(error("second"))));
     assert_eq!(cause(&connection).unwrap(), "first");
+}
+
+#[test]
+fn an_orderly_close_gets_no_cause_afterwards() {
+    let mut connection = connected();
+    assert!(connection.close(None));
+    assert!(!connection.close(Some(error("too late"))));
+    assert_eq!(connection.fail_output(error("later still")), Act::Nothing);
+    assert_eq!(cause(&connection), None);
 }
 
 #[test]
