@@ -1,5 +1,8 @@
 //! The state machine against a model that remembers every event and deduces all from them.
 
+mod model;
+mod random;
+
 use std::io;
 
 use super::{Act, Connection, InputEnd, Kind, Phase};
