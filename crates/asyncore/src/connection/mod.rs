@@ -65,7 +65,8 @@ pub(crate) enum Act {
 
 /// The state of one connection.
 ///
-/// INVARIANT: `sending` and `input_end` speak of the present socket; a new one resets them.
+/// INVARIANT: `sending`, `input_end` and `cause` speak of the present socket; a new one resets
+/// them.
 #[derive(Debug)]
 pub(crate) struct Connection {
     kind: Kind,
@@ -100,20 +101,16 @@ impl Connection {
         if self.phase == Phase::Closed {
             return false;
         }
-        *self = Connection {
-            kind,
-            phase,
-            closing: self.closing,
-            cause: self.cause.take(),
-            ..Connection::new()
-        };
+        *self = Connection { kind, phase, closing: self.closing, ..Connection::new() };
         true
     }
 
     /// An address that was tried has answered, and its socket is the channel's from now on. What
     /// was asked of the channel meanwhile, such as the end of its output, still holds.
     pub(crate) fn adopt(&mut self, kind: Kind) {
-        self.kind = kind;
+        if self.phase != Phase::Closed {
+            self.kind = kind;
+        }
     }
 
     /// A connection is being made.
@@ -151,7 +148,7 @@ impl Connection {
         if self.phase == Phase::Closed {
             return Act::Nothing;
         }
-        *self = Connection { closing: self.closing, cause: self.cause.take(), ..Connection::new() };
+        *self = Connection { closing: self.closing, ..Connection::new() };
         if self.closing { Act::Close } else { Act::Nothing }
     }
 
@@ -169,6 +166,9 @@ impl Connection {
 
     /// Input that was being discarded has come to its end.
     pub(crate) fn end_discarded_input(&mut self) -> Act {
+        if self.phase == Phase::Closed {
+            return Act::Nothing;
+        }
         self.input_end.get_or_insert(InputEnd::Orderly);
         if self.phase == Phase::Lingering { Act::Close } else { Act::Nothing }
     }
@@ -176,6 +176,9 @@ impl Connection {
     /// Sending failed because the connection is gone. What was received before is still read,
     /// if it is of interest.
     pub(crate) fn fail_output(&mut self, cause: io::Error) -> Act {
+        if self.phase == Phase::Closed {
+            return Act::Nothing;
+        }
         self.cause.get_or_insert(cause);
         if self.input_end.is_some() || self.closing || self.kind != Kind::Stream {
             return Act::Close;
@@ -213,6 +216,9 @@ impl Connection {
 
     /// Our half is shut down; whether the channel lingers from now on.
     pub(crate) fn output_ended(&mut self) -> bool {
+        if self.phase == Phase::Closed {
+            return false;
+        }
         self.sending = Sending::Ended;
         let lingers = self.closing && self.phase == Phase::Connected;
         if lingers {
@@ -348,3 +354,6 @@ impl Connection {
         self.kind == Kind::Datagram
     }
 }
+
+#[cfg(test)]
+mod tests;
