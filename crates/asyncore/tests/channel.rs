@@ -290,3 +290,27 @@ fn a_family_that_does_not_fit_is_refused_at_once() {
         assert!(error.to_string().starts_with("cannot connect to [::1]:80: "), "{error}");
     });
 }
+
+#[test]
+fn with_buffer_refuses_an_absurd_size_and_returns_what_its_closure_does() {
+    on_every_network(|world| {
+        let (token, _remote) = world.connect(Recorder::default());
+        let mut channel = world.map.channel(token).unwrap();
+        let length = channel.with_buffer(16 << 20, |_, buf| Ok::<_, std::io::Error>(buf.len()));
+        assert_eq!(length.unwrap(), 16 << 20);
+        for size in [(16 << 20) + 1, usize::MAX] {
+            let refused = channel.with_buffer(size, |_, _| -> std::io::Result<()> {
+                panic!("there is no such buffer")
+            });
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let told = format!("a buffer of {size} bytes is over the limit of 16777216; use less");
+            assert_eq!(error.to_string(), told);
+        }
+        let failed = channel.with_buffer(0, |_, buf| {
+            assert!(buf.is_empty());
+            Err::<(), _>(asyncore::Error::msg("of its own"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "of its own");
+    });
+}
