@@ -238,7 +238,8 @@ fn a_push_after_shutdown_write_is_an_error() {
         channel.shutdown_write();
         channel.push(b"too late");
         world.run_until(|_| seen.is_closed());
-        let told = "output was pushed after shutdown_write() had ended this half of the connection";
+        let told =
+            "output was pushed after shutdown_write(), which ends the output; push before it";
         assert_eq!(seen.errors(), [told]);
     });
 }

@@ -1,4 +1,4 @@
-//! Channels whose bytes pass layers.
+//! Channels with layers.
 
 use std::io;
 use std::mem::replace;
@@ -12,8 +12,8 @@ use crate::token::Key;
 use crate::transport::Transport;
 
 impl SocketMap {
-    /// Puts `layer` between the channel's transport, with what it has still to send, and all that
-    /// is read and pushed from now on. `unread` has been received and is the layer's input.
+    /// Inserts `layer` above the channel's transport and its queued output, and below all that is
+    /// read and pushed from now on. `unread` was received and is the layer's input.
     pub(crate) fn insert_layer(
         &mut self,
         key: Key,
@@ -57,7 +57,7 @@ impl SocketMap {
             slot.connection.begin_handshake();
             self.limit_phase(key, self.handshake_timeout(key));
             if is_ready && outcome.is_ok() {
-                // It took no more than what had been received.
+                // The input that was already received completed the handshake.
                 self.connected(key);
             }
         }
@@ -78,7 +78,7 @@ impl SocketMap {
         }
     }
 
-    /// Takes the top layer off; what was pushed before still passes it.
+    /// Removes the top layer; output that was pushed before still passes through it.
     pub(crate) fn remove_layer(&mut self, key: Key) -> io::Result<Option<Box<dyn Layer>>> {
         self.check_layers(key)?;
         if self.slots.get(key).and_then(|slot| slot.layered()).is_none_or(|it| !it.has_layers()) {
@@ -126,7 +126,7 @@ impl SocketMap {
         Ok(())
     }
 
-    /// Goes on with the handshakes of a channel's layers; `connected` follows the last.
+    /// Continues the handshakes of a channel's layers, and calls `connected` after the last.
     pub(crate) fn shake_hands(&mut self, key: Key) {
         self.touch(key);
         let Some(layered) = self.slots.get_mut(key).and_then(|slot| slot.layered_mut()) else {
@@ -137,21 +137,21 @@ impl SocketMap {
             Ok(true) => self.connected(key),
             Ok(false) => {}
             Err(error) => {
-                // The peer may wait for the reason, which a layer has said then.
+                // A layer may have transmitted the reason, for which the peer waits.
                 let _ = layered.flush();
                 self.connect_failed(key, context(error, "the handshake failed"));
             }
         }
     }
 
-    /// The handshake has lasted for its time.
+    /// Handles the end of the time limit for the handshakes.
     pub(crate) fn handshake_timed_out(&mut self, key: Key) {
         let limit = self.handshake_timeout(key);
         let what = format!("the handshake failed: not done in {limit:?}");
         self.connect_failed(key, io::Error::new(io::ErrorKind::TimedOut, what));
     }
 
-    /// Sends what is below the layers; false while some of it waits for the transport.
+    /// Sends the bytes below the layers. Returns false while some of them wait for the transport.
     pub(crate) fn flush_layers(&mut self, key: Key) -> bool {
         let Some(layered) = self.slots.get_mut(key).and_then(|slot| slot.layered_mut()) else {
             return true;
@@ -174,7 +174,8 @@ impl SocketMap {
         }
     }
 
-    /// Lets the layers of a channel end their output; false while some of it waits to be sent.
+    /// Lets the layers of a channel end their output. Returns false while some of it waits for the
+    /// transport.
     pub(crate) fn finish_layers(&mut self, key: Key) -> bool {
         let Some(layered) = self.slots.get_mut(key).and_then(|slot| slot.layered_mut()) else {
             return true;
@@ -193,9 +194,9 @@ impl SocketMap {
         }
     }
 
-    /// Notes what the layers of a channel hold, before the loop waits: bytes below them count as
-    /// output, and input above them makes the channel ready. A transport on which nothing is left
-    /// is used as it is again.
+    /// Updates the state of a channel with layers before the loop waits: bytes below the layers
+    /// count as output. If no layer and no bytes are left, the bare transport replaces the layered
+    /// one.
     pub(crate) fn settle_layers(&mut self, key: Key) {
         self.note_output_below(key);
         let Some(slot) = self.slots.get_mut(key) else {
@@ -225,15 +226,15 @@ impl SocketMap {
         }
     }
 
-    /// What was below the layers is gone with its transport.
+    /// Stops counting the bytes below the layers, which are gone with their transport.
     pub(crate) fn forget_below(&mut self, key: Key) {
         if let Some(slot) = self.slots.get_mut(key) {
             slot.outbox.change(key, &mut self.flow, |content| content.below = 0);
         }
     }
 
-    /// Input that was received and that no handler has seen: held by the framer, being parsed
-    /// now.
+    /// Takes the received input that no handler has seen: held by the framer, or not parsed yet by
+    /// the running callback.
     pub(crate) fn take_unparsed(&mut self, key: Key) -> Vec<u8> {
         let mut unparsed = match self.slots.get_mut(key).and_then(|slot| slot.framer.as_mut()) {
             Some(framer) => framer.take_unread(),
@@ -243,7 +244,7 @@ impl SocketMap {
         unparsed
     }
 
-    /// Puts input that no handler has seen back in front of the transport's.
+    /// Puts input that no handler has seen back in front of the transport's input.
     pub(crate) fn unread(&mut self, key: Key, unread: Vec<u8>) {
         if unread.is_empty() {
             return;
