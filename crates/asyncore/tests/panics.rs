@@ -118,7 +118,7 @@ const CALLBACKS: [&str; 6] = [
 ];
 
 #[test]
-fn a_panic_in_a_callback_is_one_line_with_its_place_and_costs_that_channel() {
+fn a_panic_in_a_callback_logs_one_line_and_closes_the_channel() {
     on_every_network(|world| {
         for callback in CALLBACKS.into_iter().chain(["readable", "writable"]) {
             let lines = lines_of(world, callback, true);
@@ -132,7 +132,7 @@ fn a_panic_in_a_callback_is_one_line_with_its_place_and_costs_that_channel() {
 }
 
 #[test]
-fn an_error_out_of_a_callback_is_one_line_and_costs_that_channel() {
+fn an_error_in_a_callback_logs_one_line_and_closes_the_channel() {
     on_every_network(|world| {
         for callback in CALLBACKS {
             let lines = lines_of(world, callback, false);
@@ -145,7 +145,7 @@ fn an_error_out_of_a_callback_is_one_line_and_costs_that_channel() {
 }
 
 #[test]
-fn a_panic_in_handle_close_or_in_a_handlers_drop_is_one_line_and_leaks_nothing() {
+fn a_panic_in_handle_close_or_drop_leaks_nothing() {
     on_every_network(|world| {
         for callback in ["handle_close", "drop"] {
             let lines = lines_of(world, callback, true);
@@ -159,7 +159,7 @@ fn a_panic_in_handle_close_or_in_a_handlers_drop_is_one_line_and_leaks_nothing()
 }
 
 #[test]
-fn a_panic_in_handle_error_is_told_beside_the_first_failure_and_closes_the_channel() {
+fn a_panic_in_handle_error_is_logged_after_the_first_failure() {
     on_every_network(|world| {
         let seen = Seen::default();
         let lines = util::log::complaints(|| {
@@ -200,7 +200,7 @@ fn a_failing_handle_error(cause: fn(&mut Channel<'_>), symptom: &str) {
 }
 
 #[test]
-fn handle_error_that_pushes_over_the_limit_is_not_called_for_ever() {
+fn handle_error_does_not_recurse_when_it_exceeds_the_limit() {
     a_failing_handle_error(
         |ch| {
             ch.set_output_limit(5);
@@ -211,7 +211,7 @@ fn handle_error_that_pushes_over_the_limit_is_not_called_for_ever() {
 }
 
 #[test]
-fn handle_error_that_pushes_after_shutdown_is_not_called_for_ever() {
+fn handle_error_does_not_recurse_when_it_pushes_after_shutdown() {
     a_failing_handle_error(
         |ch| {
             ch.shutdown_write();
@@ -222,7 +222,7 @@ fn handle_error_that_pushes_after_shutdown_is_not_called_for_ever() {
 }
 
 #[test]
-fn a_panic_in_a_timer_or_a_trigger_is_one_line_and_the_loop_goes_on() {
+fn a_panic_in_a_timer_or_trigger_is_logged_and_the_loop_continues() {
     on_every_network(|world| {
         let lines = util::log::complaints(|| {
             world.map.call_later(Duration::ZERO, |_| panic!("in the timer"));

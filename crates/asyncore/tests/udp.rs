@@ -68,7 +68,7 @@ fn bound(map: &mut EventLoop, seen: &Seen, echoes: bool) -> (Token<Receiver>, So
 }
 
 #[test]
-fn a_datagram_is_received_with_its_origin_and_answered() {
+fn a_datagram_is_received_with_its_sender() {
     on_every_network(|map| {
         let (server, client) = (Seen::default(), Seen::default());
         let (_, server_addr) = bound(map, &server, true);
@@ -81,7 +81,7 @@ fn a_datagram_is_received_with_its_origin_and_answered() {
 }
 
 #[test]
-fn a_connected_socket_pushes_datagrams_that_stay_apart() {
+fn each_push_on_a_connected_socket_is_one_datagram() {
     on_every_network(|map| {
         let (server, client) = (Seen::default(), Seen::default());
         let (_, server_addr) = bound(map, &server, true);
@@ -104,7 +104,7 @@ fn a_connected_socket_pushes_datagrams_that_stay_apart() {
 }
 
 #[test]
-fn an_empty_datagram_is_no_end() {
+fn an_empty_datagram_is_not_the_end_of_a_stream() {
     on_every_network(|map| {
         let seen = Seen::default();
         let (_, server_addr) = bound(map, &seen, false);
@@ -120,7 +120,7 @@ fn an_empty_datagram_is_no_end() {
 }
 
 #[test]
-fn what_does_not_fit_into_the_buffer_is_cut_off() {
+fn a_datagram_longer_than_the_buffer_is_truncated() {
     on_every_network(|map| {
         let seen = Seen::default();
         let (_, server_addr) = bound(map, &seen, false);
@@ -132,7 +132,7 @@ fn what_does_not_fit_into_the_buffer_is_cut_off() {
 }
 
 #[test]
-fn close_when_done_sends_what_is_queued_and_waits_for_nobody() {
+fn close_when_done_sends_the_queue_without_lingering() {
     on_every_network(|map| {
         let (server, client) = (Seen::default(), Seen::default());
         let (_, server_addr) = bound(map, &server, false);
@@ -147,7 +147,7 @@ fn close_when_done_sends_what_is_queued_and_waits_for_nobody() {
 }
 
 #[test]
-fn a_datagram_that_is_too_long_is_an_error_and_not_tried_for_ever() {
+fn an_oversized_datagram_is_an_error_and_not_retried() {
     on_every_network(|map| {
         let seen = Seen::default();
         let (_, server_addr) = bound(map, &Seen::default(), false);
@@ -165,7 +165,7 @@ fn a_datagram_that_is_too_long_is_an_error_and_not_tried_for_ever() {
 }
 
 #[test]
-fn a_port_that_nobody_listens_on_is_an_error_for_a_connected_socket_alone() {
+fn an_unused_port_is_an_error_only_for_connected_sockets() {
     on_every_network(|map| {
         let seen = Seen::default();
         let (gone, gone_addr) = bound(map, &Seen::default(), false);
@@ -185,7 +185,7 @@ fn a_port_that_nobody_listens_on_is_an_error_for_a_connected_socket_alone() {
 }
 
 #[test]
-fn a_socket_whose_destination_is_not_known_cannot_push() {
+fn an_unconnected_datagram_socket_cannot_push() {
     on_every_network(|map| {
         let seen = Seen::default();
         let (token, _) = bound(map, &seen, false);
@@ -197,7 +197,7 @@ fn a_socket_whose_destination_is_not_known_cannot_push() {
 }
 
 #[test]
-fn a_burst_is_received_datagram_by_datagram() {
+fn a_burst_is_received_one_datagram_at_a_time() {
     on_every_network(|map| {
         let seen = Seen::default();
         let (_, server_addr) = bound(map, &seen, false);

@@ -5,11 +5,17 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::process::{example, run, run_command};
 
-const SERVERS: [&str; 5] =
-    ["echo_server", "udp_echo_server", "chat_echo_server", "broadcast_chat", "timeouts"];
+const SERVERS: [&str; 6] = [
+    "echo_server",
+    "udp_echo_server",
+    "chat_echo_server",
+    "broadcast_chat",
+    "timeouts",
+    "proxied_echo",
+];
 
 #[test]
-fn wrong_arguments_are_answered_with_the_usage_and_exit_code_2() {
+fn wrong_arguments_print_the_usage_and_exit_with_code_2() {
     let mut cases: Vec<(&str, &[&str])> = vec![
         ("chat_echo_client", &["127.0.0.1:1"]),
         ("chat_echo_client", &["127.0.0.1:1", "a", "b"]),
@@ -52,7 +58,7 @@ fn wrong_arguments_are_answered_with_the_usage_and_exit_code_2() {
 }
 
 #[test]
-fn arguments_that_are_no_text_are_no_panic() {
+fn non_utf8_arguments_do_not_panic() {
     let no_text = std::ffi::OsStr::from_bytes(b"\xff");
     let others = [
         "http_client",
@@ -69,7 +75,7 @@ fn arguments_that_are_no_text_are_no_panic() {
 }
 
 #[test]
-fn an_address_in_use_is_one_sentence_and_exit_code_1() {
+fn an_address_in_use_prints_one_sentence_and_exits_with_code_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
     let (port, dir) = (addr.port().to_string(), env!("CARGO_MANIFEST_DIR"));

@@ -17,4 +17,5 @@ mod http_server_simulated;
 mod peers;
 mod port_forward;
 mod process;
+mod proxied_echo;
 mod timeouts;
