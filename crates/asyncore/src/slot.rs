@@ -78,7 +78,7 @@ pub(crate) struct Slot {
     pub(crate) deadlines: Option<Box<Deadlines>>,
     /// Settings and attempts that are needed until the channel is connected.
     pub(crate) dial: Option<Box<Dial>>,
-    /// Set for an address tried on behalf of a channel that connects to a host.
+    /// Set for a connection attempt on behalf of a channel that connects to a host.
     pub(crate) is_attempt: bool,
     pub(crate) listener: Option<Box<Listener>>,
 }
@@ -86,14 +86,14 @@ pub(crate) struct Slot {
 /// The accepting state of a listener.
 #[derive(Default)]
 pub(crate) struct Listener {
-    /// Set while it does not accept.
+    /// Set while the listener does not accept.
     pub(crate) paused: bool,
-    /// The current pause between two tries while the system has no descriptors left.
+    /// The current pause between two attempts while the system has no descriptors left.
     pub(crate) backoff: Option<Duration>,
     pub(crate) retry: Option<TimerKey>,
     /// The time at which such a pause was last logged.
     pub(crate) last_logged: Option<Instant>,
-    /// Whether to log when the current pause ends.
+    /// Set if the end of the current pause is to be logged.
     pub(crate) log_recovery: bool,
 }
 
@@ -278,7 +278,7 @@ impl Slot {
             && !(self.wants_priority | self.paused)
     }
 
-    /// Returns whether the handler wants input.
+    /// Returns whether the loop passes input to the handler now.
     pub(crate) fn reads(&self) -> bool {
         !self.connection.input_ended()
             && self.wanted.without(self.suppressed).contains(Interest::READ)

@@ -95,7 +95,7 @@ impl Connection {
         }
     }
 
-    /// Starts anew with another socket, which is in `phase`. Returns false, and changes nothing, if
+    /// Restarts with another socket, which is in `phase`. Returns false, and changes nothing, if
     /// the channel has closed.
     pub(crate) fn attach(&mut self, kind: Kind, phase: Phase) -> bool {
         if self.phase == Phase::Closed {

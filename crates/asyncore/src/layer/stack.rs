@@ -220,7 +220,7 @@ impl Layered {
         self.started == self.layers.len() && self.layers.iter().all(Level::is_ready)
     }
 
-    /// Returns whether `recv` answers without asking the transport.
+    /// Returns whether `recv` returns without reading from the transport.
     pub(crate) fn has_input(&self) -> bool {
         self.input.len() > 0 || self.input_end.is_some() || self.failure.is_some()
     }
