@@ -1,4 +1,4 @@
-//! What the fuzz targets share.
+//! Helpers shared by the fuzz targets.
 
 use std::any::Any;
 use std::backtrace::Backtrace;
@@ -10,24 +10,24 @@ use asyncore::sim::Network;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-/// Lets every panic end the process, also one that the library would catch in a callback, but for
-/// those with a payload that is `forgiven`; and keeps the log quiet.
-pub fn prepare(forgiven: fn(&dyn Any) -> bool) {
-    // The library sets a hook of its own with its first map.
+/// Makes every panic abort the process, including those that the library would catch in a
+/// callback, except where `is_expected` accepts the payload; silences the log.
+pub fn prepare(is_expected: fn(&dyn Any) -> bool) {
+    // The first map installs the library's panic hook, which this one must replace.
     drop(SocketMap::simulated(&Network::new(0)));
     set_hook(Box::new(move |info| {
-        if !forgiven(info.payload()) {
+        if !is_expected(info.payload()) {
             eprintln!("{info}\n{}", Backtrace::force_capture());
             abort();
         }
     }));
-    tracing::subscriber::set_global_default(Silence).expect("nobody else set one");
+    tracing::subscriber::set_global_default(NullSubscriber).expect("no other subscriber is set");
 }
 
-/// Takes the log and drops it: with no subscriber at all the library prints its errors.
-struct Silence;
+/// A subscriber that drops the log: without any subscriber the library prints its errors.
+struct NullSubscriber;
 
-impl Subscriber for Silence {
+impl Subscriber for NullSubscriber {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         false
     }

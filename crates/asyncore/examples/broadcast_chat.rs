@@ -1,9 +1,9 @@
-//! A chat room: what one guest says, all others read.
+//! A chat room: each line of a guest goes to all other guests.
 //!
 //! usage: broadcast_chat ADDR:PORT
 //!
-//! Its guests come with `stdin_chat`, `nc` or `telnet`. The first line is the guest's name; after
-//! that `/who` tells who is there, `/quit` leaves, and anything else is said to everybody.
+//! Guests connect with `stdin_chat`, `nc` or `telnet`. A guest's first line is its name; after that,
+//! `/who` lists the guests, `/quit` leaves, and any other line goes to all other guests.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -13,13 +13,13 @@ use asyncore::{
     Accumulator, AsyncChat, Channel, Dispatcher, Domain, Result, Socket, SocketMap, Token, Type,
 };
 
-const LONGEST_LINE: usize = 1024;
-const LONGEST_NAME: usize = 20;
-/// A guest who reads so slowly that this much waits is put out: the others do not wait, and what
-/// waits must not fill the memory.
-const UNREAD: usize = 256 * 1024;
+const MAX_LINE_LENGTH: usize = 1024;
+const MAX_NAME_LENGTH: usize = 20;
+/// Maximum number of bytes queued for a guest. A guest that reads too slowly is disconnected, so
+/// that the others need not wait and the queue cannot fill the memory.
+const MAX_UNREAD: usize = 256 * 1024;
 
-/// The listener, which also knows who is there.
+/// The listener, which also keeps the list of guests.
 struct Room {
     guests: Vec<Token<Guest>>,
 }
@@ -44,11 +44,11 @@ impl Dispatcher for Room {
         sock: Socket,
         _peer: Option<SocketAddr>,
     ) -> Result {
-        let line = Accumulator::with_limit(LONGEST_LINE);
+        let line = Accumulator::with_limit(MAX_LINE_LENGTH);
         let guest = ch.add(Guest { room: ch.token(), name: None, line }, sock);
         if let Some(mut channel) = ch.channel(guest) {
             channel.set_terminator(b"\n");
-            channel.set_output_limit(UNREAD);
+            channel.set_output_limit(MAX_UNREAD);
             channel.push(b"* your name?\n");
         }
         Ok(())
@@ -57,17 +57,17 @@ impl Dispatcher for Room {
 
 struct Guest {
     room: Token<Room>,
-    /// None before it was told: such a guest hears nothing yet.
+    /// `None` until the guest has chosen a name; until then it receives nothing from the others.
     name: Option<String>,
     line: Accumulator,
 }
 
 impl Guest {
     fn enter(&mut self, ch: &mut Channel<'_>, name: &str) {
-        let fine = (1..=LONGEST_NAME).contains(&name.len())
+        let is_valid = (1..=MAX_NAME_LENGTH).contains(&name.len())
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        if !fine {
-            let answer = format!("* a name is 1 to {LONGEST_NAME} letters and digits; yours?\n");
+        if !is_valid {
+            let answer = format!("* a name is 1 to {MAX_NAME_LENGTH} letters and digits; yours?\n");
             return ch.push(answer.into_bytes());
         }
         if names(ch, self.room).iter().any(|other| other.eq_ignore_ascii_case(name)) {
@@ -91,7 +91,7 @@ impl AsyncChat for Guest {
 
     fn found_terminator(&mut self, ch: &mut Channel<'_>) -> Result {
         let line = self.line.take();
-        // Control characters could make the terminals of the others do anything.
+        // Control characters could take over the terminals of the other guests.
         let text: String =
             String::from_utf8_lossy(&line).chars().filter(|char| !char.is_control()).collect();
         match (&self.name, text.trim()) {
@@ -108,7 +108,7 @@ impl AsyncChat for Guest {
         Ok(())
     }
 
-    /// However the guest has left: by `/quit`, by hanging up, or put out for not reading.
+    /// Runs however the guest leaves: by `/quit`, by hanging up, or disconnected for not reading.
     fn handle_close(&mut self, ch: &mut Channel<'_>) {
         let me = ch.token::<Guest>();
         if let Some(room) = ch.get_mut(self.room) {
@@ -120,7 +120,7 @@ impl AsyncChat for Guest {
     }
 }
 
-/// Says `line` to everybody in the room but the guest who runs now.
+/// Sends `line` to all guests except the one whose callback is running.
 fn say(ch: &mut Channel<'_>, room: Token<Room>, line: &str) {
     let me = ch.token::<Guest>();
     let guests = ch.get(room).map(|room| room.guests.clone()).unwrap_or_default();
@@ -131,13 +131,13 @@ fn say(ch: &mut Channel<'_>, room: Token<Room>, line: &str) {
     }
 }
 
-/// The names of everybody in the room but the guest who runs now.
+/// Returns the names of all guests except the one whose callback is running.
 fn names(ch: &Channel<'_>, room: Token<Room>) -> Vec<String> {
     let guests = ch.get(room).map_or(&[][..], |room| &room.guests);
     guests.iter().filter_map(|guest| ch.get(*guest)?.name.clone()).collect()
 }
 
-/// The only argument, unless there is something wrong with it.
+/// Parses the command line, which is a single address.
 fn address() -> Option<SocketAddr> {
     let mut args = env::args_os().skip(1);
     let addr = args.next()?.to_str()?.parse().ok()?;

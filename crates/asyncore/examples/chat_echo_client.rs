@@ -2,8 +2,8 @@
 //!
 //! usage: chat_echo_client ADDR:PORT FILE
 //!
-//! `RUST_LOG=debug` shows every callback as it comes. The exit code is 0 if the copy that was
-//! received is the message, and 1 otherwise.
+//! `RUST_LOG=debug` logs every callback. The exit code is 0 if the copy that was received is equal
+//! to the message, and 1 otherwise.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,10 +18,10 @@ use asyncore::{
 use tracing::debug;
 use tracing_subscriber::EnvFilter;
 
-/// Small enough to show that a message comes and goes in pieces.
+/// In bytes; small enough to show that a message is sent and received in pieces.
 const BUFFER_SIZE: usize = 128;
 
-/// A simple producer that tells when it is asked: what a subclass is in the original.
+/// A simple producer that logs each call; a subclass in the original.
 struct EchoProducer(SimpleProducer);
 
 impl Producer for EchoProducer {
@@ -36,7 +36,7 @@ impl Producer for EchoProducer {
 struct EchoClient {
     message: Vec<u8>,
     received_data: Accumulator,
-    /// Tells whether the copy is the message, or why there is none; the first word counts.
+    /// Reports whether the copy is equal to the message, or the error. Only the first report counts.
     verdict: Sender<Result<bool>>,
 }
 
@@ -82,7 +82,7 @@ impl AsyncChat for EchoClient {
 
     fn found_terminator(&mut self, ch: &mut Channel<'_>) -> Result {
         debug!("found_terminator()");
-        // Nobody listens any more if an earlier word was enough.
+        // The receiver is gone if it already has a verdict.
         let _ = self.verdict.send(Ok(self.received_data.as_slice() == self.message));
         ch.close_when_done();
         Ok(())
@@ -96,12 +96,12 @@ impl AsyncChat for EchoClient {
 
     fn handle_close(&mut self, _ch: &mut Channel<'_>) {
         debug!("handle_close()");
-        // Without a word so far, the connection has ended before the copy was complete.
+        // This is the first report if the connection ended before the copy was complete.
         let _ = self.verdict.send(Ok(false));
     }
 }
 
-/// Where to connect to and what to send, unless there is something wrong with the arguments.
+/// Parses the command line: the server's address and the file to send.
 fn arguments() -> Option<(SocketAddr, PathBuf)> {
     let mut args = env::args_os().skip(1);
     let addr = args.next()?.to_str()?.parse().ok()?;
@@ -109,7 +109,7 @@ fn arguments() -> Option<(SocketAddr, PathBuf)> {
     args.next().is_none().then_some((addr, file.into()))
 }
 
-/// Sends the message and tells whether the copy that comes back is the same.
+/// Sends the file and returns whether the copy that comes back is equal to it.
 fn echo(addr: SocketAddr, file: PathBuf) -> Result<bool> {
     let message = fs::read(&file)
         .map_err(|error| Error::msg(format!("cannot read {}: {error}", file.display())))?;

@@ -3,8 +3,7 @@
 //!
 //! usage: chat_echo_server ADDR:PORT
 //!
-//! `RUST_LOG=debug` shows every callback as it comes, and with buffers as small as these there
-//! are many.
+//! `RUST_LOG=debug` logs every callback; with buffers as small as these there are many.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -17,12 +16,12 @@ use asyncore::{
 use tracing::debug;
 use tracing_subscriber::EnvFilter;
 
-/// A line longer than this is no command.
-const LONGEST_COMMAND: usize = 128;
-/// The longest message that is echoed; all of it is in memory before the first byte goes back.
-const LONGEST_MESSAGE: usize = 16 * 1024 * 1024;
+/// In bytes; a longer line is malformed.
+const MAX_COMMAND_LENGTH: usize = 128;
+/// In bytes; the server holds a whole message in memory before it echoes the first byte.
+const MAX_MESSAGE_LENGTH: usize = 16 * 1024 * 1024;
 
-/// What a terminator ends: `process_data` of the original.
+/// The kind of input that the next terminator ends; `process_data` in the original.
 enum Reading {
     Command,
     Message,
@@ -34,9 +33,9 @@ struct EchoHandler {
 }
 
 impl EchoHandler {
-    /// Begins a dialogue on a connection that was accepted.
+    /// Adds a channel for an accepted connection.
     fn start(ch: &mut Channel<'_>, sock: Socket) -> Token<Self> {
-        let received_data = Accumulator::with_limit(LONGEST_COMMAND);
+        let received_data = Accumulator::with_limit(MAX_COMMAND_LENGTH);
         let token = ch.add(EchoHandler { received_data, reading: Reading::Command }, sock);
         if let Some(mut channel) = ch.channel(token) {
             channel.set_terminator(b"\n");
@@ -48,7 +47,7 @@ impl EchoHandler {
         let command = self.received_data.take();
         debug!("process_command() {:?}", command.escape_ascii().to_string());
         let length = parse_command(&command)?;
-        // A length of 0 is found at once, and needs no case of its own.
+        // A length of 0 is found at once, so it needs no special case.
         ch.set_terminator(length);
         self.received_data = Accumulator::with_limit(length);
         self.reading = Reading::Message;
@@ -63,7 +62,7 @@ impl EchoHandler {
 }
 
 impl AsyncChat for EchoHandler {
-    // Small enough to show that a message comes and goes in pieces.
+    // Small enough to show that a message is received and sent in pieces.
     fn ac_in_buffer_size(&self) -> usize {
         128
     }
@@ -96,7 +95,7 @@ impl AsyncChat for EchoHandler {
     }
 }
 
-/// The length that a command asks to have echoed.
+/// Returns the length of the message that follows `command`.
 fn parse_command(command: &[u8]) -> Result<usize> {
     let malformed = || {
         let shown = command.escape_ascii();
@@ -104,15 +103,15 @@ fn parse_command(command: &[u8]) -> Result<usize> {
     };
     let line = str::from_utf8(command).map_err(|_| malformed())?.trim();
     let length = line.strip_prefix("ECHO ").ok_or_else(malformed)?;
-    // A sign is a digit to `parse`, but not to the protocol.
+    // `parse` accepts a sign, the protocol does not.
     if !length.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(malformed());
     }
     match length.parse() {
-        Ok(length) if length <= LONGEST_MESSAGE => Ok(length),
+        Ok(length) if length <= MAX_MESSAGE_LENGTH => Ok(length),
         _ if length.is_empty() => Err(malformed()),
         _ => Err(Error::msg(format!(
-            "cannot echo {length} bytes: the longest message is {LONGEST_MESSAGE} bytes"
+            "cannot echo {length} bytes: the longest message is {MAX_MESSAGE_LENGTH} bytes"
         ))),
     }
 }
@@ -145,7 +144,7 @@ impl Dispatcher for EchoServer {
     }
 }
 
-/// The only argument, unless there is something wrong with it.
+/// Parses the command line, which is a single address.
 fn address() -> Option<SocketAddr> {
     let mut args = env::args_os().skip(1);
     let addr = args.next()?.to_str()?.parse().ok()?;

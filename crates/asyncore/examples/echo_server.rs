@@ -1,4 +1,4 @@
-//! The classic echo server: sends back whatever it is sent.
+//! The classic echo server: sends back what it receives.
 //!
 //! usage: echo_server ADDR:PORT
 
@@ -28,7 +28,7 @@ impl EchoServer {
             ch.set_reuse_addr();
             ch.bind(addr)?;
             ch.listen(1024)?;
-            // Port 0 lets the system choose, so tell what it chose.
+            // With port 0 the system chooses the port, so print the actual one.
             println!("{}", ch.local_addr()?);
             Ok(EchoServer)
         })
@@ -47,7 +47,7 @@ impl Dispatcher for EchoServer {
     }
 }
 
-/// The only argument, unless there is something wrong with it.
+/// Parses the command line, which is a single address.
 fn address() -> Option<SocketAddr> {
     let mut args = env::args_os().skip(1);
     let addr = args.next()?.to_str()?.parse().ok()?;

@@ -2,8 +2,8 @@
 //!
 //! usage: http_client HOST[:PORT] PATH
 //!
-//! Where the original wrote out all that it received, this one takes the headers off, so it is a
-//! chat: headers up to an empty line, then a body of as many bytes as they say.
+//! The original wrote out everything that it received. This client strips the headers, so it is an
+//! `AsyncChat`: it reads headers up to an empty line, then a body of the length that they declare.
 
 use std::env;
 use std::io::{self, Write as _};
@@ -15,14 +15,14 @@ use std::time::Duration;
 use asyncore::{Accumulator, AsyncChat, Channel, Error, Result, SocketMap, Terminator, Token};
 
 const END_OF_HEADERS: &[u8] = b"\r\n\r\n";
-const LONGEST_HEADERS: usize = 64 * 1024;
-/// How long the server may be silent.
-const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_HEADERS_LENGTH: usize = 64 * 1024;
+/// Maximum time to wait for data from the server.
+const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 struct HttpClient {
     headers: Accumulator,
     reading_body: bool,
-    /// Tells how it went; the first word counts.
+    /// Reports the result of the request. Only the first report counts.
     outcome: Sender<Result>,
 }
 
@@ -30,12 +30,12 @@ impl HttpClient {
     fn new(map: &mut SocketMap, page: &Page, outcome: Sender<Result>) -> io::Result<Token<Self>> {
         map.add_with(|ch| {
             ch.connect_host(&page.host, page.port)?;
-            ch.set_timeout(PATIENCE);
+            ch.set_timeout(READ_TIMEOUT);
             ch.set_terminator(END_OF_HEADERS);
-            // It is sent as soon as the connection is made.
+            // The queue is sent once the connection is established.
             let request = format!("GET {} HTTP/1.0\r\nHost: {}\r\n\r\n", page.path, page.authority);
             ch.push(request.into_bytes());
-            let headers = Accumulator::with_limit(LONGEST_HEADERS);
+            let headers = Accumulator::with_limit(MAX_HEADERS_LENGTH);
             Ok(HttpClient { headers, reading_body: false, outcome })
         })
     }
@@ -43,7 +43,7 @@ impl HttpClient {
     /// Reports success and ends.
     fn finish(&mut self, ch: &mut Channel<'_>) -> Result {
         io::stdout().flush()?;
-        // Nobody listens any more if an earlier word was enough.
+        // The receiver is gone if it already has an outcome.
         let _ = self.outcome.send(Ok(()));
         ch.close();
         Ok(())
@@ -74,13 +74,16 @@ impl AsyncChat for HttpClient {
 
     fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
         if !self.reading_body {
-            // A server that does not speak HTTP says something, but no empty line.
+            // A server that does not speak HTTP may send data without an empty line. Parsing that
+            // gives the better error.
             body_length(self.headers.as_slice())?;
             return Err(Error::msg("the server ended the connection within the headers"));
         }
         match ch.terminator() {
             Terminator::Length(left) => {
-                let what = format!("the server ended the connection with {left} bytes to come");
+                let what = format!(
+                    "the server ended the connection {left} bytes before the end of the body"
+                );
                 Err(Error::msg(what))
             }
             _ => self.finish(ch),
@@ -88,7 +91,7 @@ impl AsyncChat for HttpClient {
     }
 
     fn handle_timeout(&mut self, _ch: &mut Channel<'_>) -> Result {
-        Err(Error::msg(format!("the server sent nothing for {PATIENCE:?}")))
+        Err(Error::msg(format!("the server sent nothing for {READ_TIMEOUT:?}")))
     }
 
     fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
@@ -102,7 +105,7 @@ impl AsyncChat for HttpClient {
     }
 }
 
-/// How long the headers say that the body is, where `None` is as long as the connection.
+/// Returns the length of the body, or `None` if it ends with the connection.
 fn body_length(headers: &[u8]) -> Result<Option<usize>> {
     let mut fields = [httparse::EMPTY_HEADER; 128];
     let mut response = httparse::Response::new(&mut fields);
@@ -131,25 +134,25 @@ fn body_length(headers: &[u8]) -> Result<Option<usize>> {
     Ok(length)
 }
 
-/// What to get and from where.
+/// The page to get, and its server.
 struct Page {
     host: String,
     port: u16,
-    /// Host and port as they were given, for the `Host` header.
+    /// Host and port as given on the command line, for the `Host` header.
     authority: String,
     path: String,
 }
 
 impl Page {
-    /// The page that the arguments name, unless there is something wrong with them.
+    /// Parses the command line.
     fn from_args() -> Option<Self> {
         let mut args = env::args_os().skip(1);
         let authority = args.next()?.into_string().ok()?;
         let path = args.next()?.into_string().ok()?;
-        // A space or a line end would make the path something else to the server.
-        let speakable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
-        let good = path.starts_with('/') && speakable(&path) && speakable(&authority);
-        if !good || args.next().is_some() {
+        // A space or a line break would change the meaning of the request line.
+        let is_printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
+        let is_valid = path.starts_with('/') && is_printable(&path) && is_printable(&authority);
+        if !is_valid || args.next().is_some() {
             return None;
         }
         let (host, port) = split_authority(&authority)?;
@@ -157,7 +160,7 @@ impl Page {
     }
 }
 
-/// Splits `HOST[:PORT]`, where an IPv6 address is in brackets.
+/// Splits `HOST[:PORT]`; an IPv6 address is in brackets.
 fn split_authority(authority: &str) -> Option<(String, u16)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(bracketed) => {

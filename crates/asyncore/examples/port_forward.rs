@@ -1,12 +1,12 @@
-//! The classic port forwarder: each connection to the local port is relayed to the remote one.
+//! The classic port forwarder: relays each connection to the local port to the remote one.
 //!
 //! usage: port_forward [-l LOCAL_IP] [-p LOCAL_PORT] -r REMOTE_IP [-P REMOTE_PORT]
 //!
-//! A receiver holds the connection that was accepted, a sender the one to the remote, and each
+//! A receiver handles the accepted connection, a sender the connection to the remote, and each
 //! pushes what it reads onto the other's output queue. The original let those queues grow without
-//! end, and closed both sides as soon as one had ended; here a side stops reading while the other
-//! has too much to send, and the end of one direction leaves the other open; a side
-//! closes by itself when both have ended.
+//! bound, and closed both sides as soon as one had ended. Here a side stops reading while the other
+//! has too much to send, and the end of one direction leaves the other open. A channel closes by
+//! itself once both directions have ended.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
@@ -14,7 +14,7 @@ use std::{env, io};
 
 use asyncore::{Channel, Dispatcher, Domain, Result, Socket, SocketMap, Token, Type};
 
-/// A side does not read on while the other has this much to send.
+/// Number of queued bytes in one side at which the other side stops reading.
 const HIGH_WATER: usize = 256 * 1024;
 
 struct Forwarder {
@@ -45,7 +45,7 @@ impl Dispatcher for Forwarder {
         sock: Socket,
         _peer: Option<SocketAddr>,
     ) -> Result {
-        // The sender comes first, so that the connection ends here if there can be none.
+        // The sender comes first: if it cannot be created, the error drops the accepted socket.
         let sender = Sender::new(ch, &self.remote.0, self.remote.1)?;
         let receiver = ch.add(Receiver { sender }, sock);
         if let Some(sender) = ch.get_mut(sender) {
@@ -68,7 +68,7 @@ impl Dispatcher for Receiver {
         relay(ch, self.sender)
     }
 
-    /// The client has sent all that it has; the answer may still be on its way.
+    /// The client has sent everything; the answer may still be on its way.
     fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
         if let Some(mut sender) = ch.channel(self.sender) {
             sender.shutdown_write();
@@ -90,7 +90,7 @@ struct Sender {
 impl Sender {
     fn new(ch: &mut Channel<'_>, host: &str, port: u16) -> io::Result<Token<Self>> {
         ch.add_with(|ch| {
-            // What the receiver pushes meanwhile is sent when the connection is made.
+            // The queue is sent once the connection is established.
             ch.connect_host(host, port)?;
             Ok(Sender { receiver: None })
         })
@@ -113,7 +113,7 @@ impl Dispatcher for Sender {
         Ok(())
     }
 
-    /// Also when the remote refused the connection, which `handle_error` has logged then.
+    /// Also runs when the remote refused the connection; `handle_error` has logged that.
     fn handle_close(&mut self, ch: &mut Channel<'_>) {
         if let Some(mut receiver) = self.receiver.and_then(|receiver| ch.channel(receiver)) {
             receiver.close_when_done();
@@ -121,7 +121,7 @@ impl Dispatcher for Sender {
     }
 }
 
-/// Passes on what one side has received.
+/// Reads from one side and pushes the data to the other.
 fn relay<T>(ch: &mut Channel<'_>, to: Token<T>) -> Result {
     ch.with_buffer(64 * 1024, |ch, buf| {
         let n = ch.recv(buf)?;
@@ -132,7 +132,7 @@ fn relay<T>(ch: &mut Channel<'_>, to: Token<T>) -> Result {
     })
 }
 
-/// Where to listen and where to connect to, unless there is something wrong with the arguments.
+/// Parses the command line: the address to listen on, and the remote host and port.
 fn addresses() -> Option<(SocketAddr, (String, u16))> {
     let mut local = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), 80);
     let mut remote_host = None;
@@ -144,7 +144,7 @@ fn addresses() -> Option<(SocketAddr, (String, u16))> {
         match option.to_str()? {
             "-l" => local.set_ip(value.parse().ok()?),
             "-p" => local.set_port(value.parse().ok()?),
-            // The original takes a name here as well.
+            // The original accepts a host name here, too.
             "-r" if !value.is_empty() => remote_host = Some(value.to_owned()),
             "-P" => remote_port = value.parse().ok()?,
             _ => return None,

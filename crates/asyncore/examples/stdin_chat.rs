@@ -1,10 +1,10 @@
-//! A terminal client: what is typed goes to a server, what the server sends is shown.
+//! A terminal client: sends standard input to a server and prints what the server sends.
 //!
 //! usage: stdin_chat HOST:PORT
 //!
-//! Standard input and output are channels like the connection, so that one loop serves all three
-//! and none of them can block it. The end of the input ends our half of the connection; the
-//! program ends with the server's half.
+//! Standard input and output are channels like the connection, so one loop serves all three and
+//! none of them can block it. The end of the input shuts down the client's half of the connection;
+//! the program ends when the server ends its half.
 
 use std::process::ExitCode;
 use std::sync::mpsc::{self, Sender};
@@ -12,7 +12,7 @@ use std::{env, io};
 
 use asyncore::{Channel, Dispatcher, Error, FileWrapper, Result, SocketMap, Token};
 
-/// One side does not read on while the other has this much to send.
+/// Number of queued bytes in one channel at which the channel that feeds it stops reading.
 const HIGH_WATER: usize = 64 * 1024;
 
 /// Standard input.
@@ -47,7 +47,8 @@ impl Dispatcher for Keyboard {
 struct Screen;
 
 impl Dispatcher for Screen {
-    /// On a terminal this is the same file as the keyboard, which must not lose input to it.
+    /// On a terminal, standard input and output are the same file: reading here would take input
+    /// away from the keyboard.
     fn readable(&self, _ch: &Channel<'_>) -> bool {
         false
     }
@@ -70,14 +71,14 @@ impl Dispatcher for Server {
         let n = ch.recv(&mut buf)?;
         match ch.channel(self.screen) {
             Some(mut screen) => screen.push(&buf[..n]),
-            // Nobody looks any more: the pipe behind standard output was closed.
+            // The reader of standard output is gone.
             None => ch.close(),
         }
         Ok(())
     }
 
     fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
-        // The program waits for the first failure only, and may not wait at all.
+        // The receiver reads the first failure only, and may be gone.
         let _ = self.failure.send(error);
         ch.close();
     }
@@ -95,7 +96,7 @@ impl Dispatcher for Server {
     }
 }
 
-/// Fills the map with the three channels.
+/// Adds the three channels to the map.
 fn connect(map: &mut SocketMap, host: &str, port: u16, failure: Sender<Error>) -> Result {
     let screen = map.add_file(Screen, FileWrapper::new(io::stdout())?);
     let server = map.add_with(|ch| {
@@ -109,7 +110,7 @@ fn connect(map: &mut SocketMap, host: &str, port: u16, failure: Sender<Error>) -
     Ok(())
 }
 
-/// The host and port of the only argument, unless there is something wrong with it.
+/// Parses the command line, which is the server's host and port.
 fn host_and_port() -> Option<(String, u16)> {
     let mut args = env::args_os().skip(1);
     let server = args.next()?.into_string().ok()?;

@@ -1,15 +1,16 @@
-//! Time in its three forms: a limit on silence, calls that are put off, and calls that repeat.
+//! The three kinds of timers: idle timeouts, delayed calls, and repeated calls.
 //!
 //! usage: timeouts ADDR:PORT [IDLE_SECONDS]
 //!
 //! Each connection is an alarm clock that understands these lines:
 //!
-//! - `in SECONDS TEXT` says TEXT after that time, in the place of an earlier one;
-//! - `again SECONDS` puts that off, to SECONDS from now;
-//! - `cancel` takes it back;
-//! - `tick` counts the seconds, until `stop`.
+//! - `in SECONDS TEXT` sends TEXT after that time, and replaces an earlier alarm;
+//! - `again SECONDS` postpones the alarm to SECONDS from now;
+//! - `cancel` cancels the alarm;
+//! - `tick` counts the seconds until `stop`.
 //!
-//! Who is silent for IDLE_SECONDS (10 by default) is warned, and after as much again put out.
+//! A client that is idle for IDLE_SECONDS (10 by default) gets a warning, and is disconnected after
+//! another IDLE_SECONDS.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -40,7 +41,7 @@ impl AlarmClock {
         if let Some(mut channel) = ch.channel(token) {
             channel.set_terminator(b"\n");
             channel.set_timeout(idle);
-            // Ticks that nobody reads must not pile up for long.
+            // Disconnects a client that does not read its ticks.
             channel.set_output_limit(64 * 1024);
             channel.push(COMMANDS);
         }
@@ -49,7 +50,7 @@ impl AlarmClock {
     fn set_alarm(&mut self, ch: &mut Channel<'_>, delay: Duration, text: &str) {
         self.cancel_alarm(ch);
         let (me, text) = (ch.token::<Self>(), format!("{text}\n"));
-        // The closure cannot borrow the handler, which the map owns: it goes by the token.
+        // The map owns the handler, so the closure cannot borrow it; it uses the token instead.
         let alarm = ch.call_later(delay, move |map| {
             if let Some(mut channel) = map.channel(me) {
                 channel.push(text.into_bytes());
@@ -91,8 +92,8 @@ impl AsyncChat for AlarmClock {
         self.warned = false;
         let line = String::from_utf8_lossy(&self.line.take()).trim().to_owned();
         let (command, rest) = line.split_once(' ').unwrap_or((&line, ""));
-        let (delay, text) = rest.split_once(' ').unwrap_or((rest, "the time has come"));
-        let told = match (command, seconds(delay)) {
+        let (delay, text) = rest.split_once(' ').unwrap_or((rest, "alarm"));
+        let found = match (command, seconds(delay)) {
             ("in", Some(delay)) => {
                 self.set_alarm(ch, delay, text);
                 true
@@ -109,11 +110,11 @@ impl AsyncChat for AlarmClock {
                 return Ok(());
             }
         };
-        ch.push(if told { &b"ok\n"[..] } else { b"there is none\n" });
+        ch.push(if found { &b"ok\n"[..] } else { b"nothing to change\n" });
         Ok(())
     }
 
-    /// What is sent counts as well, so a clock that ticks is never silent.
+    /// Sending counts as activity, so a ticking clock is never idle.
     fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
         if self.warned {
             ch.push(b"good bye\n");
@@ -125,7 +126,7 @@ impl AsyncChat for AlarmClock {
         Ok(())
     }
 
-    /// Timers are the map's and outlive the channel, unless somebody cancels them.
+    /// Timers belong to the map and outlive the channel unless they are cancelled.
     fn handle_close(&mut self, ch: &mut Channel<'_>) {
         self.cancel_alarm(ch);
         self.stop_ticking(ch);
@@ -161,12 +162,12 @@ impl Dispatcher for ClockServer {
     }
 }
 
-/// A number of seconds that is one: neither negative nor infinite.
+/// Parses a number of seconds, which must be finite and not negative.
 fn seconds(text: &str) -> Option<Duration> {
     Duration::try_from_secs_f64(text.parse().ok()?).ok()
 }
 
-/// Where to listen and how long silence may last, unless there is something wrong with them.
+/// Parses the command line: the address to listen on and the idle timeout.
 fn arguments() -> Option<(SocketAddr, Duration)> {
     let mut args = env::args_os().skip(1);
     let addr = args.next()?.to_str()?.parse().ok()?;

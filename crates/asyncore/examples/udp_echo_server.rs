@@ -1,4 +1,4 @@
-//! An echo server for datagrams: sends each one back to where it came from.
+//! An echo server for datagrams: sends each one back to its sender.
 //!
 //! usage: udp_echo_server ADDR:PORT
 
@@ -23,11 +23,11 @@ impl UdpEchoServer {
 
 impl Dispatcher for UdpEchoServer {
     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
-        // The longest datagram there is, since the rest of one that does not fit is lost.
+        // The maximum length of a datagram: the system drops what exceeds the buffer.
         let mut buf = [0; 65_535];
         let (n, from) = ch.recv_from(&mut buf)?;
-        // All clients share this socket, so what goes wrong with one must not close it. Whoever
-        // misses an answer asks again: that is how datagrams are.
+        // All clients share this socket, so an error on the answer to one must not close it. UDP
+        // clients retry when an answer is lost.
         match ch.send_to(&buf[..n], &from) {
             Err(error) if error.kind() != io::ErrorKind::WouldBlock => {
                 self.log_info(ch, &format!("cannot answer {from}: {error}"), LogType::Error);
@@ -38,7 +38,7 @@ impl Dispatcher for UdpEchoServer {
     }
 }
 
-/// The only argument, unless there is something wrong with it.
+/// Parses the command line, which is a single address.
 fn address() -> Option<SocketAddr> {
     let mut args = env::args_os().skip(1);
     let addr = args.next()?.to_str()?.parse().ok()?;

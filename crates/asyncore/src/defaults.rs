@@ -36,7 +36,8 @@ pub(crate) fn handle_error<D: Dispatcher + ?Sized>(
 /// Returns whether the error concerns one datagram only, which the peer or the network refused
 /// (reported by ICMP), or the system.
 fn concerns_one_datagram(error: &Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| {
+    // The system's own code is at the end of the chain, below what was being tried.
+    error.chain().filter_map(|error| error.downcast_ref::<io::Error>()).any(|error| {
         matches!(
             error.kind(),
             io::ErrorKind::ConnectionRefused

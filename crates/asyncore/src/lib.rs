@@ -132,7 +132,8 @@
 //! pollers without a feature, and kqueue with `portable`. Windows is not supported, because a
 //! channel is a file descriptor.
 //!
-//! [`migration`] lists each name of Python's modules with its counterpart.
+//! [`recipes`] has worked examples of common tasks. [`migration`] lists each name of Python's
+//! modules with its counterpart.
 
 mod address;
 mod channel;
@@ -167,7 +168,10 @@ mod wake;
 #[doc = include_str!("../MIGRATION.md")]
 pub mod migration {}
 
-#[cfg(doctest)]
+pub mod recipes;
+
+// The server in it uses signals.
+#[cfg(all(doctest, feature = "signals"))]
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 

@@ -78,8 +78,6 @@ pub(crate) struct Slot {
     pub(crate) deadlines: Option<Box<Deadlines>>,
     /// Settings and attempts that are needed until the channel is connected.
     pub(crate) dial: Option<Box<Dial>>,
-    /// Set for a connection attempt on behalf of a channel that connects to a host.
-    pub(crate) is_attempt: bool,
     pub(crate) listener: Option<Box<Listener>>,
 }
 
@@ -169,7 +167,6 @@ impl Slot {
             framer: None,
             deadlines: None,
             dial: None,
-            is_attempt: false,
             listener: None,
         }
     }
@@ -276,6 +273,12 @@ impl Slot {
             && self.suppressed.is_empty()
             && !matches!(self.transport, Some(Transport::Layered(_)))
             && !(self.wants_priority | self.paused)
+    }
+
+    /// Returns whether the slot is a connection attempt on behalf of another channel, and not a
+    /// channel of the program.
+    pub(crate) fn is_attempt(&self) -> bool {
+        self.dial.as_ref().is_some_and(|dial| dial.is_attempt)
     }
 
     /// Returns whether the loop passes input to the handler now.

@@ -10,7 +10,7 @@ struct Plain;
 impl Dispatcher for Plain {}
 
 #[test]
-fn what_names_an_endpoint_converts_into_an_address() {
+fn endpoint_types_convert_into_addresses() {
     let four = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 80);
     let six = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 80, 0, 0);
     for addr in [Address::from(four), Address::from((Ipv4Addr::LOCALHOST, 80))] {
@@ -26,7 +26,7 @@ fn what_names_an_endpoint_converts_into_an_address() {
 }
 
 #[test]
-fn addresses_are_shown_as_they_are_written() {
+fn addresses_display_as_they_are_written() {
     let shown = [
         (Address::from(([127, 0, 0, 1], 80)), "127.0.0.1:80"),
         (Address::from((Ipv6Addr::LOCALHOST, 80)), "[::1]:80"),
@@ -39,7 +39,7 @@ fn addresses_are_shown_as_they_are_written() {
 }
 
 #[test]
-fn a_path_cannot_forge_a_line_of_a_log() {
+fn a_path_cannot_forge_a_log_line() {
     let addr = Address::from(Path::new("/run/x\nERROR all is lost\u{1b}[2J"));
     assert_eq!(addr.to_string(), "unix:/run/x\\nERROR all is lost\\u{1b}[2J");
 }
@@ -58,6 +58,6 @@ fn an_unnamed_socket_cannot_be_bound_or_connected_to() {
             Ok(Plain)
         });
         let error = added.unwrap_err().to_string();
-        assert!(error.ends_with("an unnamed Unix socket cannot be an address; give a path"));
+        assert!(error.ends_with("an unnamed Unix socket cannot be an address; specify a path"));
     }
 }

@@ -36,7 +36,7 @@ fn read(world: &mut World, remote: &Remote, size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn the_pieces_of_one_answer_arrive_in_order_and_the_queue_tells_of_them_meanwhile() {
+fn pieces_pushed_in_one_callback_arrive_in_order() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = answering(world, &seen, |ch| {
@@ -56,7 +56,7 @@ fn the_pieces_of_one_answer_arrive_in_order_and_the_queue_tells_of_them_meanwhil
 }
 
 #[test]
-fn small_pieces_big_ones_and_producers_keep_their_order() {
+fn small_pieces_large_pieces_and_producers_keep_their_order() {
     on_every_network(|world| {
         let seen = Seen::default();
         let big = vec![b'b'; 40_000];
@@ -75,7 +75,7 @@ fn small_pieces_big_ones_and_producers_keep_their_order() {
 }
 
 #[test]
-fn more_than_the_socket_takes_waits_for_it() {
+fn output_waits_until_the_socket_has_room() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Recorder::new(&seen).on("handle_read", |ch| {
@@ -96,7 +96,7 @@ fn more_than_the_socket_takes_waits_for_it() {
 }
 
 #[test]
-fn an_answer_that_ends_the_channel_arrives_whole() {
+fn an_answer_before_close_when_done_arrives_whole() {
     on_every_network(|world| {
         for closes in [true, false] {
             let seen = Seen::default();
@@ -118,7 +118,7 @@ fn an_answer_that_ends_the_channel_arrives_whole() {
 }
 
 #[test]
-fn an_answer_that_is_discarded_or_closed_over_is_not_sent() {
+fn a_discarded_or_closed_answer_is_not_sent() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_, remote) = answering(world, &seen, |ch| {
@@ -142,7 +142,7 @@ fn an_answer_that_is_discarded_or_closed_over_is_not_sent() {
 }
 
 #[test]
-fn an_answer_is_sent_also_when_the_callback_fails_after_it() {
+fn an_answer_is_sent_although_the_callback_fails_later() {
     on_every_network(|world| {
         for panics in [false, true] {
             let seen = Seen::default();
@@ -159,7 +159,7 @@ fn an_answer_is_sent_also_when_the_callback_fails_after_it() {
 }
 
 #[test]
-fn an_answer_to_another_channel_is_sent_too_and_keeps_its_order() {
+fn answers_to_another_channel_keep_their_order() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (to, other) = world.connect(Recorder::new(&seen));
@@ -179,7 +179,7 @@ fn an_answer_to_another_channel_is_sent_too_and_keeps_its_order() {
 }
 
 #[test]
-fn an_answer_over_the_limit_is_dropped_whole_and_told() {
+fn an_answer_over_the_limit_is_dropped_and_reported() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_, remote) = answering(world, &seen, |ch| {

@@ -27,7 +27,7 @@ impl Dispatcher for Echo {
 }
 
 #[test]
-fn over_the_high_water_mark_a_channel_stops_reading_and_below_it_resumes() {
+fn reading_stops_at_the_high_water_mark_and_resumes_below_it() {
     on_every_network(|world| {
         let (token, remote) = world.connect(Echo { longest: 0 });
         world.map.channel(token).unwrap().set_high_water(700);
@@ -57,7 +57,7 @@ fn over_the_high_water_mark_a_channel_stops_reading_and_below_it_resumes() {
 }
 
 #[test]
-fn a_mark_of_0_counts_as_1_so_that_it_is_no_way_to_stop_reading() {
+fn a_high_water_mark_of_0_counts_as_1() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Recorder::new(&seen));
@@ -98,7 +98,7 @@ fn a_paused_channel_closes_when_its_connection_is_reset() {
 }
 
 #[test]
-fn a_paused_channel_keeps_what_a_peer_sent_before_it_closed_in_good_order() {
+fn a_paused_channel_keeps_input_received_before_the_peer_closed() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Recorder::new(&seen));
@@ -115,7 +115,7 @@ fn a_paused_channel_keeps_what_a_peer_sent_before_it_closed_in_good_order() {
 }
 
 #[test]
-fn a_push_over_the_limit_is_an_error_that_says_what_to_do() {
+fn a_push_over_the_limit_gives_an_actionable_error() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, _remote) = world.connect(Recorder::new(&seen).on("handle_error", |_| Ok(())));
@@ -155,7 +155,7 @@ impl Dispatcher for Produces {
 }
 
 #[test]
-fn a_peer_that_asks_without_reading_gets_few_producers_queued_and_all_of_them_in_the_end() {
+fn few_producers_are_queued_for_a_peer_that_does_not_read() {
     on_every_network(|world| {
         let size = world.flood / 60;
         let (token, remote) = world.connect(Produces { size, made: 0 });
@@ -213,7 +213,7 @@ fn relay(map: &mut EventLoop, left: Socket, right: Socket) -> (Token<Half>, Toke
 }
 
 #[test]
-fn fifty_megabytes_go_through_a_relay_to_a_slow_reader_in_a_short_queue() {
+fn a_relay_to_a_slow_reader_keeps_its_queue_short() {
     const SIZE: usize = 50_000_000;
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
@@ -248,7 +248,7 @@ fn fifty_megabytes_go_through_a_relay_to_a_slow_reader_in_a_short_queue() {
 }
 
 #[test]
-fn a_relay_half_closes_and_loses_nothing_in_either_direction() {
+fn a_relay_half_closes_without_losing_bytes() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let ((left, mut client), (right, mut server)) = (tcp_pair(), tcp_pair());
@@ -270,7 +270,7 @@ fn a_relay_half_closes_and_loses_nothing_in_either_direction() {
 }
 
 #[test]
-fn a_source_that_hung_up_while_its_sink_was_full_is_read_to_the_end() {
+fn a_closed_source_is_read_to_the_end_after_its_sink_drains() {
     on_every_network(|world| {
         let (seen, seen_sink) = (Seen::default(), Seen::default());
         let (sink, reader) = world.connect(Recorder::new(&seen_sink));

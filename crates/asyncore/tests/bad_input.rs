@@ -64,7 +64,7 @@ fn listener_of(map: &mut EventLoop, addr: SocketAddr, seen: &Seen) {
 }
 
 #[test]
-fn a_reset_at_any_byte_ends_that_dialogue_and_no_other() {
+fn a_reset_at_any_byte_ends_only_that_dialogue() {
     const TEXT: &[u8] = b"one\r\ntwo\r\n\r\nthree";
     let addr: SocketAddr = "127.0.0.1:7".parse().unwrap();
     for offset in 0..=TEXT.len() {
@@ -98,7 +98,7 @@ fn a_reset_at_any_byte_ends_that_dialogue_and_no_other() {
 }
 
 #[test]
-fn a_reset_at_any_byte_of_the_answer_ends_the_channel_without_a_complaint() {
+fn a_reset_during_the_answer_closes_without_an_error() {
     on_every_network(|world| {
         for received in [0, 1, 500, 2000] {
             let (seen, flood) = (Seen::default(), world.flood);
@@ -121,7 +121,7 @@ fn a_reset_at_any_byte_of_the_answer_ends_the_channel_without_a_complaint() {
 }
 
 #[test]
-fn an_address_in_use_is_named() {
+fn an_address_in_use_error_names_the_address() {
     on_every_network(|world| {
         let (_, addr) = world.listen(Recorder::default());
         let taken = world.map.add_with(|ch| {
@@ -170,7 +170,7 @@ fn complaint_about(
 }
 
 #[test]
-fn a_name_that_does_not_resolve_is_named() {
+fn a_lookup_error_names_the_host() {
     // A label of 64 letters is in no name, so that the answer needs no name server.
     let host = "x".repeat(64) + ".invalid";
     complaint_about(
@@ -200,7 +200,7 @@ fn a_refused_connection_names_the_address() {
 }
 
 #[test]
-fn a_host_none_of_whose_addresses_answers_is_named() {
+fn an_unreachable_host_error_names_the_host() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     drop(taken);
@@ -212,7 +212,7 @@ fn a_host_none_of_whose_addresses_answers_is_named() {
 }
 
 #[test]
-fn a_connection_that_nobody_answers_names_the_address_and_the_time() {
+fn a_connect_timeout_names_the_address_and_the_time() {
     let addr: SocketAddr = "192.0.2.1:80".parse().unwrap();
     let net = Network::with_faults(1, Faults::none());
     net.blackhole(addr);
@@ -232,7 +232,7 @@ fn a_connection_that_nobody_answers_names_the_address_and_the_time() {
 }
 
 #[test]
-fn errors_of_several_lines_are_told_in_one() {
+fn multi_line_errors_are_logged_on_one_line() {
     on_every_poller(|builder| {
         struct Talkative;
         impl Dispatcher for Talkative {

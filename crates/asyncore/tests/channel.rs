@@ -23,7 +23,7 @@ fn shown(map: &mut EventLoop, token: Token<Plain>) -> String {
 }
 
 #[test]
-fn debug_tells_the_handler_the_state_and_the_address() {
+fn debug_shows_the_handler_state_and_address() {
     on_every_network(|world| {
         let created = world.map.add_with(|ch| {
             ch.create_socket(Domain::IPV4, Type::STREAM)?;
@@ -67,7 +67,7 @@ fn debug_tells_the_handler_the_state_and_the_address() {
 }
 
 #[test]
-fn the_address_is_the_peers_of_a_connection_and_the_own_of_a_listener() {
+fn addr_is_the_peer_of_a_connection_and_local_for_a_listener() {
     on_every_network(|world| {
         let seen = Seen::default();
         let is_simulated = world.net.is_some();
@@ -85,7 +85,7 @@ fn the_address_is_the_peers_of_a_connection_and_the_own_of_a_listener() {
 }
 
 #[test]
-fn a_name_that_is_in_use_is_an_error_that_tells_it() {
+fn an_address_in_use_error_shows_the_address() {
     on_every_network(|world| {
         let (_, addr) = world.listen(Plain);
         let again = world.map.add_with(|ch| {
@@ -101,7 +101,7 @@ fn a_name_that_is_in_use_is_an_error_that_tells_it() {
 }
 
 #[test]
-fn without_a_socket_everything_is_an_error_and_nothing_a_panic() {
+fn without_a_socket_every_operation_returns_an_error() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let token = map.add_with(|_| Ok(Plain)).unwrap();
@@ -164,7 +164,7 @@ fn a_second_socket_closes_the_first() {
 }
 
 #[test]
-fn a_socket_that_was_taken_lives_on_in_another_channel() {
+fn a_taken_socket_works_in_another_channel() {
     on_every_network(|world| {
         let (before, after) = (Seen::default(), Seen::default());
         let (token, remote) = world.connect(Recorder::new(&before));
@@ -183,7 +183,7 @@ fn a_socket_that_was_taken_lives_on_in_another_channel() {
 }
 
 #[test]
-fn a_listener_that_was_taken_goes_on_listening() {
+fn a_taken_listener_still_listens() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, addr) = world.listen(Plain);
@@ -197,7 +197,7 @@ fn a_listener_that_was_taken_goes_on_listening() {
 }
 
 #[test]
-fn sockets_of_the_standard_library_become_channels() {
+fn standard_library_sockets_become_channels() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let seen = Seen::default();
@@ -212,7 +212,7 @@ fn sockets_of_the_standard_library_become_channels() {
 }
 
 #[test]
-fn after_shutdown_write_the_peer_sees_the_end_and_can_still_be_heard() {
+fn after_shutdown_write_the_peer_can_still_send() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Recorder::new(&seen));
@@ -230,7 +230,7 @@ fn after_shutdown_write_the_peer_sees_the_end_and_can_still_be_heard() {
 }
 
 #[test]
-fn what_is_pushed_after_shutdown_write_is_an_error() {
+fn a_push_after_shutdown_write_is_an_error() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, _remote) = world.connect(Recorder::new(&seen));
@@ -245,7 +245,7 @@ fn what_is_pushed_after_shutdown_write_is_an_error() {
 }
 
 #[test]
-fn a_shutdown_before_the_connection_is_made_comes_after_it() {
+fn shutdown_write_while_connecting_waits_for_the_connection() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_, addr) = world.listen(Recorder::new(&seen));
@@ -261,7 +261,7 @@ fn a_shutdown_before_the_connection_is_made_comes_after_it() {
 }
 
 #[test]
-fn discarding_what_a_close_or_a_shutdown_waits_for_lets_it_happen() {
+fn discarding_output_completes_a_pending_close_or_shutdown() {
     on_every_network(|world| {
         for close in [false, true] {
             let (token, remote) = world.connect(Plain);
@@ -279,7 +279,7 @@ fn discarding_what_a_close_or_a_shutdown_waits_for_lets_it_happen() {
 }
 
 #[test]
-fn a_family_that_does_not_fit_is_refused_at_once() {
+fn a_mismatched_address_family_is_refused_at_once() {
     on_every_network(|world| {
         let added = world.map.add_with(|ch| {
             ch.create_socket(Domain::IPV4, Type::STREAM)?;
@@ -289,5 +289,29 @@ fn a_family_that_does_not_fit_is_refused_at_once() {
         let error = added.unwrap_err();
         assert_ne!(error.kind(), ErrorKind::WouldBlock);
         assert!(error.to_string().starts_with("cannot connect to [::1]:80: "), "{error}");
+    });
+}
+
+#[test]
+fn with_buffer_refuses_an_absurd_size_and_returns_what_its_closure_does() {
+    on_every_network(|world| {
+        let (token, _remote) = world.connect(Recorder::default());
+        let mut channel = world.map.channel(token).unwrap();
+        let length = channel.with_buffer(16 << 20, |_, buf| Ok::<_, std::io::Error>(buf.len()));
+        assert_eq!(length.unwrap(), 16 << 20);
+        for size in [(16 << 20) + 1, usize::MAX] {
+            let refused = channel.with_buffer(size, |_, _| -> std::io::Result<()> {
+                panic!("there is no such buffer")
+            });
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let told = format!("a buffer of {size} bytes is over the limit of 16777216; use less");
+            assert_eq!(error.to_string(), told);
+        }
+        let failed = channel.with_buffer(0, |_, buf| {
+            assert!(buf.is_empty());
+            Err::<(), _>(asyncore::Error::msg("of its own"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "of its own");
     });
 }

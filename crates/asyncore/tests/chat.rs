@@ -92,7 +92,7 @@ fn comes_to(make: impl Fn(Dialogue) -> Dialogue, input: &[u8], calls: &[&str]) {
 }
 
 #[test]
-fn each_message_ends_at_the_terminator_that_is_set_then() {
+fn each_message_ends_at_the_current_terminator() {
     comes_to(
         |dialogue| dialogue,
         b"hello\r\nlength 5\r\n12\r\n5until END\r\nany\r\nthing ENENDlast\r\n",
@@ -106,7 +106,7 @@ fn a_length_of_zero_is_found_at_once() {
 }
 
 #[test]
-fn a_message_longer_than_the_accumulator_takes_is_an_error_that_closes() {
+fn a_message_over_the_accumulator_limit_closes_the_channel() {
     comes_to(
         |dialogue| Dialogue { message: Accumulator::with_limit(8), ..dialogue },
         b"as long as it may not be, and no end in sight",
@@ -115,7 +115,7 @@ fn a_message_longer_than_the_accumulator_takes_is_an_error_that_closes() {
 }
 
 #[test]
-fn an_error_keeps_what_was_not_parsed_for_a_channel_that_stays_open() {
+fn unparsed_input_survives_a_handled_error() {
     comes_to(
         |dialogue| Dialogue { forgives: true, ..dialogue },
         b"one\r\nfail now\r\ntwo\r\npanic now\r\nthree\r\n",
@@ -132,7 +132,7 @@ fn an_error_keeps_what_was_not_parsed_for_a_channel_that_stays_open() {
 }
 
 #[test]
-fn an_error_that_closes_the_channel_leaves_the_rest_unparsed() {
+fn no_input_is_parsed_after_an_error_closes_the_channel() {
     comes_to(
         |dialogue| dialogue,
         b"one\r\nfail now\r\ntwo\r\nfail again\r\n",
@@ -141,7 +141,7 @@ fn an_error_that_closes_the_channel_leaves_the_rest_unparsed() {
 }
 
 #[test]
-fn a_channel_that_closes_when_done_leaves_the_rest_unparsed() {
+fn no_input_is_parsed_after_close_when_done() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_, remote) = world.connect(Dialogue::new(&seen));
@@ -154,7 +154,7 @@ fn a_channel_that_closes_when_done_leaves_the_rest_unparsed() {
 }
 
 #[test]
-fn discarding_drops_the_output_and_the_input_that_is_held_for_a_terminator() {
+fn discarding_drops_output_and_input_held_for_a_terminator() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Dialogue::new(&seen));
@@ -182,7 +182,7 @@ fn discarding_drops_the_output_and_the_input_that_is_held_for_a_terminator() {
 }
 
 #[test]
-fn discarding_in_a_callback_drops_the_rest_of_what_was_received_with_it() {
+fn discarding_in_a_callback_drops_the_rest_of_the_read() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (ours, mut theirs) = tcp_pair();
@@ -198,7 +198,7 @@ fn discarding_in_a_callback_drops_the_rest_of_what_was_received_with_it() {
 }
 
 #[test]
-fn a_terminator_that_another_channel_sets_applies_to_what_was_received_already() {
+fn a_terminator_set_by_another_channel_applies_to_received_input() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Dialogue::new(&seen));
@@ -213,7 +213,7 @@ fn a_terminator_that_another_channel_sets_applies_to_what_was_received_already()
 }
 
 #[test]
-fn of_a_length_the_terminator_tells_what_is_still_to_come() {
+fn a_length_terminator_counts_the_remaining_bytes() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Dialogue::new(&seen));
@@ -227,7 +227,7 @@ fn of_a_length_the_terminator_tells_what_is_still_to_come() {
 }
 
 #[test]
-fn one_event_reads_no_more_than_ac_in_buffer_size() {
+fn one_event_reads_at_most_ac_in_buffer_size() {
     on_every_network(|world| {
         let seen = Seen::default();
         let dialogue = Dialogue { in_size: 10, ..Dialogue::new(&seen) };
@@ -242,7 +242,7 @@ fn one_event_reads_no_more_than_ac_in_buffer_size() {
 }
 
 #[test]
-fn one_system_call_sends_no_more_than_ac_out_buffer_size() {
+fn one_system_call_sends_at_most_ac_out_buffer_size() {
     on_every_network(|world| {
         let dialogue = Dialogue { out_size: 10, ..Dialogue::new(&Seen::default()) };
         let (token, remote) = world.connect(dialogue);
@@ -261,7 +261,7 @@ fn one_system_call_sends_no_more_than_ac_out_buffer_size() {
 }
 
 #[test]
-fn exit_now_leaves_the_loop_with_the_channel_in_the_map() {
+fn exit_now_keeps_the_channel_in_the_map() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Dialogue::new(&seen));
@@ -305,7 +305,7 @@ impl AsyncChat for Overridden {
 }
 
 #[test]
-fn what_a_dialogue_overrides_is_what_the_loop_calls() {
+fn the_loop_calls_the_methods_that_a_dialogue_overrides() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_, remote) = world.connect(Overridden(seen.clone()));

@@ -42,7 +42,7 @@ fn ip(text: &str) -> IpAddr {
 }
 
 #[test]
-fn localhost_is_reached_whichever_family_answers() {
+fn localhost_is_reached_over_either_family() {
     on_every_poller(|builder| {
         for addr in ["127.0.0.1:0", "[::1]:0"] {
             let names = ("localhost", 0).to_socket_addrs().unwrap().collect::<Vec<_>>();
@@ -82,7 +82,7 @@ fn a_numeric_address_needs_no_lookup() {
 }
 
 #[test]
-fn a_refused_connection_is_one_error_that_names_the_address() {
+fn a_refused_connection_gives_one_error_with_the_address() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let seen = Seen::default();
@@ -103,7 +103,7 @@ fn a_refused_connection_is_one_error_that_names_the_address() {
 }
 
 #[test]
-fn a_name_that_does_not_resolve_is_one_clear_error() {
+fn an_unresolvable_name_gives_one_clear_error() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let seen = Seen::default();
@@ -141,7 +141,7 @@ fn many_names_are_looked_up_at_once() {
 }
 
 #[test]
-fn an_address_that_never_answers_is_given_up_after_the_connect_timeout() {
+fn a_silent_address_fails_after_the_connect_timeout() {
     let (net, mut map) = prompt();
     let addr: SocketAddr = "192.0.2.1:80".parse().unwrap();
     net.blackhole(addr);
@@ -165,7 +165,7 @@ fn an_address_that_never_answers_is_given_up_after_the_connect_timeout() {
 }
 
 #[test]
-fn a_hosts_own_connect_timeout_holds_for_each_of_its_addresses() {
+fn a_custom_connect_timeout_applies_to_each_address() {
     for limit in [SECOND / 2, 60 * SECOND] {
         let (net, mut map) = prompt();
         net.add_host("far.example", [ip("192.0.2.1"), ip("192.0.2.2")]);
@@ -188,7 +188,7 @@ fn a_hosts_own_connect_timeout_holds_for_each_of_its_addresses() {
 }
 
 #[test]
-fn the_second_address_is_tried_beside_a_silent_first_after_250_milliseconds() {
+fn a_second_address_is_tried_after_250_milliseconds() {
     let (net, mut map) = prompt();
     net.add_host("two.example", [ip("2001:db8::1"), ip("192.0.2.1")]);
     net.blackhole("[2001:db8::1]:80".parse().unwrap());
@@ -216,7 +216,7 @@ fn the_next_address_is_tried_at_once_when_one_is_refused() {
 }
 
 #[test]
-fn addresses_are_tried_by_families_in_turn() {
+fn address_families_are_tried_alternately() {
     let (net, mut map) = prompt();
     net.keep_trace();
     let six = (1..=3).map(|at| IpAddr::from(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, at)));
@@ -240,12 +240,12 @@ fn addresses_are_tried_by_families_in_turn() {
     assert_eq!(attempts, expected);
     let errors = seen.errors();
     assert_eq!(errors.len(), 1, "{errors:?}");
-    let told = "cannot connect to many.example:80: none of its 5 addresses answered, the last: ";
+    let told = "cannot connect to many.example:80: all 5 addresses failed, last error: ";
     assert!(errors[0].starts_with(told), "{errors:?}");
 }
 
 #[test]
-fn closing_gives_up_whatever_is_under_way() {
+fn closing_cancels_a_pending_connection() {
     let (net, mut map) = prompt();
     net.add_host("silent.example", [ip("192.0.2.1"), ip("192.0.2.2")]);
     net.blackhole("192.0.2.1:80".parse().unwrap());
@@ -264,7 +264,7 @@ fn closing_gives_up_whatever_is_under_way() {
 }
 
 #[test]
-fn a_handler_that_stays_can_connect_again() {
+fn a_channel_kept_open_can_connect_again() {
     let (net, mut map) = prompt();
     net.add_host("there.example", [ip("192.0.2.1")]);
     let listener = net.listen("192.0.2.1:80".parse().unwrap()).unwrap();
@@ -280,7 +280,7 @@ fn a_handler_that_stays_can_connect_again() {
 }
 
 #[test]
-fn what_was_pushed_before_the_connection_is_sent_and_then_closed() {
+fn output_pushed_while_connecting_is_sent_before_the_close() {
     on_every_network(|world| {
         let (server, client) = (Seen::default(), Seen::default());
         let (_, addr) = world.listen(Recorder::new(&server));

@@ -41,14 +41,14 @@ impl Slow {
 }
 
 #[test]
-fn addresses_being_tried_are_no_channels_of_the_map() {
+fn connection_attempts_do_not_count_as_channels() {
     let slow = Slow::new();
     assert_eq!((slow.map.len(), slow.map.tokens().count()), (1, 1));
     assert_eq!((slow.map.stats().opened, slow.map.stats().closed), (1, 0));
 }
 
 #[test]
-fn a_drain_lets_a_host_be_connected_to_and_sends_what_is_queued() {
+fn a_drain_completes_a_pending_connection_and_sends_its_queue() {
     let Slow { net, mut map, seen, listener } = Slow::new();
     map.drain(60 * SECOND);
     let mut peer: Option<Peer> = None;
@@ -66,7 +66,7 @@ fn a_drain_lets_a_host_be_connected_to_and_sends_what_is_queued() {
 }
 
 #[test]
-fn a_connection_that_the_loop_learns_of_late_is_no_timeout() {
+fn a_connection_reported_late_is_not_a_timeout() {
     // The waits tell of some of the ready channels only, while the time for the others runs out.
     let faults = Faults { subset: 1.0, ..Faults::none() };
     for seed in 0..20 {

@@ -141,7 +141,7 @@ fn only_select_has_a_limit() {
 }
 
 #[test]
-fn a_listener_without_descriptors_serves_the_others_and_accepts_when_there_are_again() {
+fn a_listener_out_of_descriptors_resumes_when_some_are_free() {
     let table = Table::alone();
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
@@ -187,7 +187,7 @@ fn a_listener_without_descriptors_serves_the_others_and_accepts_when_there_are_a
 }
 
 #[test]
-fn close_during_read_does_not_touch_the_new_owner_of_the_descriptor() {
+fn a_close_during_read_spares_the_descriptors_new_owner() {
     let _table = Table::alone();
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
@@ -284,7 +284,7 @@ fn a_busy_day(map: &mut EventLoop) {
 }
 
 #[test]
-fn channels_leave_no_descriptor_behind_however_they_end() {
+fn channels_leak_no_descriptor_however_they_end() {
     let table = Table::alone();
     on_every_poller(|builder| {
         let at_first = table.open();

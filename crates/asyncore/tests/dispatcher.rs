@@ -27,7 +27,7 @@ impl Dispatcher for Talkative {
 }
 
 #[test]
-fn each_event_of_a_connections_life_has_its_callback() {
+fn each_connection_event_has_its_callback() {
     on_every_network(|world| {
         let seen = Seen::default();
         let asked: Rc<Cell<bool>> = Rc::new(Cell::new(true));
@@ -58,7 +58,7 @@ fn each_event_of_a_connections_life_has_its_callback() {
 }
 
 #[test]
-fn a_listener_gets_accept_and_then_accepted_for_each_connection() {
+fn handle_accepted_follows_handle_accept_for_each_connection() {
     struct Listener(Seen);
     impl Dispatcher for Listener {
         fn handle_accept(&mut self, ch: &mut Channel<'_>) -> Result {
@@ -90,7 +90,7 @@ fn a_listener_gets_accept_and_then_accepted_for_each_connection() {
 }
 
 #[test]
-fn what_no_method_was_overridden_for_is_a_warning_that_is_ignored_by_default() {
+fn unhandled_events_log_a_warning_that_is_ignored_by_default() {
     on_every_network(|world| {
         let (_, remote) = world.connect(Plain);
         remote.send(b"unread");
@@ -117,7 +117,7 @@ fn by_default_an_accepted_connection_is_closed_with_a_warning() {
 }
 
 #[test]
-fn an_error_is_one_line_with_the_channel_and_the_chain_of_causes_and_closes_the_channel() {
+fn an_error_logs_one_line_with_causes_and_closes_the_channel() {
     struct Failing;
     impl Dispatcher for Failing {
         fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
@@ -149,7 +149,7 @@ fn an_error_is_one_line_with_the_channel_and_the_chain_of_causes_and_closes_the_
 }
 
 #[test]
-fn a_panic_is_an_error_with_its_place_and_costs_one_channel_only() {
+fn a_panic_is_reported_with_its_location_and_closes_one_channel() {
     on_every_network(|world| {
         let (seen, spared) = (Seen::default(), Seen::default());
         let handler = Recorder::new(&seen).on("handle_read", |_| panic!("out of {}", "luck"));
@@ -167,7 +167,7 @@ fn a_panic_is_an_error_with_its_place_and_costs_one_channel_only() {
 }
 
 #[test]
-fn an_error_can_be_looked_into_and_the_channel_kept_open() {
+fn handle_error_can_inspect_the_error_and_keep_the_channel() {
     struct Forgiving(Seen);
     impl Dispatcher for Forgiving {
         fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
@@ -196,7 +196,7 @@ fn an_error_can_be_looked_into_and_the_channel_kept_open() {
 }
 
 #[test]
-fn an_error_that_handle_error_itself_fails_at_is_logged_and_closes_the_channel() {
+fn a_failure_in_handle_error_is_logged_and_closes_the_channel() {
     struct Helpless;
     impl Dispatcher for Helpless {
         fn handle_read(&mut self, _: &mut Channel<'_>) -> Result {
@@ -218,7 +218,7 @@ fn an_error_that_handle_error_itself_fails_at_is_logged_and_closes_the_channel()
 }
 
 #[test]
-fn log_is_for_hits_and_log_info_for_the_rest_by_type() {
+fn log_writes_hits_and_log_info_writes_by_type() {
     struct Logger;
     impl Dispatcher for Logger {
         fn handle_connect(&mut self, ch: &mut Channel<'_>) -> Result {
@@ -241,7 +241,7 @@ fn log_is_for_hits_and_log_info_for_the_rest_by_type() {
 }
 
 #[test]
-fn an_overridden_log_info_gets_what_the_library_has_to_say() {
+fn an_overridden_log_info_receives_the_librarys_messages() {
     struct Quiet(Seen);
     impl Dispatcher for Quiet {
         fn handle_read(&mut self, _: &mut Channel<'_>) -> Result {

@@ -77,7 +77,7 @@ fn closing_in_a_callback_and_then_failing() {
 }
 
 #[test]
-fn closing_in_handle_close_once_more() {
+fn closing_again_in_handle_close() {
     ends_once(
         |handler| {
             handler.on("handle_close", |ch| {
@@ -118,7 +118,7 @@ fn aborting() {
 }
 
 #[test]
-fn giving_the_socket_away() {
+fn taking_the_socket() {
     ends_once(as_it_is, |world, token, remote| {
         let socket = world.map.channel(token).unwrap().take_socket();
         world.settle();
@@ -189,7 +189,7 @@ fn a_producer_that_fails() {
 }
 
 #[test]
-fn silence() {
+fn an_idle_timeout() {
     ends_once(as_it_is, |world, token, remote| {
         world.map.channel(token).unwrap().set_timeout(Duration::from_millis(1));
         Some(remote)
@@ -227,7 +227,7 @@ fn an_error_in_handle_eof() {
 }
 
 #[test]
-fn a_panic_in_handle_close_is_logged_and_the_channel_is_gone() {
+fn a_panic_in_handle_close_is_logged_and_removes_the_channel() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen).on("handle_close", |_| panic!("no"));
@@ -241,7 +241,7 @@ fn a_panic_in_handle_close_is_logged_and_the_channel_is_gone() {
 }
 
 #[test]
-fn the_handler_is_dropped_after_handle_close_even_if_the_drop_panics() {
+fn a_handler_whose_drop_panics_is_dropped_after_handle_close() {
     struct Dropped(Rc<Cell<&'static str>>);
     impl Dispatcher for Dropped {
         fn handle_close(&mut self, _: &mut Channel<'_>) {
@@ -265,7 +265,7 @@ fn the_handler_is_dropped_after_handle_close_even_if_the_drop_panics() {
 }
 
 #[test]
-fn a_connection_that_is_refused_ends_in_an_error_and_a_close() {
+fn a_refused_connection_gives_an_error_and_a_close() {
     let net = Network::new(1);
     let mut map = SocketMap::simulated(&net);
     let seen = Seen::default();
@@ -284,7 +284,7 @@ fn a_connection_that_is_refused_ends_in_an_error_and_a_close() {
 }
 
 #[test]
-fn a_channel_that_add_with_could_not_make_gets_no_callback() {
+fn a_failed_add_with_calls_no_callback() {
     let mut map = SocketMap::new().unwrap();
     let made: io::Result<Token<Recorder>> = map.add_with(|ch| {
         ch.create_socket(Domain::IPV4, Type::STREAM)?;

@@ -27,7 +27,7 @@ fn caused_by(text: &'static str, cause: Caused) -> Caused {
 }
 
 #[test]
-fn an_error_tells_its_chain_of_causes_on_one_line() {
+fn an_error_shows_its_chain_of_causes_on_one_line() {
     let root = Caused("the disk\r\nis full", None);
     let error = Error::from(caused_by("cannot log in", caused_by("cannot write", root)));
     assert_eq!(error.to_string(), "cannot log in: cannot write: the disk  is full");
@@ -36,7 +36,7 @@ fn an_error_tells_its_chain_of_causes_on_one_line() {
 }
 
 #[test]
-fn a_cause_that_the_text_repeats_is_told_once() {
+fn a_cause_repeated_in_the_text_is_shown_once() {
     let root = Caused("the disk is full", None);
     let error = Error::from(caused_by("cannot write: the disk is full", root));
     assert_eq!(error.to_string(), "cannot write: the disk is full");
@@ -44,7 +44,7 @@ fn a_cause_that_the_text_repeats_is_told_once() {
 }
 
 #[test]
-fn every_standard_error_becomes_one_and_can_be_found_again() {
+fn every_standard_error_converts_and_can_be_downcast() {
     fn parse(text: &str) -> Result<u16> {
         Ok(text.parse()?)
     }
@@ -57,15 +57,15 @@ fn every_standard_error_becomes_one_and_can_be_found_again() {
 }
 
 #[test]
-fn a_sentence_is_an_error_too() {
+fn a_string_converts_into_an_error() {
     let error = Error::msg("a bad request");
     assert_eq!((error.to_string().as_str(), error.chain().count()), ("a bad request", 1));
     assert_eq!(format!("{error:?}"), "\"a bad request\"");
 }
 
 #[test]
-fn leaving_the_loop_is_an_error_of_its_own_kind() {
+fn exit_now_is_an_error_kind_of_its_own() {
     let error = Error::from(ExitNow);
     assert!(error.is::<ExitNow>() && !error.is::<Panicked>());
-    assert_eq!(error.to_string(), "a callback asked to leave the loop");
+    assert_eq!(error.to_string(), "a callback requested to leave the loop");
 }

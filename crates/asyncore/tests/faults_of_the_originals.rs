@@ -13,7 +13,7 @@ use asyncore::{LoopOptions, SimpleProducer};
 use util::{PASS, Recorder, Seen, World, on_every_network};
 
 #[test]
-fn a_channel_is_not_told_to_write_after_it_was_closed() {
+fn no_handle_write_after_a_close() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen).writable(|_| true).on("handle_read", |ch| {
@@ -32,7 +32,7 @@ fn a_channel_is_not_told_to_write_after_it_was_closed() {
 }
 
 #[test]
-fn a_channel_that_closes_when_done_in_handle_read_is_not_told_to_write() {
+fn no_handle_write_after_close_when_done_in_handle_read() {
     on_every_network(|world| {
         let (seen, flood) = (Seen::default(), world.flood);
         let handler = Recorder::new(&seen).writable(|_| true).on("handle_read", move |ch| {
@@ -53,7 +53,7 @@ fn a_channel_that_closes_when_done_in_handle_read_is_not_told_to_write() {
 }
 
 #[test]
-fn handle_expt_that_closes_when_done_is_the_last_to_be_told_of_input() {
+fn no_handle_read_after_close_when_done_in_handle_expt() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen)
@@ -78,7 +78,7 @@ fn handle_expt_that_closes_when_done_is_the_last_to_be_told_of_input() {
 }
 
 #[test]
-fn a_predicate_that_panics_costs_its_channel_and_does_not_leave_the_loop() {
+fn a_panicking_predicate_closes_its_channel_and_the_loop_continues() {
     on_every_network(|world| {
         let (broken, other) = (Seen::default(), Seen::default());
         let fuse = Rc::new(Cell::new(false));
@@ -105,7 +105,7 @@ fn a_predicate_that_panics_costs_its_channel_and_does_not_leave_the_loop() {
 }
 
 #[test]
-fn a_predicate_that_panics_closes_its_channel_even_if_handle_error_does_not() {
+fn a_panicking_predicate_closes_even_if_handle_error_does_not() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler =
@@ -118,7 +118,7 @@ fn a_predicate_that_panics_closes_its_channel_even_if_handle_error_does_not() {
 }
 
 #[test]
-fn pushing_over_the_limit_is_one_error_and_drops_the_queue() {
+fn a_push_over_the_limit_drops_the_queue_and_reports_once() {
     on_every_network(|world| {
         let seen = Seen::default();
         let lines = util::log::complaints(|| {
@@ -144,7 +144,7 @@ fn pushing_over_the_limit_is_one_error_and_drops_the_queue() {
 }
 
 #[test]
-fn a_queue_that_went_over_its_limit_sends_nothing_before_handle_error_has_judged() {
+fn a_queue_over_its_limit_sends_nothing_before_handle_error() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen).on("handle_error", |ch| {
@@ -170,7 +170,7 @@ fn a_queue_that_went_over_its_limit_sends_nothing_before_handle_error_has_judged
 }
 
 #[test]
-fn pushing_after_shutdown_is_one_error_however_often_it_is_tried() {
+fn repeated_pushes_after_shutdown_report_one_error() {
     on_every_network(|world| {
         let seen = Seen::default();
         let lines = util::log::complaints(|| {
@@ -224,7 +224,7 @@ fn a_peer_that_sends_and_never_reads_cannot_fill_the_memory() {
 }
 
 #[test]
-fn pushing_producers_without_bounds_is_one_error_too() {
+fn unbounded_producers_report_one_error() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Recorder::new(&seen));

@@ -40,7 +40,7 @@ fn is_blocking(file: impl std::os::fd::AsFd) -> bool {
 }
 
 #[test]
-fn a_wrapper_is_a_duplicate_that_closes_on_its_own() {
+fn a_file_wrapper_owns_a_duplicate() {
     let (mut ours, theirs) = pipe();
     let wrapper = FileWrapper::new(&theirs).unwrap();
     assert_ne!(wrapper.fileno(), theirs.as_raw_fd());
@@ -57,7 +57,7 @@ fn a_wrapper_is_a_duplicate_that_closes_on_its_own() {
 }
 
 #[test]
-fn a_wrapper_does_not_block_and_sets_the_flags_back_that_it_changed() {
+fn a_file_wrapper_sets_nonblocking_and_restores_the_flags() {
     let (ours, theirs) = pipe();
     assert!(is_blocking(&ours));
     let wrapper = FileWrapper::new(&ours).unwrap();
@@ -106,7 +106,7 @@ fn a_pipe_is_read_until_its_writer_closes() {
 }
 
 #[test]
-fn what_is_pushed_onto_a_pipe_is_written_as_its_reader_takes_it() {
+fn a_pipe_is_written_as_its_reader_takes_it() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (mut ours, theirs) = pipe();
@@ -129,7 +129,7 @@ fn what_is_pushed_onto_a_pipe_is_written_as_its_reader_takes_it() {
 }
 
 #[test]
-fn a_pipe_whose_reader_is_gone_ends_the_channel_with_its_cause() {
+fn a_pipe_without_a_reader_closes_with_its_cause() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (ours, theirs) = pipe();
@@ -177,7 +177,7 @@ fn a_regular_file_is_written() {
 }
 
 #[test]
-fn a_regular_file_that_nobody_wants_to_read_does_not_spin() {
+fn an_unread_regular_file_does_not_spin() {
     let file = TemporaryFile::new("unread", b"contents");
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
@@ -192,7 +192,7 @@ fn a_regular_file_that_nobody_wants_to_read_does_not_spin() {
 }
 
 #[test]
-fn copying_a_file_through_a_slow_pipe_holds_little_of_it() {
+fn copying_a_file_to_a_slow_pipe_uses_little_memory() {
     struct Copy(asyncore::Token<Recorder>);
     impl Dispatcher for Copy {
         fn readable(&self, ch: &Channel<'_>) -> bool {
@@ -230,7 +230,7 @@ fn copying_a_file_through_a_slow_pipe_holds_little_of_it() {
 }
 
 #[test]
-fn what_only_sockets_have_is_an_error_on_a_file() {
+fn socket_operations_on_a_file_are_errors() {
     let (ours, _theirs) = pipe();
     let mut map = SocketMap::new().unwrap();
     let token =

@@ -162,7 +162,7 @@ proptest! {
     /// Also proves that nothing is held back which could be passed on, since the two must agree
     /// after every piece.
     #[test]
-    fn any_cut_of_a_stream_gives_what_the_whole_gives(
+    fn any_split_of_a_stream_gives_the_same_messages(
         script in vec(terminator(), 0..8),
         pieces in pieces(),
     ) {
@@ -182,7 +182,7 @@ proptest! {
 
     /// The reference keeps what is held as plain bytes and looks at them again from the start.
     #[test]
-    fn a_terminator_replaced_between_reads_applies_to_the_held_bytes(
+    fn a_new_terminator_applies_to_held_bytes(
         reads in vec((terminator(), stream(6)), 0..20),
     ) {
         let mut session = Session::new(&[]);
@@ -215,7 +215,7 @@ proptest! {
     }
 
     #[test]
-    fn input_put_back_is_neither_lost_nor_doubled(
+    fn unread_input_is_neither_lost_nor_duplicated(
         script in vec(terminator(), 0..8),
         pieces in vec((stream(12), vec(0_usize..4, 0..4)), 0..20),
     ) {
@@ -230,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn find_prefix_at_end_finds_what_a_plain_search_finds(
+    fn find_prefix_at_end_matches_a_naive_search(
         haystack in stream(12),
         needle in stream(8),
     ) {
@@ -238,7 +238,7 @@ proptest! {
     }
 
     #[test]
-    fn a_random_stream_takes_at_most_two_steps_a_byte(
+    fn a_random_stream_takes_at_most_two_steps_per_byte(
         script in vec(terminator(), 0..8),
         pieces in pieces(),
     ) {
@@ -252,7 +252,7 @@ proptest! {
 }
 
 #[test]
-fn a_mebibyte_of_near_misses_byte_by_byte_takes_one_step_a_byte() {
+fn near_misses_fed_byte_by_byte_take_one_step_per_byte() {
     const BYTES: usize = 1 << 20;
     let needle = [&[b'a'; 999][..], b"b"].concat();
     let mut session = Session::new(&[Terminator::from(needle)]);
@@ -266,7 +266,7 @@ fn a_mebibyte_of_near_misses_byte_by_byte_takes_one_step_a_byte() {
 }
 
 #[test]
-fn a_mebibyte_of_short_lines_in_one_piece_takes_two_steps_a_line() {
+fn short_lines_in_one_piece_take_two_steps_per_line() {
     let lines = 1 << 18;
     let input = b"ab\r\n".repeat(lines);
     let mut session = Session::new(&[Terminator::from("\r\n")]);

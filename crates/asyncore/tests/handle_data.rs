@@ -62,7 +62,7 @@ fn pattern(size: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_received_is_told_in_order_and_in_portions_until_the_end() {
+fn handle_data_receives_the_stream_in_order() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Told::new(&seen, |ch, data| {
@@ -88,7 +88,7 @@ fn what_is_received_is_told_in_order_and_in_portions_until_the_end() {
 }
 
 #[test]
-fn a_channel_can_take_to_receiving_by_itself_and_back() {
+fn a_channel_can_switch_between_handle_data_and_handle_read() {
     on_every_network(|world| {
         let seen = Seen::default();
         let mut received = 0;
@@ -118,7 +118,7 @@ fn a_channel_can_take_to_receiving_by_itself_and_back() {
 }
 
 #[test]
-fn an_error_in_it_goes_to_handle_error_and_the_next_data_still_comes() {
+fn a_handled_error_in_handle_data_does_not_stop_the_stream() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Told::new(&seen, |_, data| match data.first() {
@@ -155,7 +155,7 @@ fn a_reset_ends_the_channel_without_data() {
 }
 
 #[test]
-fn each_datagram_is_told_by_itself_the_empty_ones_too() {
+fn each_datagram_is_delivered_separately_even_if_empty() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (ours, theirs) = UnixDatagram::pair().unwrap();
@@ -182,7 +182,7 @@ fn each_datagram_is_told_by_itself_the_empty_ones_too() {
 }
 
 #[test]
-fn a_handler_that_overrides_nothing_logs_a_warning_and_does_not_spin() {
+fn a_default_handler_logs_a_warning_and_does_not_spin() {
     struct Deaf;
     impl Dispatcher for Deaf {
         fn ac_in_buffer_size(&self) -> usize {

@@ -125,7 +125,7 @@ fn a_dual_stack_server_takes_both_families() {
 }
 
 #[test]
-fn a_server_of_ipv6_only_leaves_the_port_to_ipv4() {
+fn an_ipv6_only_server_leaves_the_ipv4_port_free() {
     if !has_ipv6() {
         return;
     }
@@ -139,7 +139,7 @@ fn a_server_of_ipv6_only_leaves_the_port_to_ipv4() {
 }
 
 #[test]
-fn only_v6_is_refused_by_a_socket_that_is_not_ipv6() {
+fn set_only_v6_fails_on_other_sockets() {
     let mut map = SocketMap::new().unwrap();
     let added = map.add_with(|ch| {
         ch.create_socket(Domain::IPV4, Type::STREAM)?;

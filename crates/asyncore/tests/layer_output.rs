@@ -79,7 +79,7 @@ impl Producer for Gated {
 }
 
 #[test]
-fn a_predicate_is_asked_again_when_bytes_below_a_layer_leave() {
+fn sending_bytes_below_a_layer_reevaluates_predicates() {
     let mut scene = Scene::new();
     let (sink, sink_peer) = scene.connect(Recorder::new(&Seen::default()), true);
     let source = Recorder::new(&Seen::default())
@@ -97,7 +97,7 @@ fn a_predicate_is_asked_again_when_bytes_below_a_layer_leave() {
 }
 
 #[test]
-fn a_producer_that_fills_the_layer_does_not_put_writing_to_rest() {
+fn writing_continues_after_a_producer_fills_the_layer() {
     let mut scene = Scene::new();
     let (token, peer) = scene.connect(Recorder::new(&Seen::default()), true);
     let open = Rc::new(Cell::new(false));
@@ -110,7 +110,7 @@ fn a_producer_that_fills_the_layer_does_not_put_writing_to_rest() {
 }
 
 #[test]
-fn bytes_below_a_layer_are_sent_while_a_producer_behind_them_has_nothing() {
+fn bytes_below_a_layer_are_sent_while_a_producer_waits() {
     let mut scene = Scene::new();
     let (token, peer) = scene.connect(Recorder::new(&Seen::default()), true);
     let mut channel = scene.map.channel(token).unwrap();

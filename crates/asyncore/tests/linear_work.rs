@@ -98,7 +98,7 @@ fn chat(map: &mut EventLoop, input: Vec<u8>) -> (Token<LineCounter>, thread::Joi
 }
 
 #[test]
-fn a_megabyte_of_newlines_takes_a_callback_for_each_and_copies_nothing() {
+fn a_megabyte_of_newlines_is_parsed_without_copying() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (token, writer) = chat(&mut map, vec![b'\n'; MIB]);
@@ -116,7 +116,7 @@ fn a_megabyte_of_newlines_takes_a_callback_for_each_and_copies_nothing() {
 }
 
 #[test]
-fn short_lines_are_slices_of_the_buffer_they_were_read_into() {
+fn short_lines_are_slices_of_the_read_buffer() {
     const LINES: usize = 100_000;
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
@@ -200,7 +200,7 @@ fn a_long_piece_for_a_stalled_peer_is_neither_copied_nor_shifted() {
 }
 
 #[test]
-fn many_short_pieces_for_a_stalled_peer_are_joined_once_and_sent_without_a_copy() {
+fn short_pieces_for_a_stalled_peer_are_joined_once() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (ours, mut theirs) = util::tcp_pair();
@@ -219,7 +219,7 @@ fn many_short_pieces_for_a_stalled_peer_are_joined_once_and_sent_without_a_copy(
 }
 
 #[test]
-fn pushing_without_bounds_costs_no_more_memory_than_the_limit() {
+fn unbounded_pushes_use_no_more_memory_than_the_limit() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, _remote) = world.connect(Recorder::new(&seen));
@@ -238,7 +238,7 @@ fn pushing_without_bounds_costs_no_more_memory_than_the_limit() {
 }
 
 #[test]
-fn a_producer_of_any_length_costs_no_more_memory_than_a_piece() {
+fn a_producer_of_any_length_uses_the_memory_of_one_piece() {
     const PIECES: usize = 2_000;
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();

@@ -40,7 +40,7 @@ fn looked_up(map: &mut EventLoop, host: &str, port: u16) -> Result<Vec<String>, 
 }
 
 #[test]
-fn a_name_is_looked_up_while_the_loop_runs_and_keeps_it_running() {
+fn a_pending_lookup_keeps_the_loop_running() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let addrs = looked_up(&mut map, "localhost", 80).unwrap();
@@ -53,7 +53,7 @@ fn a_name_is_looked_up_while_the_loop_runs_and_keeps_it_running() {
 }
 
 #[test]
-fn simulated_names_are_those_of_the_network_families_by_turns() {
+fn simulated_lookups_alternate_address_families() {
     let net = Network::new(1);
     let addrs = ["2001:db8::1", "2001:db8::2", "192.0.2.1"].map(|addr| addr.parse().unwrap());
     net.add_host("many.example", addrs);
@@ -85,7 +85,7 @@ fn an_unknown_host_is_not_found_on_every_network() {
 }
 
 #[test]
-fn a_call_that_panics_on_its_answer_is_logged_and_the_loop_goes_on() {
+fn a_panicking_lookup_callback_is_logged_and_the_loop_continues() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         map.lookup_host("localhost", 80, |_, _| panic!("no use for it")).unwrap();
@@ -96,7 +96,7 @@ fn a_call_that_panics_on_its_answer_is_logged_and_the_loop_goes_on() {
 }
 
 #[test]
-fn of_several_addresses_the_first_that_answers_is_connected_to() {
+fn the_first_address_that_answers_is_used() {
     let net = Network::with_faults(1, Faults::none());
     let mut map = SocketMap::simulated(&net);
     let addrs: Vec<SocketAddr> =
@@ -116,7 +116,7 @@ fn of_several_addresses_the_first_that_answers_is_connected_to() {
 }
 
 #[test]
-fn when_none_of_several_addresses_answers_the_error_calls_the_peer_by_its_name() {
+fn the_error_names_the_peer_when_no_address_answers() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -128,14 +128,14 @@ fn when_none_of_several_addresses_answers_the_error_calls_the_peer_by_its_name()
         added.unwrap();
         map.run().unwrap();
         let calls = seen.calls();
-        let told = "cannot connect to backend: none of its 2 addresses answered, the last: ";
+        let told = "cannot connect to backend: all 2 addresses failed, last error: ";
         assert!(calls.len() == 2 && calls[0].starts_with(told), "{calls:?}");
         assert_eq!(calls[1], "Some(ConnectionRefused)", "the kind is that of the last");
     });
 }
 
 #[test]
-fn no_address_is_an_error_at_once() {
+fn connecting_to_no_addresses_fails_at_once() {
     let mut map = SocketMap::new().unwrap();
     let added = map.add_with(|ch| {
         ch.connect_any("backend", Vec::new())?;

@@ -36,7 +36,7 @@ fn time_to_close(builder: MapBuilder, prepare: impl Fn(&Peer)) -> (Duration, Opt
 }
 
 #[test]
-fn a_channel_that_has_sent_all_waits_for_its_peer_for_the_linger_time() {
+fn a_closing_channel_waits_for_its_peer_up_to_the_linger_time() {
     for (builder, linger) in [
         (SocketMap::builder(), 2 * SECOND),
         (SocketMap::builder().linger(60 * SECOND), 60 * SECOND),
@@ -50,7 +50,7 @@ fn a_channel_that_has_sent_all_waits_for_its_peer_for_the_linger_time() {
 }
 
 #[test]
-fn a_peer_that_takes_nothing_is_given_up_after_the_send_timeout() {
+fn a_stalled_peer_is_dropped_after_the_send_timeout() {
     for (builder, limit) in [
         (SocketMap::builder(), 30 * SECOND),
         (SocketMap::builder().send_timeout(5 * SECOND), 5 * SECOND),
@@ -65,7 +65,7 @@ fn a_peer_that_takes_nothing_is_given_up_after_the_send_timeout() {
 }
 
 #[test]
-fn a_connection_is_given_up_after_the_maps_connect_timeout() {
+fn connecting_fails_after_the_maps_connect_timeout() {
     for (builder, limit) in [
         (SocketMap::builder(), 30 * SECOND),
         (SocketMap::builder().connect_timeout(3 * SECOND), 3 * SECOND),
@@ -88,7 +88,7 @@ fn a_connection_is_given_up_after_the_maps_connect_timeout() {
 }
 
 #[test]
-fn every_poller_goes_by_its_name() {
+fn every_poller_kind_parses_from_its_name() {
     for kind in PollerKind::ALL {
         assert_eq!(kind.to_string().parse::<PollerKind>(), Ok(*kind));
     }

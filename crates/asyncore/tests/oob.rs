@@ -36,7 +36,7 @@ impl Dispatcher for Urgent {
 }
 
 #[test]
-fn an_urgent_byte_is_told_apart_from_the_stream_on_every_poller() {
+fn an_urgent_byte_is_separate_from_the_stream() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (urgent, stream) = (Bytes::default(), Bytes::default());
@@ -59,7 +59,7 @@ fn an_urgent_byte_is_told_apart_from_the_stream_on_every_poller() {
 }
 
 #[test]
-fn an_urgent_byte_goes_from_channel_to_channel() {
+fn channels_exchange_an_urgent_byte() {
     on_every_network(|world| {
         let (urgent, stream) = (Bytes::default(), Bytes::default());
         struct Accepting(Option<Urgent>);
@@ -95,7 +95,7 @@ fn an_urgent_byte_goes_from_channel_to_channel() {
 }
 
 #[test]
-fn without_a_method_for_it_an_urgent_byte_is_a_warning() {
+fn an_unhandled_urgent_byte_logs_a_warning() {
     struct Talkative;
     impl Dispatcher for Talkative {
         fn ignore_log_types(&self) -> &[LogType] {
@@ -120,7 +120,7 @@ fn without_a_method_for_it_an_urgent_byte_is_a_warning() {
 }
 
 #[test]
-fn there_is_nothing_urgent_to_receive_before_it_was_sent() {
+fn recv_oob_fails_before_an_urgent_byte_arrives() {
     on_every_network(|world| {
         let (token, _remote) = world.connect(Recorder::new(&Seen::default()));
         let error = world.map.channel(token).unwrap().recv_oob(&mut [0; 1]).unwrap_err();

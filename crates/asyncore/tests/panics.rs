@@ -118,7 +118,7 @@ const CALLBACKS: [&str; 6] = [
 ];
 
 #[test]
-fn a_panic_in_a_callback_is_one_line_with_its_place_and_costs_that_channel() {
+fn a_panic_in_a_callback_logs_one_line_and_closes_the_channel() {
     on_every_network(|world| {
         for callback in CALLBACKS.into_iter().chain(["readable", "writable"]) {
             let lines = lines_of(world, callback, true);
@@ -132,7 +132,7 @@ fn a_panic_in_a_callback_is_one_line_with_its_place_and_costs_that_channel() {
 }
 
 #[test]
-fn an_error_out_of_a_callback_is_one_line_and_costs_that_channel() {
+fn an_error_in_a_callback_logs_one_line_and_closes_the_channel() {
     on_every_network(|world| {
         for callback in CALLBACKS {
             let lines = lines_of(world, callback, false);
@@ -145,7 +145,7 @@ fn an_error_out_of_a_callback_is_one_line_and_costs_that_channel() {
 }
 
 #[test]
-fn a_panic_in_handle_close_or_in_a_handlers_drop_is_one_line_and_leaks_nothing() {
+fn a_panic_in_handle_close_or_drop_leaks_nothing() {
     on_every_network(|world| {
         for callback in ["handle_close", "drop"] {
             let lines = lines_of(world, callback, true);
@@ -159,7 +159,7 @@ fn a_panic_in_handle_close_or_in_a_handlers_drop_is_one_line_and_leaks_nothing()
 }
 
 #[test]
-fn a_panic_in_handle_error_is_told_beside_the_first_failure_and_closes_the_channel() {
+fn a_panic_in_handle_error_is_logged_after_the_first_failure() {
     on_every_network(|world| {
         let seen = Seen::default();
         let lines = util::log::complaints(|| {
@@ -200,7 +200,7 @@ fn a_failing_handle_error(cause: fn(&mut Channel<'_>), symptom: &str) {
 }
 
 #[test]
-fn handle_error_that_pushes_over_the_limit_is_not_called_for_ever() {
+fn handle_error_does_not_recurse_when_it_exceeds_the_limit() {
     a_failing_handle_error(
         |ch| {
             ch.set_output_limit(5);
@@ -211,7 +211,7 @@ fn handle_error_that_pushes_over_the_limit_is_not_called_for_ever() {
 }
 
 #[test]
-fn handle_error_that_pushes_after_shutdown_is_not_called_for_ever() {
+fn handle_error_does_not_recurse_when_it_pushes_after_shutdown() {
     a_failing_handle_error(
         |ch| {
             ch.shutdown_write();
@@ -222,7 +222,7 @@ fn handle_error_that_pushes_after_shutdown_is_not_called_for_ever() {
 }
 
 #[test]
-fn a_panic_in_a_timer_or_a_trigger_is_one_line_and_the_loop_goes_on() {
+fn a_panic_in_a_timer_or_trigger_is_logged_and_the_loop_continues() {
     on_every_network(|world| {
         let lines = util::log::complaints(|| {
             world.map.call_later(Duration::ZERO, |_| panic!("in the timer"));
@@ -235,5 +235,74 @@ fn a_panic_in_a_timer_or_a_trigger_is_one_line_and_the_loop_goes_on() {
         for what in ["in the timer", "out of the timer", "in the trigger"] {
             assert_eq!(lines.iter().filter(|line| line.contains(what)).count(), 1, "{lines:#?}");
         }
+    });
+}
+
+/// Panics when it is dropped.
+struct Fragile(Seen);
+
+impl Dispatcher for Fragile {}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        self.0.note("drop");
+        panic!("in drop");
+    }
+}
+
+#[test]
+fn a_handler_whose_drop_panics_costs_only_its_channel() {
+    on_every_network(|world| {
+        let (fragile, other) = (Seen::default(), Seen::default());
+        let lines = util::log::complaints(|| {
+            let (token, _remote) = world.connect(Fragile(fragile.clone()));
+            let (_, neighbour) = world.connect(Recorder::new(&other));
+            world.map.channel(token).unwrap().close();
+            world.run_until(|world| !world.map.contains(token));
+            neighbour.send(b"fine");
+            world.run_until(|_| other.received() == b"fine");
+        });
+        assert_eq!(fragile.calls(), ["drop"]);
+        let [line] = &lines[..] else { panic!("{lines:#?}") };
+        assert!(line.contains("Fragile") && line.contains("in drop"), "{line}");
+    });
+}
+
+#[test]
+fn a_handler_that_is_replaced_and_panics_in_its_drop_leaves_the_channel_to_the_new_one() {
+    on_every_network(|world| {
+        let (fragile, next) = (Seen::default(), Seen::default());
+        let lines = util::log::complaints(|| {
+            let (token, remote) = world.connect(Fragile(fragile.clone()));
+            world.map.channel(token).unwrap().replace_handler(Recorder::new(&next));
+            remote.send(b"for the new one");
+            world.run_until(|_| next.received() == b"for the new one");
+        });
+        assert_eq!(fragile.calls(), ["drop"]);
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+    });
+}
+
+#[test]
+fn a_handler_whose_drop_panics_when_the_loop_is_dropped_costs_no_other() {
+    on_every_network(|world| {
+        let (first, second, good) = (Seen::default(), Seen::default(), Seen::default());
+        struct Noted(Seen);
+        impl Dispatcher for Noted {}
+        impl Drop for Noted {
+            fn drop(&mut self) {
+                self.0.note("drop");
+            }
+        }
+        let lines = util::log::complaints(|| {
+            let (_, a) = world.connect(Fragile(first.clone()));
+            let (_, b) = world.connect(Noted(good.clone()));
+            let (_, c) = world.connect(Fragile(second.clone()));
+            world.map = asyncore::SocketMap::new().unwrap();
+            drop((a, b, c));
+        });
+        assert_eq!((first.calls(), second.calls()), (vec!["drop".into()], vec!["drop".into()]));
+        assert_eq!(good.calls(), ["drop"]);
+        assert_eq!(lines.len(), 2, "{lines:#?}");
     });
 }

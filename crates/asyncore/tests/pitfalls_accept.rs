@@ -55,7 +55,7 @@ fn many_connections_are_accepted_in_one_pass() {
 }
 
 #[test]
-fn a_flood_of_connections_is_accepted_in_portions_so_that_others_get_their_turn() {
+fn a_flood_of_connections_does_not_starve_other_channels() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_, bystander) = world.connect(Recorder::new(&seen));
@@ -97,7 +97,7 @@ fn simulated(net: &Network, handler: impl Dispatcher, count: usize) -> (EventLoo
 }
 
 #[test]
-fn a_listener_without_descriptors_says_so_once_backs_off_and_resumes() {
+fn a_listener_out_of_descriptors_backs_off_and_resumes() {
     for errno in [EMFILE, ENFILE, ENOMEM, ENOBUFS] {
         let net = Network::with_faults(1, Faults::none());
         net.fail_accept_with(errno, 12);
@@ -124,7 +124,7 @@ fn a_listener_without_descriptors_says_so_once_backs_off_and_resumes() {
 }
 
 #[test]
-fn a_listener_that_runs_out_again_and_again_says_so_once_a_minute() {
+fn running_out_of_descriptors_is_logged_once_a_minute() {
     let net = Network::with_faults(1, Faults::none());
     let lines = util::log::complaints(|| {
         let (mut map, mut peers) = simulated(&net, Server { visitors: Seen::default() }, 0);
@@ -140,7 +140,7 @@ fn a_listener_that_runs_out_again_and_again_says_so_once_a_minute() {
 }
 
 #[test]
-fn a_listener_without_descriptors_tries_again_as_soon_as_a_channel_has_ended() {
+fn a_closing_channel_wakes_a_listener_out_of_descriptors() {
     let net = Network::with_faults(1, Faults::none());
     let visitors = Seen::default();
     let (mut map, mut peers) = simulated(&net, Server { visitors: visitors.clone() }, 1);
@@ -158,7 +158,7 @@ fn a_listener_without_descriptors_tries_again_as_soon_as_a_channel_has_ended() {
 }
 
 #[test]
-fn a_connection_that_was_given_up_while_it_waited_is_skipped() {
+fn an_aborted_connection_in_the_backlog_is_skipped() {
     let net = Network::with_faults(1, Faults::none());
     net.fail_accept_with(ECONNABORTED, 2);
     let lines = util::log::complaints(|| {
@@ -192,7 +192,7 @@ impl Dispatcher for Relay {
 }
 
 #[test]
-fn a_failed_connect_in_handle_accepted_costs_that_connection_and_not_the_listener() {
+fn a_failed_connect_in_handle_accepted_spares_the_listener() {
     on_every_network(|world| {
         let lines = util::log::complaints(|| {
             let (token, addr) = world.listen(Relay);
@@ -210,7 +210,7 @@ fn a_failed_connect_in_handle_accepted_costs_that_connection_and_not_the_listene
 }
 
 #[test]
-fn a_handler_that_fails_on_one_connection_still_gets_the_others() {
+fn a_failing_handle_accepted_still_gets_later_connections() {
     on_every_network(|world| {
         let calls = Rc::new(Cell::new(0));
         let counter = Rc::clone(&calls);
@@ -233,7 +233,7 @@ fn a_handler_that_fails_on_one_connection_still_gets_the_others() {
 }
 
 #[test]
-fn a_listener_at_max_channels_pauses_without_a_spin_and_resumes() {
+fn a_listener_at_max_channels_pauses_and_resumes() {
     util::on_every_network_with(
         |builder| builder.max_channels(3),
         |world| {
@@ -254,7 +254,7 @@ fn a_listener_at_max_channels_pauses_without_a_spin_and_resumes() {
 }
 
 #[test]
-fn a_listener_that_closes_itself_on_the_first_connection_is_told_nothing_more() {
+fn a_listener_that_closes_itself_accepts_nothing_more() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen).on("handle_accepted", |ch| {

@@ -125,7 +125,7 @@ fn messages_after_the_end(end: impl Fn(&mut Channel<'_>) -> Result + Copy + 'sta
 }
 
 #[test]
-fn what_follows_a_close_is_not_parsed() {
+fn no_input_is_parsed_after_a_close() {
     messages_after_the_end(|ch| {
         ch.close();
         Ok(())
@@ -133,7 +133,7 @@ fn what_follows_a_close_is_not_parsed() {
 }
 
 #[test]
-fn what_follows_a_close_when_done_is_not_parsed() {
+fn no_input_is_parsed_after_close_when_done() {
     messages_after_the_end(|ch| {
         ch.push(b"goodbye");
         ch.close_when_done();
@@ -142,17 +142,17 @@ fn what_follows_a_close_when_done_is_not_parsed() {
 }
 
 #[test]
-fn what_follows_an_error_that_closes_is_not_parsed() {
+fn no_input_is_parsed_after_a_closing_error() {
     messages_after_the_end(|_| Err(Error::msg("on purpose")));
 }
 
 #[test]
-fn what_follows_a_panic_that_closes_is_not_parsed() {
+fn no_input_is_parsed_after_a_closing_panic() {
     messages_after_the_end(|_| panic!("on purpose"));
 }
 
 #[test]
-fn what_follows_a_failure_that_the_handler_forgives_is_parsed_after_it_was_told() {
+fn input_after_a_handled_failure_is_parsed() {
     on_every_network(|world| {
         let seen = Seen::default();
         let mut handler = Dialogue::new(&seen, |message, _| match message {
@@ -176,7 +176,7 @@ fn what_follows_a_failure_that_the_handler_forgives_is_parsed_after_it_was_told(
 }
 
 #[test]
-fn what_is_pushed_before_a_failure_is_sent_before_the_channel_closes() {
+fn output_pushed_before_a_failure_is_sent() {
     // Sockets of the system, whose empty buffers take a short line whole.
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
@@ -197,7 +197,7 @@ fn what_is_pushed_before_a_failure_is_sent_before_the_channel_closes() {
 }
 
 #[test]
-fn a_panic_leaves_the_buffer_and_the_framer_to_the_next_read() {
+fn buffer_and_framer_survive_a_panic() {
     on_every_network(|world| {
         let (seen, other) = (Seen::default(), Seen::default());
         let mut handler = Dialogue::new(&seen, |message, _| match message {
@@ -221,7 +221,7 @@ fn a_panic_leaves_the_buffer_and_the_framer_to_the_next_read() {
 }
 
 #[test]
-fn a_terminator_that_never_comes_costs_that_channel_and_is_told_in_one_line() {
+fn a_missing_terminator_closes_the_channel_with_one_error() {
     struct Line {
         line: asyncore::Accumulator,
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use util::{Recorder, Seen, on_every_network, on_every_network_with};
 
 #[test]
-fn closing_with_unread_input_does_not_cost_the_peer_the_answer() {
+fn closing_with_unread_input_still_delivers_the_answer() {
     // A long answer waits in our queue when the channel closes, a short one is sent at once.
     for is_long in [true, false] {
         on_every_network_with(
@@ -43,7 +43,7 @@ fn closing_with_unread_input_does_not_cost_the_peer_the_answer() {
 }
 
 #[test]
-fn a_peer_that_reads_only_when_it_has_sent_all_gets_the_answer_of_a_channel_that_read_nothing() {
+fn a_peer_that_sends_everything_first_still_gets_the_answer() {
     on_every_network(|world| {
         let flood = world.flood;
         let handler = Recorder::new(&Seen::default()).on("handle_read", move |ch| {
@@ -68,7 +68,7 @@ fn a_peer_that_reads_only_when_it_has_sent_all_gets_the_answer_of_a_channel_that
 }
 
 #[test]
-fn close_after_close_when_done_closes_at_once_and_is_told_once() {
+fn close_after_close_when_done_closes_at_once() {
     on_every_network(|world| {
         let (seen, flood) = (Seen::default(), world.flood);
         let (token, remote) = world.connect(Recorder::new(&seen));
@@ -89,7 +89,7 @@ fn close_after_close_when_done_closes_at_once_and_is_told_once() {
 }
 
 #[test]
-fn a_channel_without_a_connection_closes_when_done_at_once() {
+fn close_when_done_without_a_connection_closes_at_once() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (listener, _) = world.listen(Recorder::new(&seen));
@@ -114,7 +114,7 @@ fn a_channel_without_a_connection_closes_when_done_at_once() {
 }
 
 #[test]
-fn a_peer_that_takes_nothing_more_is_given_up_in_the_end() {
+fn a_stalled_peer_is_dropped_in_the_end() {
     on_every_network_with(
         |builder| builder.send_timeout(Duration::from_millis(20)),
         |world| {
@@ -134,7 +134,7 @@ fn a_peer_that_takes_nothing_more_is_given_up_in_the_end() {
 }
 
 #[test]
-fn a_peer_that_never_closes_its_half_is_waited_for_no_longer_than_the_linger_time() {
+fn a_peer_that_never_closes_is_dropped_after_the_linger_time() {
     on_every_network_with(
         |builder| builder.linger(Duration::from_millis(20)),
         |world| {
@@ -159,7 +159,7 @@ fn a_peer_that_never_closes_its_half_is_waited_for_no_longer_than_the_linger_tim
 }
 
 #[test]
-fn a_queue_that_is_discarded_does_not_put_off_the_end_that_waits_for_it() {
+fn discarding_the_queue_completes_a_pending_close() {
     for closes in [false, true] {
         on_every_network(|world| {
             let (token, remote) = world.connect(Recorder::new(&Seen::default()));

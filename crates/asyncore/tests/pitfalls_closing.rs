@@ -40,7 +40,7 @@ fn wake_both(world: &mut World, remotes: &[Remote; 2]) {
 }
 
 #[test]
-fn a_channel_closed_by_another_in_the_same_pass_hears_of_its_close_only() {
+fn a_channel_closed_in_the_same_pass_only_gets_handle_close() {
     on_every_network(|world| {
         let (seen, tokens, remotes) = two(world, |seen, other| {
             let acts = seen.clone();
@@ -65,7 +65,7 @@ fn a_channel_closed_by_another_in_the_same_pass_hears_of_its_close_only() {
 }
 
 #[test]
-fn a_channel_told_by_another_to_close_when_done_reads_no_more() {
+fn close_when_done_from_another_channel_stops_reading() {
     on_every_network(|world| {
         let (seen, _, remotes) = two(world, |seen, other| {
             let acts = seen.clone();
@@ -145,7 +145,7 @@ fn a_running_handler_cannot_be_reached_a_second_time() {
 }
 
 #[test]
-fn a_handler_that_is_closed_by_the_one_it_acts_as_finishes_its_callback_first() {
+fn a_handler_closed_through_with_finishes_its_callback() {
     on_every_network(|world| {
         let (seen, tokens, remotes) = two(world, |seen, other| {
             let words = seen.clone();
@@ -168,7 +168,7 @@ fn a_handler_that_is_closed_by_the_one_it_acts_as_finishes_its_callback_first() 
 }
 
 #[test]
-fn a_panic_while_acting_as_another_channel_leaves_its_handler_in_place() {
+fn a_panic_in_with_keeps_the_other_handler() {
     on_every_network(|world| {
         let (seen, tokens, remotes) = two(world, |seen, other| {
             Recorder::new(seen).on("handle_read", move |ch| {
@@ -192,7 +192,7 @@ fn a_panic_while_acting_as_another_channel_leaves_its_handler_in_place() {
 }
 
 #[test]
-fn channels_that_callbacks_add_are_served_whatever_becomes_of_the_one_that_added_them() {
+fn channels_added_by_a_closing_channel_are_served() {
     on_every_network(|world| {
         let inner = Seen::default();
         let heirs = inner.clone();

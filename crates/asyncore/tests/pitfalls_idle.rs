@@ -17,7 +17,7 @@ fn does_nothing(_: &mut Channel<'_>) -> Result {
 }
 
 #[test]
-fn spurious_readiness_is_no_error_and_closes_nothing() {
+fn spurious_readiness_is_not_an_error() {
     let faults = Faults { would_block: 0.9, ..Faults::mild() };
     for seed in 0..20 {
         let net = asyncore::sim::Network::with_faults(seed, faults.clone());
@@ -56,7 +56,7 @@ fn spurious_readiness_is_no_error_and_closes_nothing() {
 }
 
 #[test]
-fn would_block_out_of_a_callback_is_no_error() {
+fn would_block_from_a_callback_is_not_an_error() {
     on_every_network(|world| {
         let seen = Seen::default();
         let would_block =
@@ -84,7 +84,7 @@ fn would_block_out_of_a_callback_is_no_error() {
 }
 
 #[test]
-fn writable_that_says_true_with_nothing_to_send_does_not_spin() {
+fn writable_without_output_does_not_spin() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_, remote) = world.connect(Recorder::new(&seen).writable(|_| true));
@@ -100,7 +100,7 @@ fn writable_that_says_true_with_nothing_to_send_does_not_spin() {
 }
 
 #[test]
-fn handle_read_that_does_not_read_does_not_spin() {
+fn a_handle_read_that_does_not_read_does_not_spin() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen).on("handle_read", does_nothing);
@@ -115,7 +115,7 @@ fn handle_read_that_does_not_read_does_not_spin() {
 }
 
 #[test]
-fn a_channel_that_leaves_both_reading_and_writing_alone_does_not_spin() {
+fn a_channel_that_neither_reads_nor_writes_does_not_spin() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen).on("handle_read", does_nothing).writable(|_| true);
@@ -132,7 +132,7 @@ fn a_channel_that_leaves_both_reading_and_writing_alone_does_not_spin() {
 }
 
 #[test]
-fn reading_into_no_room_does_not_spin() {
+fn reading_into_an_empty_buffer_does_not_spin() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen).on("handle_read", |ch| {
@@ -185,7 +185,7 @@ impl asyncore::Dispatcher for Idler {
 }
 
 #[test]
-fn handle_timeout_can_change_what_the_predicates_answer() {
+fn predicates_are_reevaluated_after_handle_timeout() {
     on_every_network(|world| {
         let seen = Seen::default();
         let open = Rc::new(Cell::new(false));

@@ -47,7 +47,7 @@ fn a_regular_file_is_read_to_its_end() {
 }
 
 #[test]
-fn a_regular_file_that_nobody_wants_to_read_does_not_spin() {
+fn an_unread_regular_file_does_not_spin() {
     on_every_poller(|builder| {
         let scratch = Scratch::new("nobody_wants_to_read", b"content");
         let mut map = builder.build().unwrap();
@@ -75,7 +75,7 @@ fn a_regular_file_that_nobody_wants_to_read_does_not_spin() {
 }
 
 #[test]
-fn all_that_is_pushed_to_a_regular_file_is_written_before_it_is_closed() {
+fn a_regular_file_is_written_completely_before_the_close() {
     on_every_poller(|builder| {
         let scratch = Scratch::new("all_that_is_pushed", b"");
         let mut map = builder.build().unwrap();
@@ -99,7 +99,7 @@ fn all_that_is_pushed_to_a_regular_file_is_written_before_it_is_closed() {
 }
 
 #[test]
-fn a_pipe_to_a_slow_reader_is_written_to_the_end_before_it_is_closed() {
+fn a_pipe_to_a_slow_reader_is_written_before_the_close() {
     on_every_poller(|builder| {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         let mut map = builder.build().unwrap();
@@ -122,7 +122,7 @@ fn a_pipe_to_a_slow_reader_is_written_to_the_end_before_it_is_closed() {
 }
 
 #[test]
-fn a_pipe_whose_reader_is_gone_ends_its_channel() {
+fn a_pipe_without_a_reader_closes_its_channel() {
     on_every_poller(|builder| {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
         let mut map = builder.build().unwrap();
@@ -140,7 +140,7 @@ fn a_pipe_whose_reader_is_gone_ends_its_channel() {
 }
 
 #[test]
-fn a_socket_that_is_not_connected_yet_is_not_watched() {
+fn an_unconnected_socket_is_not_watched() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_, server) = world.listen(Recorder::default());
@@ -184,7 +184,7 @@ fn a_wait_for_a_timer_does_not_end_early() {
 }
 
 #[test]
-fn a_channels_silence_is_waited_for_in_one_pass() {
+fn one_pass_waits_for_an_idle_timeout() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, _remote) = world.connect(Recorder::new(&seen));

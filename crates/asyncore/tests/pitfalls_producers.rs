@@ -28,7 +28,7 @@ impl Drop for FailingProducer {
 }
 
 #[test]
-fn a_producer_that_fails_is_told_once_and_what_comes_after_it_is_sent() {
+fn a_failing_producer_is_reported_once_and_skipped() {
     on_every_network(|world| {
         for (how, told) in [
             ("fail", "a producer failed: the producer's own error"),
@@ -56,7 +56,7 @@ fn a_producer_that_fails_is_told_once_and_what_comes_after_it_is_sent() {
 }
 
 #[test]
-fn a_panic_in_the_drop_of_a_producer_leaks_no_channel() {
+fn a_producer_whose_drop_panics_leaks_no_channel() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen).on("handle_read", |ch| {

@@ -6,7 +6,7 @@ use asyncore::Channel;
 use util::{Recorder, Seen, on_every_network};
 
 #[test]
-fn a_channel_that_closes_in_handle_connect_hears_nothing_more() {
+fn closing_in_handle_connect_ends_the_callbacks() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen).writable(|_| true).on("handle_connect", |ch| {
@@ -25,7 +25,7 @@ fn a_channel_that_closes_in_handle_connect_hears_nothing_more() {
 }
 
 #[test]
-fn a_socket_that_was_taken_out_goes_on_in_another_channel() {
+fn a_taken_socket_continues_in_another_channel() {
     on_every_network(|world| {
         let (first, second) = (Seen::default(), Seen::default());
         let heir = second.clone();

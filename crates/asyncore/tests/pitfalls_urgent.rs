@@ -15,7 +15,7 @@ fn urgent(world: &mut World, handler: Recorder) -> Remote {
 }
 
 #[test]
-fn an_urgent_byte_that_nobody_asked_for_does_not_spin() {
+fn an_unexpected_urgent_byte_does_not_spin() {
     on_every_network(|world| {
         let seen = Seen::default();
         let _remote = urgent(world, Recorder::new(&seen));
@@ -26,7 +26,7 @@ fn an_urgent_byte_that_nobody_asked_for_does_not_spin() {
 }
 
 #[test]
-fn an_urgent_byte_that_handle_expt_leaves_alone_does_not_spin() {
+fn an_urgent_byte_left_unread_does_not_spin() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen).on("handle_connect", |ch| {
@@ -40,7 +40,7 @@ fn an_urgent_byte_that_handle_expt_leaves_alone_does_not_spin() {
 }
 
 #[test]
-fn an_urgent_byte_is_received_where_it_was_asked_for() {
+fn handle_expt_receives_an_urgent_byte() {
     on_every_network(|world| {
         let seen = Seen::default();
         let urgent_byte = Rc::new(Cell::new(0));

@@ -39,7 +39,7 @@ fn fill<T: Dispatcher>(world: &mut World, token: Token<T>) {
 }
 
 #[test]
-fn the_predicates_of_a_channel_are_not_asked_while_others_are_busy() {
+fn predicates_of_idle_channels_are_not_evaluated() {
     on_every_network(|world| {
         let (idle, busy) = (Answer::default(), Seen::default());
         let mine = idle.clone();
@@ -58,7 +58,7 @@ fn the_predicates_of_a_channel_are_not_asked_while_others_are_busy() {
 }
 
 #[test]
-fn a_channel_that_is_not_readable_is_not_read_until_a_touch_has_it_asked_again() {
+fn an_unreadable_channel_is_read_after_a_touch() {
     on_every_network(|world| {
         let (seen, answer) = (Seen::default(), Answer::default());
         let mine = answer.clone();
@@ -92,7 +92,7 @@ fn a_listener_that_is_not_readable_accepts_nothing() {
 }
 
 #[test]
-fn what_is_queued_is_sent_whatever_writable_answers() {
+fn queued_output_is_sent_regardless_of_writable() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Recorder::new(&seen).writable(|_| false));
@@ -127,7 +127,7 @@ struct Gate {
 impl Dispatcher for Gate {}
 
 #[test]
-fn a_predicate_that_looks_into_another_handler_is_asked_again_when_that_changes() {
+fn changing_a_handler_reevaluates_dependent_predicates() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (gate, _gate_remote) = world.connect(Gate { open: false });
@@ -145,7 +145,7 @@ fn a_predicate_that_looks_into_another_handler_is_asked_again_when_that_changes(
 }
 
 #[test]
-fn a_predicate_that_looks_at_another_queue_is_asked_again_when_that_is_sent() {
+fn sending_a_queue_reevaluates_dependent_predicates() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (slow, slow_remote) = world.connect(Recorder::new(&Seen::default()));
@@ -162,7 +162,7 @@ fn a_predicate_that_looks_at_another_queue_is_asked_again_when_that_is_sent() {
 }
 
 #[test]
-fn a_predicate_that_asks_whether_another_is_there_is_asked_again_when_that_is_gone() {
+fn removing_a_channel_reevaluates_dependent_predicates() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (other, other_remote) = world.connect(Recorder::new(&Seen::default()));
@@ -177,7 +177,7 @@ fn a_predicate_that_asks_whether_another_is_there_is_asked_again_when_that_is_go
 }
 
 #[test]
-fn a_predicate_that_panics_costs_its_channel_and_nobody_else() {
+fn a_panicking_predicate_closes_only_its_channel() {
     on_every_network(|world| {
         let (seen, spared) = (Seen::default(), Seen::default());
         let (_, spared_remote) = world.connect(Recorder::new(&spared));
@@ -200,7 +200,7 @@ fn a_predicate_that_panics_costs_its_channel_and_nobody_else() {
 }
 
 #[test]
-fn checked_predicates_that_changed_untold_panic_with_the_channels_name() {
+fn the_predicate_check_names_a_channel_that_changed_silently() {
     on_every_network_with(
         |builder| builder.check_predicates(true),
         |world| {
@@ -223,7 +223,7 @@ fn checked_predicates_that_changed_untold_panic_with_the_channels_name() {
 }
 
 #[test]
-fn checked_predicates_that_follow_what_the_map_sees_do_not_panic() {
+fn the_predicate_check_accepts_announced_changes() {
     on_every_network_with(
         |builder| builder.check_predicates(true),
         |world| {
@@ -243,7 +243,7 @@ fn checked_predicates_that_follow_what_the_map_sees_do_not_panic() {
 }
 
 #[test]
-fn a_producer_that_has_nothing_yet_changes_the_answer_too() {
+fn a_waiting_producer_reevaluates_predicates() {
     struct Later;
     impl Producer for Later {
         fn more(&mut self, _: &mut Vec<u8>) -> io::Result<()> {
@@ -264,7 +264,7 @@ fn a_producer_that_has_nothing_yet_changes_the_answer_too() {
 }
 
 #[test]
-fn the_default_predicates_are_asked_whenever_their_answers_change() {
+fn default_predicates_are_reevaluated_when_they_change() {
     sim::check(0..60, |net| {
         let net = Network::with_faults(net.seed(), Faults::harsh());
         let mut map = SocketMap::builder().check_predicates(true).build_simulated(&net);

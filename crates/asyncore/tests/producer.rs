@@ -57,7 +57,7 @@ impl Fed {
 }
 
 #[test]
-fn every_producer_hands_over_all_that_it_has_in_the_order_it_was_pushed() {
+fn producers_are_sent_completely_in_order() {
     let path = std::env::temp_dir().join(format!("asyncore-producer-{}", std::process::id()));
     let contents: Vec<u8> = (0..1_000_u32).map(|number| number as u8).collect();
     fs::write(&path, &contents).unwrap();
@@ -84,7 +84,7 @@ fn every_producer_hands_over_all_that_it_has_in_the_order_it_was_pushed() {
 }
 
 #[test]
-fn a_producer_is_asked_only_as_the_socket_takes_it() {
+fn a_producer_is_asked_only_while_the_socket_has_room() {
     on_every_network(|world| {
         let asked: Rc<Cell<usize>> = Rc::default();
         let counted = Rc::clone(&asked);
@@ -109,7 +109,7 @@ fn a_producer_is_asked_only_as_the_socket_takes_it() {
 }
 
 #[test]
-fn a_producer_that_has_nothing_yet_is_asked_again_when_the_channel_is_touched() {
+fn a_touch_asks_a_waiting_producer_again() {
     on_every_network(|world| {
         let fed = Fed::default();
         let (token, remote) = world.connect(Recorder::new(&Seen::default()));
@@ -133,7 +133,7 @@ fn a_producer_that_has_nothing_yet_is_asked_again_when_the_channel_is_touched() 
 }
 
 #[test]
-fn a_producer_that_fails_or_panics_is_told_and_closes_the_channel() {
+fn a_failing_or_panicking_producer_closes_the_channel() {
     for (ending, told) in
         [("a failure", "a producer failed: the disk is gone"), ("a panic", "in a producer")]
     {
@@ -151,7 +151,7 @@ fn a_producer_that_fails_or_panics_is_told_and_closes_the_channel() {
 }
 
 #[test]
-fn a_channel_that_stays_open_goes_on_with_what_was_queued_behind_a_failure() {
+fn output_behind_a_failed_producer_is_sent() {
     for ending in ["a failure", "a panic"] {
         on_every_network(|world| {
             let (fed, seen) = (Fed::default(), Seen::default());
@@ -170,7 +170,7 @@ fn a_channel_that_stays_open_goes_on_with_what_was_queued_behind_a_failure() {
 }
 
 #[test]
-fn a_failure_at_the_end_of_the_queue_does_not_hold_up_a_close() {
+fn a_failing_last_producer_does_not_delay_the_close() {
     for ending in ["a failure", "a panic"] {
         on_every_network(|world| {
             let (fed, seen) = (Fed::default(), Seen::default());
@@ -188,7 +188,7 @@ fn a_failure_at_the_end_of_the_queue_does_not_hold_up_a_close() {
 }
 
 #[test]
-fn a_body_that_ends_early_is_an_error_with_both_numbers() {
+fn a_short_body_error_shows_both_lengths() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Recorder::new(&seen));
@@ -202,7 +202,7 @@ fn a_body_that_ends_early_is_an_error_with_both_numbers() {
 }
 
 #[test]
-fn discarding_drops_producers_unasked() {
+fn discarding_drops_producers_without_asking_them() {
     on_every_network(|world| {
         let fed = Fed::default();
         fed.feed(&["never sent"]);
@@ -217,7 +217,7 @@ fn discarding_drops_producers_unasked() {
 }
 
 #[test]
-fn a_close_waits_for_a_producer_no_longer_than_for_a_stalled_peer() {
+fn a_close_waits_for_a_producer_up_to_the_send_timeout() {
     let net = Network::new(1);
     let mut map = SocketMap::simulated(&net);
     let listener = net.listen("127.0.0.1:7".parse().unwrap()).unwrap();

@@ -274,7 +274,7 @@ fn play(map: &mut EventLoop, stage: &Rc<Stage>, passes: usize, rests: bool) {
 }
 
 #[test]
-fn on_simulated_networks_every_channel_ends_once_and_nothing_is_left() {
+fn on_simulated_networks_every_channel_closes_once() {
     asyncore::sim::check(0..300, |net| {
         let (faults, rests) = match net.seed() % 3 {
             0 => (Faults::none(), true),
@@ -289,7 +289,7 @@ fn on_simulated_networks_every_channel_ends_once_and_nothing_is_left() {
 }
 
 #[test]
-fn on_real_sockets_every_channel_ends_once_and_nothing_is_left() {
+fn on_real_sockets_every_channel_closes_once() {
     on_every_poller(|builder| {
         for seed in 0..10 {
             let _named = util::NamedOnPanic(format!("seed {seed}"));

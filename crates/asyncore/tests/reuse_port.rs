@@ -73,7 +73,7 @@ fn start(
 }
 
 #[test]
-fn loops_on_threads_of_their_own_share_a_port_and_all_serve() {
+fn loops_on_several_threads_share_a_port() {
     on_every_poller(|builder| {
         let (trigger, addr, thread) = start(builder.clone(), 0, "127.0.0.1:0".parse().unwrap());
         let (mut triggers, mut threads) = (vec![trigger], vec![thread]);
@@ -108,7 +108,7 @@ fn loops_on_threads_of_their_own_share_a_port_and_all_serve() {
 }
 
 #[test]
-fn a_socket_that_does_not_share_finds_the_port_taken() {
+fn binding_without_reuse_port_fails() {
     let mut map = SocketMap::new().unwrap();
     let first = listen(&mut map, 0, "127.0.0.1:0".parse().unwrap());
     let addr = map.channel(first).unwrap().local_addr().unwrap();
@@ -121,7 +121,7 @@ fn a_socket_that_does_not_share_finds_the_port_taken() {
 }
 
 #[test]
-fn a_socket_goes_to_another_loop_through_its_trigger() {
+fn a_trigger_moves_a_socket_to_another_loop() {
     on_every_poller(|builder| {
         let (trigger, _, thread) = start(builder, 7, "127.0.0.1:0".parse().unwrap());
         let (socket, mut remote) = util::tcp_pair();

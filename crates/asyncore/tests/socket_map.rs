@@ -33,7 +33,7 @@ fn run_returns_when_the_map_is_empty() {
 }
 
 #[test]
-fn the_short_form_fills_a_map_and_runs_it_until_it_is_empty() {
+fn the_run_function_runs_a_map_until_it_is_empty() {
     let seen = Seen::default();
     let (socket, remote) = tcp_pair();
     drop(remote);
@@ -49,7 +49,7 @@ fn the_short_form_fills_a_map_and_runs_it_until_it_is_empty() {
 }
 
 #[test]
-fn run_with_makes_no_more_passes_than_it_is_told_and_waits_in_each_no_longer() {
+fn run_with_limits_the_passes_and_their_waits() {
     let net = Network::new(1);
     let mut map = SocketMap::simulated(&net);
     map.add_with(|ch| {
@@ -67,7 +67,7 @@ fn run_with_makes_no_more_passes_than_it_is_told_and_waits_in_each_no_longer() {
 }
 
 #[test]
-fn a_pass_tells_how_many_sockets_were_ready() {
+fn a_pass_returns_the_number_of_ready_sockets() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let mut remotes = Vec::new();
@@ -86,7 +86,7 @@ fn a_pass_tells_how_many_sockets_were_ready() {
 }
 
 #[test]
-fn a_simulated_loop_that_nothing_could_wake_is_an_error_and_not_a_hang() {
+fn a_simulated_deadlock_is_an_error() {
     let net = Network::new(1);
     let mut map = SocketMap::simulated(&net);
     map.add_with(|ch| {
@@ -173,7 +173,7 @@ fn drain_stops_accepting_sends_what_is_queued_and_closes() {
 }
 
 #[test]
-fn drain_gives_a_stalled_peer_until_the_deadline() {
+fn drain_waits_for_a_stalled_peer_until_the_deadline() {
     let net = Network::new(1);
     let builder = SocketMap::builder().send_timeout(10 * HOUR);
     let mut map = builder.build_simulated(&net);
@@ -200,7 +200,7 @@ fn drain_gives_a_stalled_peer_until_the_deadline() {
 }
 
 #[test]
-fn a_drained_map_can_be_filled_and_run_again() {
+fn a_drained_map_can_be_reused() {
     let net = Network::new(1);
     let mut map = SocketMap::simulated(&net);
     map.drain(HOUR);
@@ -219,7 +219,7 @@ fn a_drained_map_can_be_filled_and_run_again() {
 }
 
 #[test]
-fn a_drain_can_be_asked_for_in_a_callback() {
+fn a_callback_can_start_a_drain() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_, _other) = world.connect(Recorder::new(&seen));
@@ -255,7 +255,7 @@ fn max_channels_can_be_raised_while_the_listener_is_paused() {
 }
 
 #[test]
-fn dropping_a_map_closes_its_sockets_and_calls_nobody() {
+fn dropping_a_map_closes_its_sockets_without_callbacks() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_, remote) = world.connect(Recorder::new(&seen));

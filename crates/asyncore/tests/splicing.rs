@@ -87,7 +87,7 @@ fn relays(map: &mut EventLoop, ends: [TcpStream; 2], size: usize) {
 }
 
 #[test]
-fn a_spliced_relay_loses_nothing_in_either_direction() {
+fn a_spliced_relay_loses_no_bytes() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (_, ends) = relay(&mut map);
@@ -96,7 +96,7 @@ fn a_spliced_relay_loses_nothing_in_either_direction() {
 }
 
 #[test]
-fn without_a_pipe_to_spare_nothing_is_moved_and_a_copy_goes_on_in_its_place() {
+fn without_a_free_pipe_a_relay_can_copy_instead() {
     for pipes in [0, 1] {
         on_every_poller(|builder| {
             let mut map = builder.max_pipes(pipes).build().unwrap();
@@ -108,7 +108,7 @@ fn without_a_pipe_to_spare_nothing_is_moved_and_a_copy_goes_on_in_its_place() {
 }
 
 #[test]
-fn what_is_pushed_before_and_after_keeps_its_place() {
+fn pushed_and_spliced_bytes_keep_their_order() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let ((source, mut source_end), (sink, mut sink_end)) = (tcp_pair(), tcp_pair());
@@ -140,7 +140,7 @@ fn what_is_pushed_before_and_after_keeps_its_place() {
 }
 
 #[test]
-fn a_splice_tells_nothing_yet_from_the_end_and_from_no_room() {
+fn a_splice_distinguishes_no_input_end_and_no_room() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let ((source, mut source_end), (sink, _sink_end)) = (tcp_pair(), tcp_pair());
@@ -180,7 +180,7 @@ fn a_channel_can_splice_to_itself() {
 }
 
 #[test]
-fn what_cannot_be_spliced_is_an_error_that_says_why() {
+fn an_impossible_splice_gives_an_error_with_the_reason() {
     let mut map = SocketMap::new().unwrap();
     let (socket, _end) = tcp_pair();
     let connected = map.add(Recorder::new(&Seen::default()), socket);

@@ -19,7 +19,7 @@ impl Dispatcher for Echo {
 }
 
 #[test]
-fn a_new_map_has_counted_nothing() {
+fn a_new_map_has_zero_counters() {
     on_every_poller(|builder| {
         let map = builder.build().unwrap();
         assert_eq!(map.stats(), Stats::default());
@@ -73,7 +73,7 @@ fn a_callback_reads_the_counters_of_its_channel_and_of_the_map() {
 }
 
 #[test]
-fn channels_are_counted_as_they_come_and_go() {
+fn channels_are_counted_as_they_open_and_close() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_, addr) = world.listen(Recorder::new(&seen));
@@ -108,7 +108,7 @@ fn errors_passes_timers_and_events_are_counted() {
 }
 
 #[test]
-fn the_length_of_a_queue_is_what_is_still_to_be_sent() {
+fn output_len_counts_the_unsent_bytes() {
     on_every_network(|world| {
         let (token, remote) = world.connect(Echo);
         remote.pause_reading();
@@ -121,7 +121,7 @@ fn the_length_of_a_queue_is_what_is_still_to_be_sent() {
 }
 
 #[test]
-fn out_of_band_data_counts_too() {
+fn out_of_band_data_is_counted() {
     on_every_network(|world| {
         let (token, _remote) = world.connect(Echo);
         world.map.channel(token).unwrap().send_oob(b"!").unwrap();
@@ -131,7 +131,7 @@ fn out_of_band_data_counts_too() {
 }
 
 #[test]
-fn a_map_shows_its_counters() {
+fn debug_of_a_map_shows_its_counters() {
     let map = SocketMap::new().unwrap();
     let shown = format!("{map:?}");
     assert!(shown.starts_with("SocketMap { channels: 0, timers: 0, stats: Stats {"), "{shown}");

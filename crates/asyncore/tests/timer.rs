@@ -36,7 +36,7 @@ fn names(calls: &Calls) -> Vec<&'static str> {
 }
 
 #[test]
-fn calls_are_made_in_the_order_of_their_times() {
+fn calls_run_in_the_order_of_their_times() {
     let (net, mut map) = simulated();
     let calls = Calls::default();
     map.call_later(3 * HOUR, note(&calls, "third"));
@@ -49,7 +49,7 @@ fn calls_are_made_in_the_order_of_their_times() {
 }
 
 #[test]
-fn calls_for_the_same_instant_are_made_in_the_order_they_were_set() {
+fn calls_for_the_same_instant_run_in_creation_order() {
     let (_net, mut map) = simulated();
     let calls = Calls::default();
     for name in ["one", "two", "three"] {
@@ -60,7 +60,7 @@ fn calls_for_the_same_instant_are_made_in_the_order_they_were_set() {
 }
 
 #[test]
-fn a_call_is_never_early_and_not_late_on_a_virtual_clock() {
+fn a_call_is_exact_on_a_virtual_clock() {
     let (net, mut map) = simulated();
     let start = map.now();
     map.call_later(Duration::from_nanos(1_234_567), move |map| {
@@ -88,7 +88,7 @@ fn a_call_is_never_early_on_any_poller() {
 }
 
 #[test]
-fn a_call_every_so_often_is_made_until_it_is_cancelled() {
+fn a_repeated_call_runs_until_it_is_cancelled() {
     let (net, mut map) = simulated();
     let (start, calls) = (map.now(), Calls::default());
     let ticking = map.call_every(HOUR, note(&calls, "tick"));
@@ -104,7 +104,7 @@ fn a_call_every_so_often_is_made_until_it_is_cancelled() {
 }
 
 #[test]
-fn a_call_can_cancel_itself_and_another_that_is_due_at_the_same_instant() {
+fn a_call_can_cancel_itself_and_another_due_call() {
     let (_net, mut map) = simulated();
     let calls = Calls::default();
     let own: Rc<RefCell<Option<Timer>>> = Rc::default();
@@ -124,7 +124,7 @@ fn a_call_can_cancel_itself_and_another_that_is_due_at_the_same_instant() {
 }
 
 #[test]
-fn a_reset_call_is_put_off_from_now_on() {
+fn reset_postpones_a_call_from_now() {
     let (net, mut map) = simulated();
     let calls = Calls::default();
     let later = map.call_later(HOUR, note(&calls, "put off"));
@@ -140,7 +140,7 @@ fn a_reset_call_is_put_off_from_now_on() {
 }
 
 #[test]
-fn a_call_that_fails_or_panics_is_logged_and_costs_nobody_else() {
+fn a_failing_or_panicking_call_is_logged() {
     let (_net, mut map) = simulated();
     let calls = Calls::default();
     map.call_later(HOUR, |_| Err(io::Error::other("the disk is full").into()));
@@ -152,7 +152,7 @@ fn a_call_that_fails_or_panics_is_logged_and_costs_nobody_else() {
 }
 
 #[test]
-fn exit_now_leaves_the_loop_and_keeps_what_is_put_off() {
+fn exit_now_keeps_pending_calls() {
     let (_net, mut map) = simulated();
     let calls = Calls::default();
     map.call_later(HOUR, |_| Err(ExitNow.into()));
@@ -164,7 +164,7 @@ fn exit_now_leaves_the_loop_and_keeps_what_is_put_off() {
 }
 
 #[test]
-fn a_call_that_puts_itself_off_by_nothing_lets_the_others_have_their_turn() {
+fn a_call_rescheduled_without_delay_does_not_starve_others() {
     fn again(map: &mut SocketMap) -> Result {
         map.call_later(Duration::ZERO, again);
         Ok(())
@@ -180,7 +180,7 @@ fn a_call_that_puts_itself_off_by_nothing_lets_the_others_have_their_turn() {
 }
 
 #[test]
-fn a_delay_beyond_the_clock_is_no_panic() {
+fn a_delay_beyond_the_clock_does_not_panic() {
     let (_net, mut map) = simulated();
     let never = map.call_later(Duration::MAX, |_| Ok(()));
     assert!(map.reset(never, Duration::MAX) && map.cancel(never));
@@ -226,7 +226,7 @@ fn add_silent<T: Dispatcher>(net: &Network, map: &mut EventLoop, handler: T) -> 
 }
 
 #[test]
-fn silence_is_told_again_and_again_until_the_channel_closes() {
+fn handle_timeout_repeats_until_the_channel_closes() {
     let (net, mut map) = simulated();
     let silences = Silences::default();
     let told = Rc::clone(&silences);
@@ -238,7 +238,7 @@ fn silence_is_told_again_and_again_until_the_channel_closes() {
 }
 
 #[test]
-fn every_byte_begins_the_silence_anew() {
+fn every_byte_restarts_the_idle_timeout() {
     let (net, mut map) = simulated();
     let silences = Silences::default();
     let told = Rc::clone(&silences);
@@ -256,7 +256,7 @@ fn every_byte_begins_the_silence_anew() {
 }
 
 #[test]
-fn by_default_a_silent_channel_is_closed() {
+fn by_default_an_idle_timeout_closes_the_channel() {
     struct Silent;
     impl Dispatcher for Silent {}
     let (net, mut map) = simulated();
@@ -269,7 +269,7 @@ fn by_default_a_silent_channel_is_closed() {
 }
 
 #[test]
-fn a_timeout_that_is_taken_back_is_not_told() {
+fn a_removed_timeout_does_not_fire() {
     struct Forgiving;
     impl Dispatcher for Forgiving {
         fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
@@ -288,7 +288,7 @@ fn a_timeout_that_is_taken_back_is_not_told() {
 }
 
 #[test]
-fn a_channel_that_connects_has_a_time_for_that_and_one_for_its_silence() {
+fn connect_and_idle_timeouts_are_separate() {
     let (net, mut map) = simulated();
     let calls = Calls::default();
     struct Dialler(Calls);
@@ -318,7 +318,7 @@ fn a_channel_that_connects_has_a_time_for_that_and_one_for_its_silence() {
 }
 
 #[test]
-fn a_silence_that_was_set_while_connecting_counts_from_the_connection_on() {
+fn an_idle_timeout_set_while_connecting_starts_at_the_connection() {
     let (net, mut map) = simulated();
     let silences = Silences::default();
     let listener = net.listen(([192, 0, 2, 1], 80).into()).unwrap();

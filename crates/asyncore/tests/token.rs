@@ -34,7 +34,7 @@ impl Dispatcher for Member {
 }
 
 #[test]
-fn a_callback_reaches_every_channel_of_the_map_by_token() {
+fn a_callback_reaches_every_channel_by_token() {
     on_every_network(|world| {
         let remotes: Vec<_> = (0..3).map(|_| world.connect(Member::new()).1).collect();
         remotes[1].send(b"!");
@@ -94,7 +94,7 @@ fn a_callback_acts_as_another_channel() {
 }
 
 #[test]
-fn a_running_handler_is_not_reached_through_its_own_token() {
+fn a_running_handler_is_unreachable_through_its_token() {
     struct Selfish(Seen);
     impl Dispatcher for Selfish {
         fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
@@ -119,7 +119,7 @@ fn a_running_handler_is_not_reached_through_its_own_token() {
 }
 
 #[test]
-fn a_token_of_another_type_finds_the_channel_and_no_handler() {
+fn a_token_of_another_type_finds_no_handler() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (socket, _remote) = tcp_pair();
@@ -157,7 +157,7 @@ fn a_token_is_never_reused() {
 }
 
 #[test]
-fn a_panic_in_with_goes_to_the_caller_and_leaves_the_handler_in_place() {
+fn a_panic_in_with_reaches_the_caller_and_keeps_the_handler() {
     let mut map = SocketMap::new().unwrap();
     let (socket, _remote) = tcp_pair();
     let token = map.add(Member::new(), socket);
@@ -170,7 +170,7 @@ fn a_panic_in_with_goes_to_the_caller_and_leaves_the_handler_in_place() {
 }
 
 #[test]
-fn tokens_are_small_and_show_index_and_generation() {
+fn tokens_are_small_and_debug_shows_their_parts() {
     let mut map = SocketMap::new().unwrap();
     let (socket, _remote) = tcp_pair();
     let token = map.add(Member::new(), socket);

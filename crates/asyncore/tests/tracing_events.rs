@@ -78,7 +78,7 @@ fn listening(test: impl FnOnce(&Listener)) {
 }
 
 #[test]
-fn a_channel_opens_connects_comes_to_the_end_of_the_stream_and_closes() {
+fn events_cover_open_connect_end_of_stream_and_close() {
     on_every_network(|world| {
         listening(|events| {
             let (token, remote) = world.connect(Recorder::new(&Seen::default()));
@@ -101,7 +101,7 @@ fn a_channel_opens_connects_comes_to_the_end_of_the_stream_and_closes() {
 }
 
 #[test]
-fn a_listener_and_what_it_accepts_are_told() {
+fn events_cover_a_listener_and_its_connections() {
     on_every_network(|world| {
         listening(|events| {
             let (_, addr) = world.listen(Recorder::new(&Seen::default()));
@@ -119,7 +119,7 @@ fn a_listener_and_what_it_accepts_are_told() {
 }
 
 #[test]
-fn a_reset_is_told_with_its_cause() {
+fn a_reset_event_has_its_cause() {
     on_every_network(|world| {
         listening(|events| {
             let (_, remote) = world.connect(Recorder::new(&Seen::default()));
@@ -137,7 +137,7 @@ fn a_reset_is_told_with_its_cause() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_failed_send_is_the_cause_of_a_close_that_comes_after_the_last_read() {
+fn a_failed_send_is_the_cause_of_a_later_close() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (socket, remote) = util::tcp_pair();
@@ -158,7 +158,7 @@ fn a_failed_send_is_the_cause_of_a_close_that_comes_after_the_last_read() {
 }
 
 #[test]
-fn an_error_that_nobody_handled_is_an_event_of_level_error() {
+fn an_unhandled_error_is_an_event_of_level_error() {
     let mut map = SocketMap::new().unwrap();
     listening(|events| {
         map.call_later(Duration::ZERO, |_| Err(Error::msg("no")));
@@ -168,7 +168,7 @@ fn an_error_that_nobody_handled_is_an_event_of_level_error() {
 }
 
 #[test]
-fn a_name_being_looked_up_is_told_once_it_is_connected() {
+fn a_host_name_is_reported_once_connected() {
     let net = asyncore::sim::Network::new(1);
     let mut map = SocketMap::simulated(&net);
     let _listener = net.listen("127.0.0.1:80".parse().unwrap()).unwrap();

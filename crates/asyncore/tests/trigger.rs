@@ -13,7 +13,7 @@ fn map_on(kind: PollerKind) -> EventLoop {
 }
 
 #[test]
-fn a_closure_from_another_thread_runs_on_the_loops_own() {
+fn a_closure_from_another_thread_runs_on_the_loop_thread() {
     for kind in PollerKind::ALL {
         let mut map = map_on(*kind);
         let trigger = map.trigger().unwrap();
@@ -54,7 +54,7 @@ fn run_returns_once_the_last_trigger_is_dropped() {
 }
 
 #[test]
-fn what_was_pulled_just_before_the_drop_still_runs() {
+fn closures_pulled_before_the_drop_still_run() {
     for kind in PollerKind::ALL {
         let mut map = map_on(*kind);
         let trigger = map.trigger().unwrap();
@@ -72,7 +72,7 @@ fn what_was_pulled_just_before_the_drop_still_runs() {
 }
 
 #[test]
-fn closures_run_in_the_order_they_were_pulled_and_none_is_lost() {
+fn closures_run_in_the_order_they_were_pulled() {
     for kind in PollerKind::ALL {
         let mut map = map_on(*kind);
         let (note, noted) = channel();
@@ -110,7 +110,7 @@ fn closures_run_in_the_order_they_were_pulled_and_none_is_lost() {
 }
 
 #[test]
-fn a_full_queue_is_an_error_and_room_comes_back() {
+fn a_full_queue_is_an_error_until_it_has_room() {
     let mut map = SocketMap::new().unwrap();
     let trigger = map.trigger().unwrap();
     for _ in 0..1024 {
@@ -123,7 +123,7 @@ fn a_full_queue_is_an_error_and_room_comes_back() {
     });
     let refused = refused.unwrap_err();
     assert!(matches!(refused, TriggerError::Full(_)));
-    assert_eq!(refused.to_string(), "1024 calls wait for the loop already; try later");
+    assert_eq!(refused.to_string(), "1024 calls are already queued for the loop; retry later");
     map.poll(None).unwrap();
     // The closure comes back with the error, so nothing that it owns is lost.
     trigger.pull_trigger(refused.into_call()).unwrap();
@@ -132,17 +132,17 @@ fn a_full_queue_is_an_error_and_room_comes_back() {
 }
 
 #[test]
-fn pulling_the_trigger_of_a_map_that_is_gone_is_an_error() {
+fn pulling_the_trigger_of_a_dropped_map_is_an_error() {
     let mut map = SocketMap::new().unwrap();
     let trigger = map.trigger().unwrap();
     drop(map);
     let refused = trigger.pull_trigger(|_| Ok(()));
     assert!(matches!(refused, Err(TriggerError::Closed(_))));
-    assert_eq!(refused.unwrap_err().to_string(), "the socket map of this trigger is gone");
+    assert_eq!(refused.unwrap_err().to_string(), "the socket map of this trigger was dropped");
 }
 
 #[test]
-fn a_closure_that_fails_or_panics_is_logged_and_the_next_one_runs() {
+fn a_failing_or_panicking_closure_is_logged() {
     let mut map = SocketMap::new().unwrap();
     let trigger = map.trigger().unwrap();
     let (note, noted) = channel();
@@ -161,7 +161,7 @@ fn a_closure_that_fails_or_panics_is_logged_and_the_next_one_runs() {
 }
 
 #[test]
-fn exit_now_leaves_the_loop_though_a_trigger_is_held() {
+fn exit_now_leaves_the_loop_despite_a_trigger() {
     for kind in PollerKind::ALL {
         let mut map = map_on(*kind);
         let trigger = map.trigger().unwrap();
@@ -191,7 +191,7 @@ fn a_closure_gets_the_map_and_can_change_it() {
 }
 
 #[test]
-fn on_a_simulated_network_every_pass_looks_for_pulled_triggers() {
+fn on_a_simulated_network_every_pass_checks_triggers() {
     let net = Network::new(1);
     let mut map = SocketMap::simulated(&net);
     let trigger = map.trigger().unwrap();

@@ -68,7 +68,7 @@ fn bound(map: &mut EventLoop, seen: &Seen, echoes: bool) -> (Token<Receiver>, So
 }
 
 #[test]
-fn a_datagram_is_received_with_its_origin_and_answered() {
+fn a_datagram_is_received_with_its_sender() {
     on_every_network(|map| {
         let (server, client) = (Seen::default(), Seen::default());
         let (_, server_addr) = bound(map, &server, true);
@@ -81,7 +81,7 @@ fn a_datagram_is_received_with_its_origin_and_answered() {
 }
 
 #[test]
-fn a_connected_socket_pushes_datagrams_that_stay_apart() {
+fn each_push_on_a_connected_socket_is_one_datagram() {
     on_every_network(|map| {
         let (server, client) = (Seen::default(), Seen::default());
         let (_, server_addr) = bound(map, &server, true);
@@ -104,7 +104,7 @@ fn a_connected_socket_pushes_datagrams_that_stay_apart() {
 }
 
 #[test]
-fn an_empty_datagram_is_no_end() {
+fn an_empty_datagram_is_not_the_end_of_a_stream() {
     on_every_network(|map| {
         let seen = Seen::default();
         let (_, server_addr) = bound(map, &seen, false);
@@ -120,7 +120,7 @@ fn an_empty_datagram_is_no_end() {
 }
 
 #[test]
-fn what_does_not_fit_into_the_buffer_is_cut_off() {
+fn a_datagram_longer_than_the_buffer_is_truncated() {
     on_every_network(|map| {
         let seen = Seen::default();
         let (_, server_addr) = bound(map, &seen, false);
@@ -132,7 +132,7 @@ fn what_does_not_fit_into_the_buffer_is_cut_off() {
 }
 
 #[test]
-fn close_when_done_sends_what_is_queued_and_waits_for_nobody() {
+fn close_when_done_sends_the_queue_without_lingering() {
     on_every_network(|map| {
         let (server, client) = (Seen::default(), Seen::default());
         let (_, server_addr) = bound(map, &server, false);
@@ -147,7 +147,7 @@ fn close_when_done_sends_what_is_queued_and_waits_for_nobody() {
 }
 
 #[test]
-fn a_datagram_that_is_too_long_is_an_error_and_not_tried_for_ever() {
+fn an_oversized_datagram_is_an_error_and_not_retried() {
     on_every_network(|map| {
         let seen = Seen::default();
         let (_, server_addr) = bound(map, &Seen::default(), false);
@@ -165,7 +165,7 @@ fn a_datagram_that_is_too_long_is_an_error_and_not_tried_for_ever() {
 }
 
 #[test]
-fn a_port_that_nobody_listens_on_is_an_error_for_a_connected_socket_alone() {
+fn an_unused_port_is_an_error_only_for_connected_sockets() {
     on_every_network(|map| {
         let seen = Seen::default();
         let (gone, gone_addr) = bound(map, &Seen::default(), false);
@@ -185,7 +185,7 @@ fn a_port_that_nobody_listens_on_is_an_error_for_a_connected_socket_alone() {
 }
 
 #[test]
-fn a_socket_whose_destination_is_not_known_cannot_push() {
+fn an_unconnected_datagram_socket_cannot_push() {
     on_every_network(|map| {
         let seen = Seen::default();
         let (token, _) = bound(map, &seen, false);
@@ -197,7 +197,7 @@ fn a_socket_whose_destination_is_not_known_cannot_push() {
 }
 
 #[test]
-fn a_burst_is_received_datagram_by_datagram() {
+fn a_burst_is_received_one_datagram_at_a_time() {
     on_every_network(|map| {
         let seen = Seen::default();
         let (_, server_addr) = bound(map, &seen, false);
@@ -210,5 +210,129 @@ fn a_burst_is_received_datagram_by_datagram() {
         assert_eq!(map.stats().bytes_in, 50);
         let error = map.channel(token).unwrap().recv_from(&mut [0; 1]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
+    });
+}
+
+/// A socket that is connected to a port on which no socket is bound, with the default
+/// `handle_error`.
+fn refused(map: &mut EventLoop) -> (Token<Quiet>, SocketAddr) {
+    let (gone, gone_addr) = bound(map, &Seen::default(), false);
+    // While the port is taken, so that the socket is not given the same one.
+    let added = map.add_with(|ch| {
+        ch.create_socket(Domain::IPV4, Type::DGRAM)?;
+        ch.bind(([127, 0, 0, 1], 0))?;
+        ch.connect(gone_addr)?;
+        Ok(Quiet::default())
+    });
+    map.channel(gone).unwrap().close();
+    assert_rests(map);
+    (added.unwrap(), gone_addr)
+}
+
+/// Keeps what it receives, and every default.
+#[derive(Default)]
+struct Quiet {
+    received: Vec<u8>,
+    closed: bool,
+}
+
+impl Dispatcher for Quiet {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        let mut buf = [0; 16];
+        let n = ch.recv(&mut buf)?;
+        self.received.extend_from_slice(&buf[..n]);
+        Ok(())
+    }
+
+    fn handle_close(&mut self, _: &mut Channel<'_>) {
+        self.closed = true;
+    }
+}
+
+/// Binds a socket to the port that refused before, and checks that the channel still exchanges
+/// datagrams with it.
+fn still_works(map: &mut EventLoop, token: Token<Quiet>, addr: SocketAddr) {
+    let server = Seen::default();
+    let late = map.add_with(|ch| {
+        ch.create_socket(Domain::IPV4, Type::DGRAM)?;
+        ch.bind(addr)?;
+        Ok(Receiver { seen: server.clone(), echoes: true })
+    });
+    late.unwrap();
+    map.channel(token).unwrap().push(b"now?");
+    // An earlier datagram can arrive late on a simulated network.
+    run_until(map, |map| {
+        let received = &map.get(token).expect("still open").received;
+        received.windows(4).any(|part| part == b"now?")
+    });
+}
+
+/// Makes passes until the channel has learned of `count` more refusals.
+#[track_caller]
+fn refusals(map: &mut EventLoop, count: u64) {
+    let before = map.stats().errors;
+    run_until(map, |map| map.stats().errors >= before + count);
+    assert_rests(map);
+}
+
+#[test]
+fn a_refused_datagram_does_not_close_a_connected_socket() {
+    on_every_network(|map| {
+        let (token, addr) = refused(map);
+        let lines = util::log::captured(|| {
+            for _ in 0..3 {
+                map.channel(token).unwrap().push(b"to nobody");
+                refusals(map, 1);
+            }
+        });
+        assert!(map.contains(token));
+        assert_eq!(lines.len(), 3, "{lines:#?}");
+        for line in &lines {
+            assert!(line.starts_with("INFO a datagram was lost on channel <udp::Quiet"), "{line}");
+        }
+        still_works(map, token, addr);
+    });
+}
+
+#[test]
+fn a_refused_datagram_does_not_close_a_socket_that_is_paused() {
+    on_every_network(|map| {
+        let (token, addr) = refused(map);
+        map.channel(token).unwrap().pause_reading();
+        for _ in 0..3 {
+            map.channel(token).unwrap().push(b"to nobody");
+            assert_rests(map);
+        }
+        assert!(map.contains(token));
+        map.channel(token).unwrap().resume_reading();
+        // The last datagram's refusal waited to be read.
+        refusals(map, 1);
+        still_works(map, token, addr);
+    });
+}
+
+#[test]
+fn a_refusal_that_a_send_finds_does_not_close_the_socket() {
+    on_every_network(|map| {
+        let (token, addr) = refused(map);
+        for _ in 0..3 {
+            // The kernel refuses the first at once, and the next send finds that.
+            let mut channel = map.channel(token).unwrap();
+            channel.push(b"first");
+            channel.push(b"second");
+            channel.push(b"third");
+            refusals(map, 1);
+        }
+        still_works(map, token, addr);
+    });
+}
+
+#[test]
+fn a_datagram_that_is_too_long_costs_only_itself() {
+    on_every_network(|map| {
+        let (token, addr) = refused(map);
+        map.channel(token).unwrap().push(vec![0; 70_000]);
+        refusals(map, 1);
+        still_works(map, token, addr);
     });
 }

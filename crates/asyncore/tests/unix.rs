@@ -111,7 +111,7 @@ fn a_client_that_binds_is_known_by_its_path() {
 }
 
 #[test]
-fn a_path_that_is_in_use_or_leads_nowhere_is_an_error_that_names_it() {
+fn a_path_in_use_or_missing_is_named_in_the_error() {
     let (path, seen) = (SocketPath::new(), Seen::default());
     let mut map = SocketMap::new().unwrap();
     greeter(&mut map, &path);
@@ -137,7 +137,7 @@ fn a_path_that_is_in_use_or_leads_nowhere_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_listener_without_room_is_an_error_and_not_a_would_block_that_nobody_hears_of() {
+fn connecting_to_a_full_backlog_is_an_error() {
     on_every_poller(|builder| {
         let (path, seen) = (SocketPath::new(), Seen::default());
         let mut map = builder.build().unwrap();
@@ -158,12 +158,12 @@ fn a_listener_without_room_is_an_error_and_not_a_would_block_that_nobody_hears_o
         });
         let error = refused.expect("a backlog of 0 has an end");
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-        assert!(error.to_string().ends_with(": it has no room for another connection"), "{error}");
+        assert!(error.to_string().ends_with(": its backlog is full; retry later"), "{error}");
     });
 }
 
 #[test]
-fn datagrams_go_by_path_and_stay_apart() {
+fn datagrams_between_paths_stay_separate() {
     on_every_poller(|builder| {
         let (path, own) = (SocketPath::new(), SocketPath::new());
         let received = Seen::default();
@@ -211,7 +211,7 @@ fn datagrams_go_by_path_and_stay_apart() {
 }
 
 #[test]
-fn pairs_of_the_standard_library_become_channels() {
+fn standard_library_pairs_become_channels() {
     on_every_poller(|builder| {
         let (stream, datagram) = (Seen::default(), Seen::default());
         let mut map = builder.build().unwrap();
@@ -238,13 +238,13 @@ fn pairs_of_the_standard_library_become_channels() {
 }
 
 #[test]
-fn a_descriptor_that_is_no_socket_is_an_error() {
+fn a_descriptor_of_a_file_is_not_a_socket() {
     let file = fs::File::open("/dev/null").unwrap();
     assert!(Socket::try_from(std::os::fd::OwnedFd::from(file)).is_err());
 }
 
 #[test]
-fn a_simulated_network_has_no_unix_sockets_and_says_so() {
+fn unix_sockets_on_a_simulated_network_are_unsupported() {
     let mut map = SocketMap::simulated(&Network::new(1));
     let added = map.add_with(|ch| {
         ch.create_socket(Domain::UNIX, Type::STREAM)?;
@@ -253,4 +253,46 @@ fn a_simulated_network_has_no_unix_sockets_and_says_so() {
     let error = added.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("IPv4 and IPv6 sockets only"), "{error}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn abstract_names_are_addresses_like_paths() {
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let seen = Seen::default();
+        let name = format!("asyncore test {}\n{}", std::process::id(), fastrand::u64(..));
+        let address = Address::Abstract(name.as_bytes().into());
+        // A peer chooses its name, which must not begin a new line in a log.
+        let shown = format!("unix:@{}", name.replace('\n', "\\n"));
+        assert_eq!(address.to_string(), shown);
+        let server = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::STREAM)?;
+            ch.bind(&address)?;
+            ch.listen(16)?;
+            Ok(Greeter)
+        });
+        let server = server.unwrap();
+        let channel = map.channel(server).unwrap();
+        assert_eq!(channel.local_addr().unwrap(), address);
+        assert_eq!(format!("{channel:?}"), format!("<unix::Greeter listening {shown} {server:?}>"));
+
+        let in_use = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::STREAM)?;
+            ch.bind(&address)?;
+            Ok(Greeter)
+        });
+        let error = in_use.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        assert!(error.to_string().starts_with(&format!("cannot bind to {shown}: ")), "{error}");
+
+        let client = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::STREAM)?;
+            ch.connect(&address)?;
+            Ok(Recorder::new(&seen))
+        });
+        assert_eq!(map.channel(client.unwrap()).unwrap().addr(), Some(&address));
+        run_until(&mut map, |_| seen.is_closed());
+        assert_eq!(seen.received(), b"None Some(Unnamed)");
+    });
 }

@@ -1,6 +1,7 @@
-//! Each step of the framer is one that a plain reference allows which has the whole stream before
-//! it, also when terminators change and input is put back on the way; and the messages in a stream
-//! are the same in one piece and in any others.
+//! Compares the framer with a simple reference that sees the whole stream.
+//!
+//! The reference must allow each step of the framer, even when the terminator changes or input is
+//! put back. The messages in a stream must not depend on the pieces in which it arrives.
 #![no_main]
 
 mod reference;

@@ -1,4 +1,4 @@
-//! A framer that is watched step by step.
+//! A framer whose steps are checked against a reference.
 
 use std::mem;
 
@@ -6,7 +6,7 @@ use asyncore::{Framer, Step, Terminator, find_prefix_at_end};
 
 use crate::script::{End, letters, terminator};
 
-/// A framer, and everything that it has not passed on yet.
+/// A framer, and the input that it has not passed on yet.
 #[derive(Default)]
 pub struct Checked<'a> {
     framer: Framer,
@@ -19,7 +19,7 @@ pub struct Checked<'a> {
 }
 
 impl<'a> Checked<'a> {
-    /// A framer that is to look for `ends`, one after the other.
+    /// Returns a framer that looks for `ends` in order.
     pub fn new(ends: &[End<'a>]) -> Self {
         let mut checked = Checked { ends: ends.iter().rev().copied().collect(), ..Self::default() };
         checked.next_end();
@@ -30,7 +30,7 @@ impl<'a> Checked<'a> {
         self.feed_until(bytes, usize::MAX);
     }
 
-    /// Feeds some bytes for so many steps, and puts back what is left then.
+    /// Feeds `bytes`, takes at most `steps` steps, and puts back the rest.
     pub fn feed_until(&mut self, bytes: &[u8], steps: usize) {
         let data = letters(bytes);
         let mut input = &data[..];
@@ -39,7 +39,7 @@ impl<'a> Checked<'a> {
         self.framer.unread(input);
     }
 
-    /// Feeds some bytes, and changes the terminator after so many steps.
+    /// Feeds `bytes`, and changes the terminator after at most `steps` steps.
     pub fn feed_and_set(&mut self, bytes: &[u8], steps: usize, end: End<'_>) {
         let data = letters(bytes);
         let mut input = &data[..];
@@ -59,7 +59,7 @@ impl<'a> Checked<'a> {
         self.rest.clear();
     }
 
-    /// The complete messages, the beginning of the next, and what is held back.
+    /// Returns the complete messages, the start of the next one, and the input held back.
     pub fn result(self) -> (Vec<Vec<u8>>, Vec<u8>, Vec<u8>) {
         (self.messages, self.message, self.rest)
     }
@@ -70,13 +70,17 @@ impl<'a> Checked<'a> {
         }
     }
 
-    /// Takes a step, which the reference must allow; false when there is none to take.
+    /// Takes one step and checks that the reference allows it; returns false when the framer needs
+    /// more input.
     fn step(&mut self, input: &mut &[u8]) -> bool {
         let (length, end) = self.examine();
         match self.framer.step(input) {
             Some(Step::Collect(data)) => {
                 assert!(!data.is_empty() && data.len() <= length, "collected too much");
-                assert!(self.rest.drain(..data.len()).eq(data.iter().copied()), "other bytes");
+                assert!(
+                    self.rest.drain(..data.len()).eq(data.iter().copied()),
+                    "collected other bytes than were fed"
+                );
                 if let Terminator::Length(left) = &mut self.terminator {
                     *left -= data.len();
                 }
@@ -84,7 +88,7 @@ impl<'a> Checked<'a> {
             }
             Some(Step::Found) => {
                 assert_eq!(length, 0, "found before the message was complete");
-                self.rest.drain(..end.expect("the terminator is not there"));
+                self.rest.drain(..end.expect("found a terminator that was not fed"));
                 if let Terminator::Length(_) = self.terminator {
                     self.terminator = Terminator::None;
                 }
@@ -101,8 +105,8 @@ impl<'a> Checked<'a> {
         true
     }
 
-    /// How much of the rest belongs to the message for certain, and the length of the terminator
-    /// that follows, if it is there.
+    /// Returns the length of the rest that certainly belongs to the message, and the length of the
+    /// terminator after it, if it is complete.
     fn examine(&self) -> (usize, Option<usize>) {
         let rest = &self.rest;
         match &self.terminator {

@@ -1,4 +1,4 @@
-//! What a run does, as the fuzzer makes it up.
+//! The scripts that the fuzzer generates.
 
 use arbitrary::Arbitrary;
 use asyncore::Terminator;
@@ -23,14 +23,15 @@ pub enum Op<'a> {
 #[derive(Arbitrary, Debug)]
 pub struct Script<'a> {
     pub ops: Vec<Op<'a>>,
-    /// The terminators of one message after the other.
+    /// The terminators of the messages, in order.
     pub ends: Vec<End<'a>>,
     pub pieces: Vec<&'a [u8]>,
 }
 
 const NEEDLES: [&[u8]; 6] = [b"a", b"ab", b"aab", b"abab", b"aabaaab", b"abcabd"];
 
-/// Few different letters, so that terminators occur, overlap themselves and nearly occur.
+/// Maps `bytes` to an alphabet of four letters, so that full, partial and overlapping terminators
+/// are frequent.
 pub fn letters(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().map(|byte| b'a' + byte % 4).collect()
 }

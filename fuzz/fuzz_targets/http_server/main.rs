@@ -1,14 +1,17 @@
-//! A client sends arbitrary bytes in arbitrary segments to the example `http_server` on a
-//! simulated network. The server never panics and no callback of it fails, every answer is a whole
-//! HTTP response, the connection ends, and no file outside the directory is served.
+//! A client sends arbitrary bytes in arbitrary segments to the example `http_server`, on a
+//! simulated network.
+//!
+//! The target checks that the server does not panic, that no callback fails, that every answer is
+//! a complete HTTP response, that the connection ends, and that no file outside the directory is
+//! served.
 #![no_main]
 
 mod answers;
 mod request;
 
-/// The example's own files.
+/// The source files of the example.
 #[path = "../../../crates/asyncore/examples/http_server"]
-#[allow(dead_code, unreachable_pub, reason = "the target runs no server of its own")]
+#[allow(dead_code, unreachable_pub, reason = "the target does not use the example's main program")]
 mod http_server {
     pub(crate) mod connection;
     pub(crate) mod site;
@@ -37,11 +40,11 @@ use crate::http_server::connection::Connection;
 use crate::http_server::site::Site;
 use crate::request::{Part, Visit};
 
-/// What only files outside of the directory contain; no URL can contain it.
+/// Content of the files outside the directory. It contains spaces, so no request path can echo it.
 pub const SECRET: &[u8] = b"not to be served, whatever the path";
 
-/// More passes than any visit takes.
-const MANY: u64 = 1_000_000;
+/// Maximum number of passes; only a loop that spins takes more.
+const MAX_PASSES: u64 = 1_000_000;
 
 static ROOT: OnceLock<PathBuf> = OnceLock::new();
 
@@ -59,7 +62,7 @@ impl Dispatcher for Server {
     }
 }
 
-/// Makes a directory to be served, with secrets around it.
+/// Creates the directory to serve, with secret files around it.
 fn make_site() -> std::io::Result<()> {
     let around = std::env::temp_dir().join(format!("asyncore-fuzz-{}", std::process::id()));
     let root = around.join("site");
@@ -75,13 +78,13 @@ fn make_site() -> std::io::Result<()> {
     symlink("../site-too", root.join("sub/up"))?;
     symlink("index.html", root.join("home"))?;
     symlink("loop", root.join("loop"))?;
-    ROOT.set(root).expect("it is made once");
+    ROOT.set(root).expect("the directory is created once");
     Ok(())
 }
 
 fn begin() {
     prepare(|_| false);
-    make_site().expect("a directory for temporary files");
+    make_site().expect("the temporary directory is writable");
 }
 
 fuzz_target!(init: begin(), |visit: Visit<'_>| {
@@ -90,7 +93,7 @@ fuzz_target!(init: begin(), |visit: Visit<'_>| {
     let mut map = SocketMap::builder().check_predicates(true).build_simulated(&net);
     let addr = SocketAddr::from(([127, 0, 0, 1], 80));
     let site = match (visit.built_in, ROOT.get()) {
-        (false, Some(root)) => Site::directory(root.clone()).expect("the directory is there"),
+        (false, Some(root)) => Site::directory(root.clone()).expect("the directory exists"),
         _ => Site::built_in(),
     };
     map.add_with(|ch| {
@@ -99,7 +102,7 @@ fuzz_target!(init: begin(), |visit: Visit<'_>| {
         ch.listen(5)?;
         Ok(Server(Rc::new(site)))
     })
-    .expect("a simulated network has the address");
+    .expect("the simulated network accepts any address");
 
     let client = net.connect(addr);
     for part in &visit.parts {
@@ -112,11 +115,11 @@ fuzz_target!(init: begin(), |visit: Visit<'_>| {
             part => client.send(&part.bytes()),
         }
     }
-    if visit.shuts_down {
+    if visit.shut_down {
         client.shutdown();
     }
-    let _ = map.run_with(LoopOptions { timeout: None, count: Some(MANY) });
-    assert!(map.stats().passes < MANY, "the loop spins");
+    let _ = map.run_with(LoopOptions { timeout: None, count: Some(MAX_PASSES) });
+    assert!(map.stats().passes < MAX_PASSES, "the loop spins");
     assert!(client.saw_eof() || client.was_reset(), "the connection did not end");
     assert_eq!((map.len(), map.stats().errors), (1, 0), "{map:?}");
     answers::check(&client.received());

@@ -1,4 +1,4 @@
-//! What a client does: bytes as they come, and words of HTTP that would be rare among them.
+//! The client's input: raw bytes, and HTTP fragments that the fuzzer would rarely find by itself.
 
 use arbitrary::Arbitrary;
 
@@ -7,7 +7,7 @@ pub struct Visit<'a> {
     pub seed: u64,
     pub segment: u8,
     pub built_in: bool,
-    pub shuts_down: bool,
+    pub shut_down: bool,
     pub parts: Vec<Part<'a>>,
 }
 
@@ -15,18 +15,18 @@ pub struct Visit<'a> {
 pub enum Part<'a> {
     Raw(&'a [u8]),
     Word(u8),
-    /// Asks for a path of some of the words.
+    /// A request for a path that is put together from `NAMES`.
     Page {
         head: bool,
         names: Vec<u8>,
     },
-    /// Lets the server have so many passes.
+    /// Runs the server for this number of passes.
     Pass(u8),
-    /// Lets so many seconds go by at once.
+    /// Advances the clock by this number of seconds.
     Wait(u8),
 }
 
-/// What paths are made of.
+/// Components of paths.
 const NAMES: &[&str] = &[
     "/",
     "..",

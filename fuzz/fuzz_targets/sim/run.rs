@@ -1,4 +1,4 @@
-//! A whole run: the network, the map, and the peers at the other side.
+//! One run of a scenario: the network, the map and the peers.
 
 use std::io;
 use std::net::SocketAddr;
@@ -7,160 +7,165 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::{Network, Peer, PeerListener};
-use asyncore::{EventLoop, Domain, LoopOptions, SocketMap, Type};
+use asyncore::{Domain, EventLoop, LoopOptions, SocketMap, Type};
 
-use crate::deed::{HOST, LISTENER, PEER, REFUSED, SILENT};
-use crate::script::{Act, Ending, Failure, PeerAct, Scenario, Scene};
-use crate::stage::{Scripted, Stage};
+use crate::action::{BLACKHOLE, HOST, LISTENER, PEER, REFUSED};
+use crate::harness::{Harness, ScriptedPanic};
+use crate::script::{Command, Failure, PeerAction, Scenario, Step, Teardown};
 
-/// More passes than any run takes that does not spin.
-const MANY: u64 = 300_000;
+/// Maximum number of passes; only a loop that spins takes more.
+const MAX_PASSES: u64 = 300_000;
 
 struct Run {
     net: Network,
     map: EventLoop,
-    stage: Rc<Stage>,
-    /// The peers that are left, each with its line.
+    harness: Rc<Harness>,
+    /// The peers, `None` once closed, with the indices of their endpoints.
     peers: Vec<(Option<Peer>, usize)>,
     peer_listener: PeerListener,
 }
 
-/// Plays a scenario to its end, and tells what happened in two numbers.
+/// Runs a scenario to its end; returns the network's fingerprint and the number of passes.
 pub fn run(scenario: &Scenario) -> (u64, u64) {
     let mut run = Run::new(scenario);
-    for scene in &scenario.scenes {
-        run.play(scene);
+    for step in &scenario.steps {
+        run.run_step(step);
     }
-    run.settle();
-    run.check_lines();
-    run.finish(scenario.ending);
+    run.run_until_idle();
+    run.check_endpoints();
+    run.finish(scenario.teardown);
     (run.net.fingerprint(), run.map.stats().passes)
 }
 
 impl Run {
     fn new(scenario: &Scenario) -> Run {
-        let faults = scenario.weather.faults(scenario.gentle);
+        let faults = scenario.conditions.faults(scenario.lossless);
         let net = Network::with_faults(scenario.seed, faults);
         net.refuse(REFUSED.into());
-        net.blackhole(SILENT.into());
+        net.blackhole(BLACKHOLE.into());
         net.add_host(HOST, [REFUSED.0.into(), LISTENER.0.into()]);
         let peer_listener = net.listen(PEER.into()).unwrap();
         let limit = scenario.max_channels.map_or(usize::MAX, usize::from);
         let builder = SocketMap::builder().check_predicates(true).max_channels(limit);
         let mut map = builder.build_simulated(&net);
-        let stage = Stage::new(scenario);
+        let harness = Harness::new(scenario);
         let nowhere = SocketAddr::from(([0; 4], 0));
-        let line = stage.new_line(Some((LISTENER.into(), nowhere)));
+        let endpoint = harness.add_endpoint(Some((LISTENER.into(), nowhere)));
         map.add_with(|ch| {
             ch.create_socket(Domain::IPV4, Type::STREAM)?;
             ch.bind(SocketAddr::from(LISTENER))?;
             ch.listen(scenario.backlog.into())?;
-            Ok(stage.new_node(ch, line))
+            Ok(harness.new_node(ch, endpoint))
         })
         .unwrap();
-        Run { net, map, stage, peers: Vec::new(), peer_listener }
+        Run { net, map, harness, peers: Vec::new(), peer_listener }
     }
 
-    fn play(&mut self, scene: &Scene) {
-        match scene {
-            Scene::Passes(count) => {
+    fn run_step(&mut self, step: &Step) {
+        match step {
+            Step::Passes(count) => {
                 self.passes(u64::from(*count));
             }
-            Scene::Advance(millis) => {
-                // A loop that is held up for long may close what lingers a bit too early.
-                let most = if self.stage.gentle { 500 } else { u16::MAX };
+            Step::Advance(millis) => {
+                // A long stall of the loop may close lingering sockets before all has arrived.
+                let most = if self.harness.lossless { 500 } else { u16::MAX };
                 self.net.advance(Duration::from_millis(u64::from(*millis.min(&most))));
             }
-            Scene::Visitor { paused } => {
+            Step::PeerConnects { paused } => {
                 let peer = self.net.connect(LISTENER.into());
-                if *paused && !self.stage.gentle {
+                if *paused && !self.harness.lossless {
                     peer.pause_reading();
                 }
-                self.take(peer);
+                self.add_peer(peer);
             }
-            Scene::Open(to) => {
-                let stage = &self.stage;
-                // There may be no thread for the look-up, and the like.
-                let _ = self.map.add_with(|ch| stage.open(ch, *to));
+            Step::Open(to) => {
+                let harness = &self.harness;
+                // Opening may fail, for example when no thread can be started for the look-up.
+                let _ = self.map.add_with(|ch| harness.open(ch, *to));
             }
-            Scene::Peer(which, act) => self.peer_acts(*which, act),
-            Scene::Act(act) => self.act(act),
-            Scene::MaxChannels(limit) => self.map.set_max_channels(usize::from(*limit)),
-            Scene::FailAccept(Failure::NoDescriptors, times) => {
+            Step::Peer(which, command) => self.act_as_peer(*which, command),
+            Step::Command(command) => self.command(command),
+            Step::MaxChannels(limit) => self.map.set_max_channels(usize::from(*limit)),
+            Step::FailAccept(Failure::NoDescriptors, times) => {
                 self.net.fail_accept_with(24, usize::from(*times));
             }
-            Scene::FailAccept(Failure::Aborted, times) if !self.stage.gentle => {
+            Step::FailAccept(Failure::Aborted, times) if !self.harness.lossless => {
                 self.net.fail_accept_with(103, usize::from(*times));
             }
-            Scene::FailAccept(Failure::Aborted, _) => {}
+            Step::FailAccept(Failure::Aborted, _) => {}
         }
         self.accept_as_peer();
         self.check_counts();
     }
 
-    /// Compares what the map tells of itself with the books.
+    /// Compares the counters of the map and its channels with the models.
     fn check_counts(&mut self) {
         let (opened, closed) = (self.map.stats().opened, self.map.stats().closed);
-        assert_eq!(self.map.len(), self.stage.alive.get());
+        assert_eq!(self.map.len(), self.harness.live_handlers.get());
         assert_eq!(self.map.len() as u64, opened - closed);
-        let lines = self.stage.lines.borrow();
-        for (token, line) in self.stage.channels.borrow().iter() {
+        let endpoints = self.harness.endpoints.borrow();
+        for (token, endpoint) in self.harness.channels.borrow().iter() {
             let Some(stats) = self.map.channel_stats(*token) else { continue };
-            let line = &lines[*line];
-            let known = line.sent_by(stats.bytes_out) + stats.output_len as u64;
-            assert!(known <= line.sent_len() as u64, "{stats:?} is more than was sent");
+            let endpoint = &endpoints[*endpoint];
+            let known = endpoint.stream_position(stats.bytes_out) + stats.output_len as u64;
+            assert!(known <= endpoint.sent_len() as u64, "{stats:?}: more bytes than were pushed");
         }
     }
 
     fn accept_as_peer(&mut self) {
         while let Some(peer) = self.peer_listener.accept() {
-            self.take(peer);
+            self.add_peer(peer);
         }
     }
 
-    /// Acts as a channel from outside; only panics of the script are forgiven.
-    fn act(&mut self, act: &Act) {
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.stage.perform_on(&mut self.map, act)));
+    /// Runs `command` outside of any callback; only panics of the script are allowed.
+    fn command(&mut self, command: &Command) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            self.harness.run_from_outside(&mut self.map, command)
+        }));
         if let Err(payload) = outcome {
-            assert!(payload.is::<Scripted>());
+            assert!(payload.is::<ScriptedPanic>());
         }
     }
 
-    fn take(&mut self, peer: Peer) {
-        let line = self.stage.new_line(peer.local_addr().zip(peer.peer_addr()));
-        self.peers.push((Some(peer), line));
+    fn add_peer(&mut self, peer: Peer) {
+        let endpoint = self.harness.add_endpoint(peer.local_addr().zip(peer.peer_addr()));
+        self.peers.push((Some(peer), endpoint));
     }
 
-    fn peer_acts(&mut self, which: u8, act: &PeerAct) {
+    fn act_as_peer(&mut self, which: u8, command: &PeerAction) {
         let count = self.peers.len().max(1);
-        let Some((place, line)) = self.peers.get_mut(usize::from(which) % count) else { return };
-        let Some(peer) = place.as_ref().filter(|_| !self.stage.gentle || act.is_gentle()) else {
+        let Some((place, endpoint)) = self.peers.get_mut(usize::from(which) % count) else {
             return;
         };
-        let mut lines = self.stage.lines.borrow_mut();
-        match act {
-            PeerAct::Send(size) if !lines[*line].shut => {
-                let bytes = self.stage.bytes(*size);
+        let Some(peer) = place.as_ref().filter(|_| !self.harness.lossless || command.is_lossless())
+        else {
+            return;
+        };
+        let mut endpoints = self.harness.endpoints.borrow_mut();
+        match command {
+            PeerAction::Send(size) if !endpoints[*endpoint].write_shut => {
+                let bytes = self.harness.bytes(*size);
                 peer.send(&bytes);
-                lines[*line].offer(bytes);
+                endpoints[*endpoint].record_sent(bytes);
             }
-            PeerAct::Send(_) => {}
-            PeerAct::Urgent(byte) => peer.send_urgent(*byte),
-            PeerAct::Pause => peer.pause_reading(),
-            PeerAct::Resume => peer.resume_reading(),
-            PeerAct::Shutdown => {
-                lines[*line].shut = true;
+            PeerAction::Send(_) => {}
+            PeerAction::Urgent(byte) => peer.send_urgent(*byte),
+            PeerAction::Pause => peer.pause_reading(),
+            PeerAction::Resume => peer.resume_reading(),
+            PeerAction::Shutdown => {
+                endpoints[*endpoint].write_shut = true;
                 peer.shutdown();
             }
-            PeerAct::Reset => peer.reset(),
-            PeerAct::Close => {
-                lines[*line].received.extend(peer.received());
+            PeerAction::Reset => peer.reset(),
+            PeerAction::Close => {
+                endpoints[*endpoint].received.extend(peer.received());
                 *place = None;
             }
         }
     }
 
-    /// Runs a number of passes at the most; true if there was nothing left to do.
+    /// Runs at most `count` passes; returns true if there was nothing to do.
     fn passes(&mut self, count: u64) -> bool {
         let before = self.map.stats().passes;
         let outcome = self.map.run_with(LoopOptions { timeout: None, count: Some(count) });
@@ -173,12 +178,17 @@ impl Run {
         }
     }
 
-    /// Runs until nothing happens any more, which has to come.
-    fn settle(&mut self) {
-        let limit = self.map.stats().passes + MANY;
+    /// Runs until the map and the network are idle, which must happen.
+    fn run_until_idle(&mut self) {
+        let limit = self.map.stats().passes + MAX_PASSES;
         loop {
-            for timer in self.stage.timers.borrow_mut().drain(..) {
+            for timer in self.harness.timers.borrow_mut().drain(..) {
                 self.map.cancel(timer);
+            }
+            for token in self.harness.paused.borrow_mut().drain(..) {
+                if let Some(mut ch) = self.map.channel(token) {
+                    ch.resume_reading();
+                }
             }
             let quiet = self.passes(1000);
             self.accept_as_peer();
@@ -189,38 +199,45 @@ impl Run {
         }
     }
 
-    /// Ends the run in one way or another, after which every channel has been closed.
-    fn finish(&mut self, ending: Ending) {
-        self.stage.end_script();
-        match ending {
-            Ending::Run => {
+    /// Ends the run by `teardown`, and checks that every channel has been closed.
+    fn finish(&mut self, teardown: Teardown) {
+        self.harness.clear_script();
+        match teardown {
+            Teardown::Run => {
                 self.peers.iter_mut().for_each(|(peer, _)| *peer = None);
-                self.settle();
+                self.run_until_idle();
                 self.map.close_all();
             }
-            Ending::Drain => {
+            Teardown::Drain => {
                 self.map.drain(Duration::from_secs(3600));
-                self.settle();
+                self.run_until_idle();
             }
-            Ending::CloseAll => self.map.close_all(),
-            Ending::Drop => return self.stage.dropping.set(true),
+            Teardown::CloseAll => self.map.close_all(),
+            Teardown::Drop => return self.harness.dropping_map.set(true),
         }
-        assert!(self.map.is_empty() && self.stage.alive.get() == 0, "{:?} is left", self.map);
+        assert!(
+            self.map.is_empty() && self.harness.live_handlers.get() == 0,
+            "channels are left in {:?}",
+            self.map
+        );
     }
 
-    /// Compares both ends of every connection.
-    fn check_lines(&mut self) {
-        let mut lines = self.stage.lines.borrow_mut();
-        for (peer, line) in &self.peers {
+    /// Checks both ends of every connection.
+    fn check_endpoints(&mut self) {
+        let mut endpoints = self.harness.endpoints.borrow_mut();
+        for (peer, endpoint) in &self.peers {
             let received = peer.as_ref().map(Peer::received);
-            lines[*line].received.extend(received.unwrap_or_default());
+            endpoints[*endpoint].received.extend(received.unwrap_or_default());
         }
-        for line in lines.iter() {
-            let Some((local, peer)) = line.route else { continue };
-            match lines.iter().find(|other| other.route == Some((peer, local))) {
-                Some(other) => line.check(other, self.stage.gentle),
+        for endpoint in endpoints.iter() {
+            let Some((local, peer)) = endpoint.route else { continue };
+            match endpoints.iter().find(|other| other.route == Some((peer, local))) {
+                Some(other) => endpoint.check(other, self.harness.lossless),
                 None => {
-                    assert!(line.received.is_empty() || lines.iter().any(|it| it.route.is_none()))
+                    assert!(
+                        endpoint.received.is_empty()
+                            || endpoints.iter().any(|it| it.route.is_none())
+                    )
                 }
             }
         }

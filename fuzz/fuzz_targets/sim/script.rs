@@ -1,4 +1,4 @@
-//! What a run does, as the fuzzer makes it up.
+//! The scenarios that the fuzzer generates.
 
 use std::time::Duration;
 
@@ -8,19 +8,22 @@ use asyncore::sim::Faults;
 #[derive(Arbitrary, Clone, Debug)]
 pub struct Scenario {
     pub seed: u64,
-    pub weather: Weather,
-    /// Nothing is done that may cost bytes, so that all of them have to arrive.
-    pub gentle: bool,
+    pub conditions: Conditions,
+    /// The run omits everything that can lose bytes, so that all bytes must arrive.
+    pub lossless: bool,
     pub max_channels: Option<u8>,
     pub backlog: u8,
-    pub scenes: Vec<Scene>,
-    /// What the callbacks do, each the next that is left.
-    pub acts: Vec<Act>,
-    pub ending: Ending,
+    pub steps: Vec<Step>,
+    /// The commands of the callbacks; each callback takes the next.
+    pub commands: Vec<Command>,
+    pub teardown: Teardown,
+    /// Further actions; each callback takes the next. The last field, so that the other fields of
+    /// inputs that were kept before it was added keep their meaning.
+    pub flow: Vec<FlowCommand>,
 }
 
 #[derive(Arbitrary, Clone, Debug)]
-pub struct Weather {
+pub struct Conditions {
     partial: u8,
     would_block: u8,
     subset: u8,
@@ -30,18 +33,18 @@ pub struct Weather {
     segment: u16,
 }
 
-/// What happens outside, between two passes.
+/// One step of the run, taken outside of any callback.
 #[derive(Arbitrary, Clone, Debug)]
-pub enum Scene {
+pub enum Step {
     Passes(u8),
     Advance(u16),
     /// A peer connects to the listening channel.
-    Visitor {
+    PeerConnects {
         paused: bool,
     },
     Open(Destination),
-    Peer(u8, PeerAct),
-    Act(Act),
+    Peer(u8, PeerAction),
+    Command(Command),
     MaxChannels(u8),
     FailAccept(Failure, u8),
 }
@@ -54,18 +57,18 @@ pub enum Failure {
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
 pub enum Destination {
-    /// The test's own listener.
+    /// The harness's listener.
     Peer,
     /// The listening channel.
     Listener,
     Refused,
-    Silence,
+    Blackhole,
     Host,
-    NoHost,
+    UnknownHost,
 }
 
 #[derive(Arbitrary, Clone, Debug)]
-pub enum PeerAct {
+pub enum PeerAction {
     Send(u16),
     Urgent(u8),
     Pause,
@@ -75,15 +78,15 @@ pub enum PeerAct {
     Close,
 }
 
-/// Something done to a channel, and how it is reached.
+/// An action and the channel that it targets.
 #[derive(Arbitrary, Clone, Debug)]
-pub struct Act {
-    pub who: Who,
-    pub deed: Deed,
+pub struct Command {
+    pub target: Target,
+    pub action: Action,
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
-pub enum Who {
+pub enum Target {
     Me,
     Channel(u8),
     With(u8),
@@ -92,7 +95,7 @@ pub enum Who {
 }
 
 #[derive(Arbitrary, Clone, Debug)]
-pub enum Deed {
+pub enum Action {
     Nothing,
     Push {
         size: u16,
@@ -109,20 +112,20 @@ pub enum Deed {
     Touch,
     Reads(bool),
     Writes(bool),
-    LookAt(Option<u8>),
+    DependOn(Option<u8>),
     Open(Destination),
     Every(u8),
     Cancel(u8),
     Reset(u8, u16),
     Exit,
-    /// Rare, or channels would be few.
+    /// Grouped, so that the fuzzer picks them less often: most of them close the channel.
     Rare(Rare),
 }
 
 #[derive(Arbitrary, Clone, Debug)]
 pub enum Rare {
-    /// The callback does not do what it is called for: it reads nothing, or closes nothing.
-    LeaveAlone,
+    /// The callback leaves its event unhandled: it reads nothing, or closes nothing.
+    IgnoreEvent,
     CloseWhenDone,
     ShutdownWrite,
     Close,
@@ -142,26 +145,46 @@ pub enum Piece {
     Panic,
 }
 
+/// A flow-control or layer action, and the channel that it targets.
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub struct FlowCommand {
+    pub channel: u8,
+    pub action: FlowAction,
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+pub enum FlowAction {
+    Nothing,
+    SetSink(u8),
+    ClearSink,
+    PauseReading,
+    ResumeReading,
+    HoldOpen,
+    Release,
+    InsertLayer,
+    RemoveLayer,
+}
+
 #[derive(Arbitrary, Clone, Copy, Debug, PartialEq)]
-pub enum Ending {
+pub enum Teardown {
     Run,
     Drain,
     CloseAll,
     Drop,
 }
 
-impl Weather {
-    pub fn faults(&self, gentle: bool) -> Faults {
+impl Conditions {
+    pub fn faults(&self, lossless: bool) -> Faults {
         let chance = |byte: u8| f64::from(byte) / 256.0;
         let millis = u64::from(self.latency);
-        let (latency, least) = if gentle { (millis / 2, 64) } else { (millis * millis, 1) };
+        let (latency, least) = if lossless { (millis / 2, 64) } else { (millis * millis, 1) };
         Faults {
             partial: chance(self.partial),
             would_block: chance(self.would_block),
             subset: chance(self.subset),
-            // Not a byte of its own, with which kept inputs would mean something else.
+            // Derived from `subset`: a byte of its own would change the meaning of kept inputs.
             interrupt: chance(self.subset) / 4.0,
-            reset: if gentle { 0.0 } else { chance(self.reset) / 16.0 },
+            reset: if lossless { 0.0 } else { chance(self.reset) / 16.0 },
             loss: 0.0,
             latency: Duration::ZERO..Duration::from_millis(latency),
             window: usize::from(self.window).max(least),
@@ -169,19 +192,25 @@ impl Weather {
         }
     }
 
-    /// How many bytes may be sent, so that a run with the smallest segments ends soon too.
+    /// Returns the number of bytes that a run may send, which bounds the run time with the
+    /// smallest segments.
     pub fn budget(&self) -> usize {
         (usize::from(self.window.min(self.segment)) * 256).clamp(4096, 200_000)
     }
 }
 
-impl Deed {
-    /// Whether every byte still arrives after it.
-    pub fn is_gentle(&self) -> bool {
+impl Action {
+    /// Returns whether the action cannot lose bytes.
+    pub fn is_lossless(&self) -> bool {
         match self {
-            Deed::HighWater(_) | Deed::OutputLimit(_) | Deed::Reads(_) | Deed::LookAt(_) => false,
-            Deed::Produce(pieces) => pieces.iter().all(|piece| matches!(piece, Piece::Bytes(1..))),
-            Deed::Rare(rare) => {
+            Action::HighWater(_)
+            | Action::OutputLimit(_)
+            | Action::Reads(_)
+            | Action::DependOn(_) => false,
+            Action::Produce(pieces) => {
+                pieces.iter().all(|piece| matches!(piece, Piece::Bytes(1..)))
+            }
+            Action::Rare(rare) => {
                 use Rare::{CloseWhenDone, Fail, Panic, ShutdownWrite};
                 matches!(rare, CloseWhenDone | ShutdownWrite | Fail | Panic)
             }
@@ -189,14 +218,14 @@ impl Deed {
         }
     }
 
-    /// Whether the callback is to leave alone what it is called for.
-    pub fn is_idle(&self) -> bool {
-        matches!(self, Deed::Rare(Rare::LeaveAlone))
+    /// Returns whether the callback must leave its event unhandled.
+    pub fn ignores_event(&self) -> bool {
+        matches!(self, Action::Rare(Rare::IgnoreEvent))
     }
 }
 
-impl PeerAct {
-    pub fn is_gentle(&self) -> bool {
-        matches!(self, PeerAct::Send(_) | PeerAct::Urgent(_) | PeerAct::Shutdown)
+impl PeerAction {
+    pub fn is_lossless(&self) -> bool {
+        matches!(self, PeerAction::Send(_) | PeerAction::Urgent(_) | PeerAction::Shutdown)
     }
 }

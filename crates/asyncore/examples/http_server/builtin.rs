@@ -1,4 +1,4 @@
-//! The server's own site: one page that shows what the server is doing.
+//! The built-in site: one page that shows the server's activity.
 
 use std::time::Instant;
 
@@ -9,23 +9,23 @@ use super::response::Response;
 
 const PAGE: &str = include_str!("index.html");
 
-/// How many channels the page lists.
-const LISTED: usize = 20;
+/// Maximum number of channels that the page lists.
+const MAX_LISTED: usize = 20;
 
 pub(crate) fn respond(ch: &mut Channel<'_>, path: &str, started: Instant) -> Response {
     match path {
         "/" | "/index.html" => Response::new("text/html; charset=utf-8", PAGE),
         "/stats.json" => Response::new("application/json", stats(ch, started).to_string())
             .with_header("Cache-Control", "no-store"),
-        _ => Response::error(404, "there are only / and /stats.json here"),
+        _ => Response::error(404, "this server has only / and /stats.json"),
     }
 }
 
-/// The counters of the map and of some of its channels.
+/// Returns the counters of the map and of its first channels.
 fn stats(ch: &mut Channel<'_>, started: Instant) -> Value {
     let tokens: Vec<Token> = ch.tokens().collect();
     let listed: Vec<Value> =
-        tokens.iter().take(LISTED).filter_map(|token| describe(ch, *token)).collect();
+        tokens.iter().take(MAX_LISTED).filter_map(|token| describe(ch, *token)).collect();
     let map = SocketMap::stats(ch);
     json!({
         "uptime": ch.now().duration_since(started).as_secs_f64(),

@@ -1,4 +1,4 @@
-//! The dialogue on one connection: requests in, answers out, in the same order.
+//! One HTTP connection: reads requests and sends the responses in the same order.
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -10,15 +10,15 @@ use super::request::{Refusal, Request};
 use super::response::Response;
 use super::site::Site;
 
-/// Longer headers are refused with 431.
-const LONGEST_HEADERS: usize = 16 * 1024;
-/// Longer bodies are refused with 413.
-const LONGEST_BODY: usize = 1024 * 1024;
-/// How long the client may be silent, or take nothing of an answer.
-const IDLE: Duration = Duration::from_secs(30);
-/// How long a request may take to arrive, so that nobody holds a connection by sending it byte by
-/// byte.
-const LONGEST_REQUEST: Duration = Duration::from_secs(60);
+/// In bytes; longer headers are refused with 431.
+const MAX_HEADERS_LENGTH: usize = 16 * 1024;
+/// In bytes; longer bodies are refused with 413.
+const MAX_BODY_LENGTH: usize = 1024 * 1024;
+/// Maximum time in which a client neither sends anything nor takes anything of a response.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// Maximum time for a request to arrive. Without it a client could hold a connection by sending a
+/// request byte by byte.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
 
 const END_OF_HEADERS: &[u8] = b"\r\n\r\n";
 
@@ -26,92 +26,92 @@ pub(crate) struct Connection {
     site: Rc<Site>,
     input: Accumulator,
     reading: Reading,
-    /// When the request that is being read began to arrive.
+    /// The time at which the current request began to arrive.
     began: Option<Instant>,
-    /// What is still to be said, in order: a client may send requests ahead (pipelining), and
-    /// each waits here until the answer before it is sent.
-    turns: VecDeque<Turn>,
+    /// Responses to send, in order. A client may send several requests at once (pipelining); each
+    /// waits here until the response before it has been sent.
+    pending: VecDeque<Pending>,
 }
 
-/// What the input is at the moment.
+/// The part of a request that is being read.
 enum Reading {
     Headers,
     /// The body of this request.
     Body(Request),
-    /// What comes after the last request that is answered; browsers sometimes over-send.
+    /// Input after the last request, which is ignored; some browsers send extra bytes.
     Nothing,
 }
 
-enum Turn {
-    /// Tell a client that waits before sending a body that it may.
+enum Pending {
+    /// Tell a client that waits for `100 Continue` to send its body.
     Continue,
-    Answer(Request),
+    Respond(Request),
     Refuse(Refusal),
 }
 
 impl Connection {
-    /// Begins a dialogue on a connection that was accepted.
+    /// Adds a channel for an accepted connection.
     pub(crate) fn start(ch: &mut Channel<'_>, sock: Socket, site: Rc<Site>) -> Token<Self> {
         let connection = Connection {
             site,
-            input: Accumulator::with_limit(LONGEST_HEADERS),
+            input: Accumulator::with_limit(MAX_HEADERS_LENGTH),
             reading: Reading::Headers,
             began: None,
-            turns: VecDeque::new(),
+            pending: VecDeque::new(),
         };
         let token = ch.add(connection, sock);
         if let Some(mut channel) = ch.channel(token) {
             channel.set_terminator(END_OF_HEADERS);
-            channel.set_timeout(IDLE);
-            // Answers leave whole, so there is nothing to gain by waiting for more to send. A
-            // system that refuses is slower, no worse.
+            channel.set_timeout(IDLE_TIMEOUT);
+            // Each response is queued whole, so delaying small segments gains nothing. An error
+            // only costs speed.
             let _ = channel.set_nodelay(true);
         }
         token
     }
 
-    /// The headers are complete: finds out whether a body follows, and how long it is.
+    /// Parses the complete headers and prepares to read the body.
     fn found_headers(&mut self, ch: &mut Channel<'_>) {
         let headers = self.input.take();
-        // An empty line too many after the last request is no request.
+        // RFC 9112 has servers ignore empty lines before a request.
         if headers.iter().all(|byte| matches!(byte, b'\r' | b'\n')) {
             self.began = None;
             return;
         }
         let request = match Request::parse(&headers) {
-            Ok(request) if request.length > LONGEST_BODY => {
+            Ok(request) if request.length > MAX_BODY_LENGTH => {
                 return self.refuse(ch, Refusal::new(413, "the body is longer than 1 MiB"));
             }
             Ok(request) => request,
             Err(refusal) => return self.refuse(ch, refusal),
         };
         self.input = Accumulator::with_limit(request.length);
-        // A length of 0 is found at once, and needs no case of its own.
+        // A length of 0 is found at once, so it needs no special case.
         ch.set_terminator(request.length);
         let may_send = request.expects_continue && request.length > 0;
         self.reading = Reading::Body(request);
         if may_send {
-            self.take_turn(ch, Turn::Continue);
+            self.enqueue(ch, Pending::Continue);
         }
     }
 
-    /// The request is complete: the next one begins, if there is to be one.
+    /// Enqueues the complete request; then reads the next one if the connection stays open.
     fn found_body(&mut self, ch: &mut Channel<'_>, mut request: Request) {
         request.body = self.input.take();
-        self.input = Accumulator::with_limit(LONGEST_HEADERS);
+        self.input = Accumulator::with_limit(MAX_HEADERS_LENGTH);
         self.began = None;
         if request.keep_alive {
             ch.set_terminator(END_OF_HEADERS);
         } else {
             self.ignore_the_rest(ch);
         }
-        self.take_turn(ch, Turn::Answer(request));
+        self.enqueue(ch, Pending::Respond(request));
     }
 
-    /// Ends the dialogue with an error, after what is still to be answered.
+    /// Ends the connection with an error response, after the responses that are pending.
     fn refuse(&mut self, ch: &mut Channel<'_>, refusal: Refusal) {
         self.ignore_the_rest(ch);
-        self.take_turn(ch, Turn::Refuse(refusal));
+        self.enqueue(ch, Pending::Refuse(refusal));
     }
 
     fn ignore_the_rest(&mut self, ch: &mut Channel<'_>) {
@@ -120,20 +120,20 @@ impl Connection {
         ch.set_terminator(Terminator::None);
     }
 
-    /// Puts `turn` behind the others, and takes it at once if it is the only one.
-    fn take_turn(&mut self, ch: &mut Channel<'_>, turn: Turn) {
-        self.turns.push_back(turn);
+    /// Adds `pending` to the queue, and sends it at once if nothing is before it.
+    fn enqueue(&mut self, ch: &mut Channel<'_>, pending: Pending) {
+        self.pending.push_back(pending);
         if !ch.has_output() {
-            self.say_next(ch);
+            self.send_next(ch);
         }
     }
 
-    fn say_next(&mut self, ch: &mut Channel<'_>) {
-        let (response, request) = match self.turns.pop_front() {
+    fn send_next(&mut self, ch: &mut Channel<'_>) {
+        let (response, request) = match self.pending.pop_front() {
             None => return,
-            Some(Turn::Continue) => return ch.push(b"HTTP/1.1 100 Continue\r\n\r\n"),
-            Some(Turn::Refuse(refusal)) => (refusal.into(), None),
-            Some(Turn::Answer(request)) => (self.site.respond(ch, &request), Some(request)),
+            Some(Pending::Continue) => return ch.push(b"HTTP/1.1 100 Continue\r\n\r\n"),
+            Some(Pending::Refuse(refusal)) => (refusal.into(), None),
+            Some(Pending::Respond(request)) => (self.site.respond(ch, &request), Some(request)),
         };
         self.log_answer(ch, request.as_ref(), &response);
         let stays = request.as_ref().is_some_and(|request| request.keep_alive);
@@ -144,7 +144,7 @@ impl Connection {
     }
 
     fn log_answer(&self, ch: &Channel<'_>, request: Option<&Request>, response: &Response) {
-        // The page of the built-in site asks every second, which would drown everything else.
+        // The page of the built-in site sends a request every second, which would flood the log.
         if let Site::BuiltIn { .. } = *self.site {
             return;
         }
@@ -155,19 +155,19 @@ impl Connection {
 }
 
 impl AsyncChat for Connection {
-    /// While requests that were sent ahead wait for their turn, neither more of them is read nor
-    /// the end, which would close the connection before they are answered.
+    /// Pauses reading while pipelined requests are pending. Reading the end of the stream would
+    /// close the connection before they are answered.
     fn readable(&self, _ch: &Channel<'_>) -> bool {
-        self.turns.is_empty()
+        self.pending.is_empty()
     }
 
     fn writable(&self, ch: &Channel<'_>) -> bool {
-        ch.has_output() || !self.turns.is_empty()
+        ch.has_output() || !self.pending.is_empty()
     }
 
-    /// The answer before is sent.
+    /// Called when the previous response has been sent.
     fn handle_write(&mut self, ch: &mut Channel<'_>) -> Result {
-        self.say_next(ch);
+        self.send_next(ch);
         Ok(())
     }
 
@@ -176,10 +176,10 @@ impl AsyncChat for Connection {
             return Ok(());
         }
         let now = ch.now();
-        if now.duration_since(*self.began.get_or_insert(now)) > LONGEST_REQUEST {
+        if now.duration_since(*self.began.get_or_insert(now)) > REQUEST_TIMEOUT {
             self.refuse(ch, Refusal::new(408, "the request took longer than a minute"));
         } else if self.input.collect(data).is_err() {
-            // A body fits, since its length was looked at before.
+            // These are headers: the length of a body was checked before.
             self.refuse(ch, Refusal::new(431, "the headers are longer than 16 KiB"));
         }
         Ok(())
@@ -195,11 +195,11 @@ impl AsyncChat for Connection {
     }
 
     fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
-        let answering = ch.has_output() || !self.turns.is_empty();
+        let answering = ch.has_output() || !self.pending.is_empty();
         if self.began.is_some() && !answering {
-            self.refuse(ch, Refusal::new(408, "the request did not go on for 30 seconds"));
+            self.refuse(ch, Refusal::new(408, "no part of the request arrived for 30 seconds"));
         } else {
-            // Between two requests this is how a kept connection ends.
+            // An idle persistent connection ends here.
             ch.close();
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Files in a directory, and no others.
+//! Serves files in a directory, and never any outside it.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,28 +11,29 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_e
 
 use super::response::Response;
 
-/// What must be encoded in a path: all but what RFC 3986 calls unreserved.
+/// Characters to percent-encode in a path: all except RFC 3986's unreserved characters.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// Answers with the file that `path` names below `root`, which is free of symbolic links.
+/// Responds with the file at `path` below `root`. `root` must be free of symbolic links.
 pub(crate) fn respond(root: &Path, path: &str, query: Option<&str>) -> Response {
     match find(root, path) {
         Ok(Found::File(file)) => send(&file),
         Ok(Found::Directory(names)) => Response::redirect(location(&names, query)),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => forbidden(),
-        // Also a name with a NUL or too long, and a link that leads to itself.
+        // Includes names that are too long or contain a NUL, and symbolic links that form a loop.
         Err(_) => missing(),
     }
 }
 
 enum Found {
     File(PathBuf),
-    /// A directory that was named like a file, so that the links on its page would go wrong.
+    /// A directory requested without the final slash, with which relative links in its page would
+    /// be wrong.
     Directory(Vec<Vec<u8>>),
 }
 
 fn find(root: &Path, path: &str) -> io::Result<Found> {
-    // Decoded before anything is looked at, or an encoded dot or slash would go unseen.
+    // Decode before any check: otherwise an encoded dot or slash would pass unnoticed.
     let path: Vec<u8> = percent_decode_str(path).collect();
     let names: Vec<_> = path
         .split(|byte| *byte == b'/')
@@ -52,17 +53,18 @@ fn find(root: &Path, path: &str) -> io::Result<Found> {
     }
 }
 
-/// Follows symbolic links, as long as they stay below `root`.
+/// Resolves symbolic links; fails if the result is not below `root`.
 fn resolve(root: &Path, path: &Path) -> io::Result<PathBuf> {
     let real = fs::canonicalize(path)?;
     match real.starts_with(root) {
         true => Ok(real),
-        // Not even that the file exists is anybody's business.
+        // The response must not reveal whether the file exists.
         false => Err(ErrorKind::NotFound.into()),
     }
 }
 
-/// Encoded anew, so that nothing that was decoded can end up as it is in a header.
+/// Returns the encoded path of a directory. Encoding again keeps decoded line breaks out of the
+/// header.
 fn location(names: &[Vec<u8>], query: Option<&str>) -> String {
     let mut location = String::from("/");
     for name in names {
@@ -81,7 +83,7 @@ fn send(file: &Path) -> Response {
         Ok(producer) => Response::file(content_type(file), producer),
         Err(error) => match error.kind() {
             ErrorKind::PermissionDenied => forbidden(),
-            // It has gone meanwhile, or is a pipe or a device.
+            // The file was removed in the meantime, or is a pipe or a device.
             ErrorKind::NotFound | ErrorKind::InvalidInput => missing(),
             _ => Response::error(500, "the server cannot open this file at the moment"),
         },
@@ -89,7 +91,7 @@ fn send(file: &Path) -> Response {
 }
 
 fn missing() -> Response {
-    Response::error(404, "there is no such file here")
+    Response::error(404, "file not found")
 }
 
 fn forbidden() -> Response {

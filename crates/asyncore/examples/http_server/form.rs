@@ -1,4 +1,4 @@
-//! A form, sent back as JSON.
+//! Echoes a form as JSON.
 
 use serde_json::{Map, Value};
 
@@ -7,12 +7,12 @@ use super::response::Response;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Answers with an object of the form's fields; a field that occurs several times is an array.
+/// Responds with the form's fields as an object; a field that occurs several times is an array.
 pub(crate) fn echo(request: &Request) -> Response {
     let kind = request.content_type.as_deref().unwrap_or(FORM);
     let kind = kind.split(';').next().unwrap_or_default().trim();
     if !kind.eq_ignore_ascii_case(FORM) {
-        return Response::error(415, &format!("a form is expected, of type {FORM}"));
+        return Response::error(415, &format!("expected a form of type {FORM}"));
     }
     let mut fields = Map::new();
     for (name, value) in form_urlencoded::parse(&request.body) {

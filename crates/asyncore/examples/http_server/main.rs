@@ -1,9 +1,9 @@
-//! A small web server: the request handler of asynchat's documentation, grown up.
+//! A small web server, based on the request handler in asynchat's documentation.
 //!
 //! usage: http_server [ADDR:PORT DIR]
 //!
-//! With arguments it serves the files in DIR; without, a page on 127.0.0.1:8080 that shows what
-//! the server itself is doing. `connection.rs` holds the dialogue, and is the file to read first.
+//! With arguments it serves the files in DIR. Without arguments it serves a page about its own
+//! activity on 127.0.0.1:8080. Read `connection.rs` first: it handles one connection.
 
 mod builtin;
 mod connection;
@@ -54,13 +54,13 @@ impl Dispatcher for HttpServer {
     }
 }
 
-/// What the arguments ask for.
+/// The task that the command line selects.
 enum Task {
     Files(SocketAddr, PathBuf),
     BuiltIn,
 }
 
-/// What to do, unless there is something wrong with the arguments.
+/// Parses the command line.
 fn task() -> Option<Task> {
     let mut args = env::args_os().skip(1);
     let Some(addr) = args.next() else {
@@ -85,13 +85,13 @@ fn serve_built_in() -> Result {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
         let server = match HttpServer::new(map, addr, Rc::clone(&site)) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
-                eprintln!("port 8080 is in use, so the system chooses another one");
+                eprintln!("port 8080 is in use, using a free port instead");
                 HttpServer::new(map, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), site)?
             }
             server => server?,
         };
         if let Some(addr) = map.channel(server).and_then(|ch| ch.addr().cloned()) {
-            println!("Open http://{addr}/ to watch this server at work; Ctrl-C ends it.");
+            println!("Open http://{addr}/ to watch this server at work; press Ctrl-C to stop it.");
         }
         Ok(())
     })
@@ -100,7 +100,7 @@ fn serve_built_in() -> Result {
 fn main() -> ExitCode {
     let Some(task) = task() else {
         eprintln!("usage: http_server [ADDR:PORT DIR]");
-        eprintln!("without arguments it serves a page about itself on 127.0.0.1:8080");
+        eprintln!("without arguments, serves a page about its own activity on 127.0.0.1:8080");
         return ExitCode::from(2);
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));

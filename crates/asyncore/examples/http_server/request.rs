@@ -1,25 +1,25 @@
-//! What a client asks for.
+//! Requests and their parsing.
 
 use std::fmt;
 
-/// One request, of which the body comes later.
+/// One request. The body is added once it has arrived.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) method: String,
     pub(crate) target: String,
-    /// HTTP/1.1, or else 1.0.
+    /// Whether the version is HTTP/1.1; otherwise it is 1.0.
     pub(crate) is_1_1: bool,
-    /// Whether the connection stays open after the answer.
+    /// The connection stays open after the response.
     pub(crate) keep_alive: bool,
-    /// How long the body is.
+    /// Length of the body in bytes.
     pub(crate) length: usize,
-    /// Whether the client sends the body only after it was told to.
+    /// The client waits for `100 Continue` before it sends the body.
     pub(crate) expects_continue: bool,
     pub(crate) content_type: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
-/// Why a request cannot be answered, and its connection not be used any more.
+/// The reason for refusing a request, after which the connection closes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refusal {
     pub(crate) status: u16,
@@ -33,18 +33,18 @@ impl Refusal {
 }
 
 impl Request {
-    /// Parses headers, given without the empty line at their end.
+    /// Parses headers, which `headers` contains without the final empty line.
     pub(crate) fn parse(headers: &[u8]) -> Result<Self, Refusal> {
         let block = [headers, b"\r\n\r\n"].concat();
         let mut fields = [httparse::EMPTY_HEADER; 100];
         let mut parsed = httparse::Request::new(&mut fields);
         match parsed.parse(&block) {
-            // Lone line feeds can make an empty line before the end. What is after it would be
-            // headers to some and a second request to others.
+            // Bare line feeds can form an empty line before the end. Some servers would read the
+            // lines after it as headers, others as a second request.
             Ok(httparse::Status::Complete(length)) if length == block.len() => {}
-            Ok(_) => return Err(Refusal::new(400, "the headers end before their end")),
+            Ok(_) => return Err(Refusal::new(400, "the headers contain an empty line")),
             Err(httparse::Error::TooManyHeaders) => {
-                return Err(Refusal::new(431, "there are more than 100 headers"));
+                return Err(Refusal::new(431, "more than 100 headers"));
             }
             Err(httparse::Error::Version) => {
                 return Err(Refusal::new(505, "this server speaks HTTP/1.0 and HTTP/1.1"));
@@ -65,9 +65,9 @@ impl Request {
         Ok(request)
     }
 
-    /// The path and what follows its question mark.
+    /// Returns the path and the query.
     ///
-    /// The target can be a whole address, as proxies are sent it.
+    /// The target can be an absolute URI, as in requests to a proxy.
     pub(crate) fn path_and_query(&self) -> Option<(&str, Option<&str>)> {
         let target = match self.target.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => {
@@ -97,24 +97,29 @@ impl Request {
                 "content-length" => {
                     let this = content_length(value)?;
                     if length.is_some_and(|other| other != this) {
-                        return Err(Refusal::new(400, "there are two different Content-Lengths"));
+                        return Err(Refusal::new(400, "conflicting Content-Length headers"));
                     }
                     length = Some(this);
                 }
                 "transfer-encoding" => {
-                    return Err(Refusal::new(411, "send the body with a Content-Length instead"));
+                    return Err(Refusal::new(
+                        411,
+                        "Transfer-Encoding is not supported; send a Content-Length",
+                    ));
                 }
                 "expect" if value.eq_ignore_ascii_case("100-continue") => {
                     self.expects_continue = self.is_1_1;
                 }
-                "expect" => return Err(Refusal::new(417, "only 100-continue can be expected")),
+                "expect" => {
+                    return Err(Refusal::new(417, "only 100-continue is supported in Expect"));
+                }
                 "content-type" => self.content_type = Some(value.to_owned()),
                 _ => {}
             }
         }
-        // Several names on one address are told apart by this header, so it must be clear.
+        // This header selects among several hosts on one address, so it must be unambiguous.
         if hosts > 1 || (hosts == 0 && self.is_1_1) {
-            return Err(Refusal::new(400, "there must be one Host header"));
+            return Err(Refusal::new(400, "exactly one Host header is required"));
         }
         self.keep_alive = !close && (self.is_1_1 || keep);
         self.length = length.unwrap_or(0);
@@ -122,7 +127,7 @@ impl Request {
     }
 }
 
-/// As in an access log.
+/// Formats the request line, as in an access log.
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {} HTTP/1.{}", self.method, self.target, u8::from(self.is_1_1))
@@ -130,10 +135,10 @@ impl fmt::Display for Request {
 }
 
 fn content_length(value: &str) -> Result<usize, Refusal> {
-    // A sign is a digit to `parse`, but not to HTTP.
+    // `parse` accepts a sign, HTTP does not.
     if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Refusal::new(400, "the Content-Length is not a number"));
     }
-    // One that does not fit into a number is too long for sure.
+    // A number that overflows exceeds every limit.
     Ok(value.parse().unwrap_or(usize::MAX))
 }

@@ -1,4 +1,4 @@
-//! What the server answers.
+//! Responses and how they are sent.
 
 use std::time::SystemTime;
 
@@ -6,7 +6,7 @@ use asyncore::{Channel, FileProducer};
 
 use super::request::{Refusal, Request};
 
-/// Plain text, for errors and other short answers.
+/// The content type of errors and redirects.
 const TEXT: &str = "text/plain; charset=utf-8";
 
 pub(crate) struct Response {
@@ -31,14 +31,14 @@ impl Response {
         Response { status: 200, content_type, headers: Vec::new(), body: Body::File(file) }
     }
 
-    /// An answer that says in one sentence why there is no better one.
+    /// Returns an error response that gives the reason in one sentence.
     pub(crate) fn error(status: u16, why: &str) -> Self {
         let body = format!("{status} {}: {why}\n", reason(status));
         Response { status, ..Response::new(TEXT, body) }
     }
 
     pub(crate) fn redirect(location: String) -> Self {
-        let body = format!("it is at {location}\n");
+        let body = format!("moved to {location}\n");
         Response { status: 301, ..Response::new(TEXT, body) }.with_header("Location", location)
     }
 
@@ -47,7 +47,7 @@ impl Response {
         self
     }
 
-    /// Queues the answer; without its body if the request was a HEAD.
+    /// Queues the response, without its body if the request was a HEAD.
     pub(crate) fn send(self, ch: &mut Channel<'_>, request: Option<&Request>, keep_alive: bool) {
         ch.push(self.head(request, keep_alive).into_bytes());
         if request.is_some_and(|request| request.method == "HEAD") {
@@ -55,7 +55,7 @@ impl Response {
         }
         match self.body {
             Body::Bytes(bytes) => ch.push(bytes),
-            // A file of any size costs no memory.
+            // A producer reads the file in pieces, so its size does not matter.
             Body::File(file) => ch.push_with_producer(file),
         }
     }
@@ -72,7 +72,7 @@ impl Response {
         for (name, value) in &self.headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        // What the version takes for granted need not be said.
+        // Only a departure from the default of the HTTP version needs a header.
         match (keep_alive, request.is_some_and(|request| request.is_1_1)) {
             (true, true) => {}
             (true, false) => head.push_str("Connection: keep-alive\r\n"),
@@ -86,7 +86,7 @@ impl Response {
         self.status
     }
 
-    /// How many bytes the body has.
+    /// Returns the length of the body in bytes.
     pub(crate) fn length(&self) -> u64 {
         match &self.body {
             Body::Bytes(bytes) => bytes.len() as u64,

@@ -1,4 +1,4 @@
-//! What is served: a directory, or the server's own page.
+//! The site that is served: a directory, or the built-in page.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -11,7 +11,7 @@ use super::response::Response;
 use super::{builtin, files, form};
 
 pub(crate) enum Site {
-    /// The directory's real path, free of symbolic links.
+    /// The canonical path of the directory, free of symbolic links.
     Directory(PathBuf),
     BuiltIn {
         started: Instant,
@@ -25,7 +25,7 @@ impl Site {
             io::Error::new(error.kind(), format!("cannot serve the directory {shown}: {error}"))
         };
         let root = fs::canonicalize(&dir).map_err(in_context)?;
-        // Reading it once finds out now what would otherwise be told to every client.
+        // Fail at startup, not on every request, if the directory cannot be read.
         fs::read_dir(&root).map_err(in_context)?;
         Ok(Site::Directory(root))
     }
@@ -48,7 +48,7 @@ impl Site {
 
     fn page(&self, ch: &mut Channel<'_>, request: &Request) -> Response {
         let Some((path, query)) = request.path_and_query() else {
-            return Response::error(400, "the target of the request is no path");
+            return Response::error(400, "the request target is not a path");
         };
         match self {
             Site::Directory(root) => files::respond(root, path, query),

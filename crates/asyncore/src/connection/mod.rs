@@ -66,7 +66,8 @@ pub(crate) enum Act {
 
 /// The state of one connection.
 ///
-/// INVARIANT: `sending` and `input_end` concern the current socket; a new socket resets them.
+/// INVARIANT: `sending`, `input_end` and `cause` speak of the present socket; a new one resets
+/// them.
 #[derive(Debug)]
 pub(crate) struct Connection {
     kind: Kind,
@@ -101,20 +102,16 @@ impl Connection {
         if self.phase == Phase::Closed {
             return false;
         }
-        *self = Connection {
-            kind,
-            phase,
-            closing: self.closing,
-            cause: self.cause.take(),
-            ..Connection::new()
-        };
+        *self = Connection { kind, phase, closing: self.closing, ..Connection::new() };
         true
     }
 
     /// Takes over the socket of an address that has answered. Requests made meanwhile, such as the
     /// end of the output, stay in force.
     pub(crate) fn adopt(&mut self, kind: Kind) {
-        self.kind = kind;
+        if self.phase != Phase::Closed {
+            self.kind = kind;
+        }
     }
 
     /// Starts to connect.
@@ -152,7 +149,7 @@ impl Connection {
         if self.phase == Phase::Closed {
             return Act::Nothing;
         }
-        *self = Connection { closing: self.closing, cause: self.cause.take(), ..Connection::new() };
+        *self = Connection { closing: self.closing, ..Connection::new() };
         if self.closing { Act::Close } else { Act::Nothing }
     }
 
@@ -170,6 +167,9 @@ impl Connection {
 
     /// Ends the input of a channel that discards it.
     pub(crate) fn end_discarded_input(&mut self) -> Act {
+        if self.phase == Phase::Closed {
+            return Act::Nothing;
+        }
         self.input_end.get_or_insert(InputEnd::Orderly);
         if self.phase == Phase::Lingering { Act::Close } else { Act::Nothing }
     }
@@ -177,6 +177,9 @@ impl Connection {
     /// Marks the output as failed because the connection is gone. Input that was received before is
     /// still read, unless the channel is closing.
     pub(crate) fn fail_output(&mut self, cause: io::Error) -> Act {
+        if self.phase == Phase::Closed {
+            return Act::Nothing;
+        }
         self.cause.get_or_insert(cause);
         if self.input_end.is_some() || self.closing || self.kind != Kind::Stream {
             return Act::Close;
@@ -214,6 +217,9 @@ impl Connection {
 
     /// Marks the local half as shut down. Returns whether the channel lingers from now on.
     pub(crate) fn output_ended(&mut self) -> bool {
+        if self.phase == Phase::Closed {
+            return false;
+        }
         self.sending = Sending::Ended;
         let lingers = self.closing && self.phase == Phase::Connected;
         if lingers {
@@ -349,3 +355,6 @@ impl Connection {
         self.kind == Kind::Datagram
     }
 }
+
+#[cfg(test)]
+mod tests;

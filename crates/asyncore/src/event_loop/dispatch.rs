@@ -98,6 +98,11 @@ impl EventLoop {
     fn transfer_ready(&mut self, key: Key, ready: Readiness) {
         let slot = &mut self.map.slots[key];
         let ended = ready.hangup || ready.error;
+        if ended && slot.connection.input_ended() {
+            // All was read, and nothing can be sent any more.
+            let cause = slot.transport.as_ref().and_then(|it| it.take_error().ok().flatten());
+            return self.map.close_now(key, cause);
+        }
         if slot.connection.is_closing() {
             self.map.reconsider(key);
             let slot = &self.map.slots[key];
@@ -105,11 +110,6 @@ impl EventLoop {
                 self.discard_input(key);
             }
             return self.map.flush(key);
-        }
-        if ended && slot.connection.input_ended() {
-            // All input was read, and nothing more can be sent.
-            let cause = slot.transport.as_ref().and_then(|it| it.take_error().ok().flatten());
-            return self.map.close_now(key, cause);
         }
         let reads = slot.reads();
         let writes = slot.registered.is_some_and(|it| it.contains(Interest::WRITE));

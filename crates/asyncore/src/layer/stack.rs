@@ -1,19 +1,27 @@
 //! A transport with layers on it.
 
+mod bytes;
+mod passing;
+
 use std::any::Any;
 use std::io;
 
 use rustix::io::Errno;
 
-use super::{Layer, LayerIo, Verdict};
+use self::bytes::Bytes;
+use super::Layer;
 use crate::connection::InputEnd;
-use crate::panic;
 use crate::transport::Transport;
 
 /// Maximum number of bytes of the handler that a layer gets at a time.
 const CHUNK: usize = 16 * 1024;
-/// Number of unsent answer bytes at which the transport is no longer read: a peer that causes
-/// answers and does not read them must not fill the memory.
+/// A buffer of this size is worth receiving into.
+const SMALL: usize = 4 * 1024;
+/// Maximum number of bytes that the layers deliver and the handler has not read. A layer is given at
+/// most 16 KiB at a time, so this is an expansion by a thousand: a decompression bomb.
+const MAX_DELIVERED: usize = 16 * 1024 * 1024;
+/// Number of waiting bytes with which the layers answered input, at which nothing more is
+/// received: a peer that asks and does not read must not fill the memory.
 const MAX_ANSWERS: usize = 64 * 1024;
 /// Maximum number of receives from the transport for one `recv`, so that input that yields nothing
 /// for the handler cannot occupy the loop.
@@ -71,36 +79,6 @@ impl Level {
 
     fn takes_input(&self) -> bool {
         self.below_end.is_none() && !self.ended && !self.failed
-    }
-}
-
-/// A buffer whose bytes are taken from the front.
-#[derive(Default)]
-struct Bytes {
-    data: Vec<u8>,
-    taken: usize,
-}
-
-impl Bytes {
-    fn as_slice(&self) -> &[u8] {
-        &self.data[self.taken..]
-    }
-
-    fn len(&self) -> usize {
-        self.data.len() - self.taken
-    }
-
-    fn take(&mut self, n: usize) {
-        self.taken += n;
-        if self.taken == self.data.len() {
-            // An empty buffer holds no memory.
-            *self = Bytes::default();
-        }
-    }
-
-    fn push_front(&mut self, mut bytes: Vec<u8>) {
-        bytes.extend_from_slice(self.as_slice());
-        *self = Bytes { data: bytes, taken: 0 };
     }
 }
 
@@ -257,7 +235,7 @@ impl Layered {
             if self.handshake_is_done()? {
                 return Ok(true);
             }
-            match self.fill() {
+            match self.fill(&mut [0; CHUNK]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 outcome => outcome?,
             }
@@ -294,7 +272,11 @@ impl Layered {
             if self.input_end.is_some() {
                 return Ok(0);
             }
-            self.fill()?;
+            match buf.len() {
+                // The caller's buffer serves for what comes from below too.
+                SMALL.. => self.fill(buf)?,
+                _ => self.fill(&mut [0; CHUNK])?,
+            }
         }
         Err(io::ErrorKind::WouldBlock.into())
     }
@@ -371,15 +353,14 @@ impl Layered {
 
     /// Receives from the transport once. An error of a layer is kept until all input that it
     /// delivered before is read.
-    fn fill(&mut self) -> io::Result<()> {
+    fn fill(&mut self, buf: &mut [u8]) -> io::Result<()> {
         if self.is_output_full() {
             self.flush()?;
             if self.is_output_full() {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
         }
-        let mut buf = [0; CHUNK];
-        let n = self.below.recv(&mut buf)?;
+        let n = self.below.recv(buf)?;
         let before = self.wire.len();
         let outcome = match n {
             0 => self.end_up(0, InputEnd::Orderly),
@@ -391,141 +372,6 @@ impl Layered {
         }
         self.sweep();
         Ok(())
-    }
-
-    /// Starts each layer once those below it are ready.
-    fn start_layers(&mut self) -> io::Result<()> {
-        while self.started < self.layers.len()
-            && self.layers[..self.started].iter().all(|level| level.is_ready() && !level.failed)
-        {
-            self.started += 1;
-            self.run(self.started - 1, |layer, io| layer.start(io))?;
-        }
-        Ok(())
-    }
-
-    /// Passes `bytes` to the layer at `level`, or to the channel above the last one.
-    fn pass_up(&mut self, level: usize, bytes: &[u8]) -> io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        match self.layers.get(level) {
-            None if self.input_end.is_none() => self.input.data.extend_from_slice(bytes),
-            None => {}
-            Some(above) if above.removed => return self.pass_up(level + 1, bytes),
-            Some(above) if !above.takes_input() => {}
-            Some(_) if level >= self.started => {
-                let what = "a layer delivered input before it was ready";
-                return Err(self.failed(level, io::Error::other(what)));
-            }
-            Some(_) => return self.run(level, |layer, io| layer.receive(bytes, io)),
-        }
-        Ok(())
-    }
-
-    /// Passes the end of the stream below to the layer at `level`, or to the channel above the last
-    /// one.
-    fn end_up(&mut self, level: usize, end: InputEnd) -> io::Result<()> {
-        let Some(above) = self.layers.get_mut(level) else {
-            self.input_end.get_or_insert(end);
-            return Ok(());
-        };
-        if above.removed {
-            return self.end_up(level + 1, end);
-        }
-        if !above.takes_input() {
-            above.below_end.get_or_insert(end);
-            return Ok(());
-        }
-        above.below_end = Some(end);
-        let mut end = end;
-        if level < self.started {
-            match self.call(level, |layer, io| layer.receive_end(io)) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    end = InputEnd::Truncated;
-                }
-                Err(error) => return Err(self.failed(level, error)),
-                Ok(()) => {}
-            }
-        }
-        // No effect if the layer has already ended the stream above.
-        self.end_up(level + 1, end)
-    }
-
-    /// Passes `bytes` to the layer below `level`, or to the transport's queue.
-    fn pass_down(&mut self, level: usize, bytes: &[u8]) -> io::Result<()> {
-        for chunk in bytes.chunks(CHUNK) {
-            match (0..level).rev().find(|below| !self.layers[*below].removed) {
-                Some(below) if self.layers[below].failed => {
-                    return Err(io::Error::other("a layer of this channel has failed"));
-                }
-                Some(below) => self.run(below, |layer, io| layer.send(chunk, io))?,
-                None if self.finished => {}
-                None => self.wire.data.extend_from_slice(chunk),
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes that the layer at `level` has failed, which ends the input.
-    fn failed(&mut self, level: usize, error: io::Error) -> io::Error {
-        self.layers[level].failed = true;
-        self.input_end.get_or_insert(InputEnd::Truncated);
-        error
-    }
-
-    /// Calls the layer at `level`, and notes if it fails.
-    fn run(
-        &mut self,
-        level: usize,
-        call: impl FnOnce(&mut dyn Layer, &mut LayerIo<'_>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        self.call(level, call).map_err(|error| self.failed(level, error))
-    }
-
-    /// Calls the layer at `level`, and passes on the bytes that it delivers and transmits, even if
-    /// it fails. A panic is a failure.
-    fn call(
-        &mut self,
-        level: usize,
-        call: impl FnOnce(&mut dyn Layer, &mut LayerIo<'_>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let (mut up, mut down, mut verdict) = (Vec::new(), Vec::new(), Verdict::default());
-        let mut io = LayerIo { up: &mut up, down: &mut down, verdict: &mut verdict };
-        let layer = &mut *self.layers[level].layer;
-        let outcome = panic::catch(|| call(layer, &mut io))
-            .unwrap_or_else(|panicked| Err(io::Error::other(panicked.to_string())));
-        self.pass_down(level, &down)?;
-        self.layers[level].removed |= verdict.removed;
-        let above = self.pass_on(level, &up, &verdict, outcome.is_ok());
-        if let Err(failure) = above {
-            // The error is not of this layer.
-            self.failure.get_or_insert(failure);
-        }
-        outcome
-    }
-
-    /// Passes on the bytes that the layer at `level` delivers.
-    fn pass_on(&mut self, level: usize, up: &[u8], verdict: &Verdict, ok: bool) -> io::Result<()> {
-        if ok {
-            // The layers above start before they get input.
-            self.start_layers()?;
-        }
-        self.pass_up(level + 1, up)?;
-        if verdict.input_ended {
-            self.layers[level].ended = true;
-            self.end_up(level + 1, InputEnd::Orderly)?;
-        }
-        Ok(())
-    }
-
-    /// Drops the layers that have removed themselves.
-    fn sweep(&mut self) {
-        if self.layers.iter().any(|level| level.removed) {
-            let gone = self.layers[..self.started].iter().filter(|level| level.removed).count();
-            self.started -= gone;
-            self.layers.retain(|level| !level.removed);
-        }
     }
 }
 

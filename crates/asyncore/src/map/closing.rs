@@ -232,7 +232,7 @@ impl SocketMap {
         let Some(slot) = self.slots.remove(key) else {
             return;
         };
-        match slot.is_attempt {
+        match slot.is_attempt() {
             true => self.attempts -= 1,
             false => self.stats.closed += 1,
         }

@@ -178,7 +178,7 @@ impl SocketMap {
     }
 
     fn count_as_attempt(&mut self, key: Key) {
-        self.slots[key].is_attempt = true;
+        self.slots[key].dial.get_or_insert_default().is_attempt = true;
         self.attempts += 1;
         self.stats.opened -= 1;
     }

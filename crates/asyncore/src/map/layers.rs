@@ -21,7 +21,7 @@ impl SocketMap {
         mut unread: Vec<u8>,
     ) -> io::Result<()> {
         let waits = |slot: &Slot| slot.transport.is_none() && !slot.connection.is_ending();
-        if self.slots.get(key).is_some_and(waits) {
+        if unread.is_empty() && self.slots.get(key).is_some_and(waits) {
             if let Some(dial) = self.dial(key) {
                 dial.layers.push(layer);
             }
@@ -30,6 +30,16 @@ impl SocketMap {
         self.check_layers(key)?;
         unread.append(&mut self.take_unparsed(key));
         let queued = self.take_output(key);
+        self.put_layer(key, layer, unread, &queued)
+    }
+
+    fn put_layer(
+        &mut self,
+        key: Key,
+        layer: Box<dyn Layer>,
+        unread: Vec<u8>,
+        queued: &[u8],
+    ) -> io::Result<()> {
         let Some(slot) = self.slots.get_mut(key) else {
             return Ok(());
         };
@@ -38,8 +48,9 @@ impl SocketMap {
         };
         let stands = matches!(slot.connection.phase(), Phase::Connected | Phase::Handshaking);
         let has_handshake = !layer.is_ready();
+        slot.traffic.unread(unread.len(), &mut self.stats);
         let mut layered = transport.into_layered();
-        let outcome = layered.insert(layer, unread, &queued, stands);
+        let outcome = layered.insert(layer, unread, queued, stands);
         let is_ready = layered.is_ready();
         slot.transport = Some(Transport::Layered(layered));
         if slot.connection.is(Phase::Connected) && (has_handshake || !is_ready) {
@@ -54,11 +65,14 @@ impl SocketMap {
         outcome
     }
 
-    /// Inserts the layers that were waiting for a socket.
+    /// Inserts the layers that were waiting for a socket. What is queued passes them: it is not
+    /// known what was pushed before, and what is to be encrypted must never go out in plain.
     pub(crate) fn insert_waiting_layers(&mut self, key: Key) {
         let dial = self.slots.get_mut(key).and_then(|slot| slot.dial.as_mut());
         for layer in dial.map(|dial| std::mem::take(&mut dial.layers)).unwrap_or_default() {
-            if let Err(error) = self.insert_layer(key, layer, Vec::new()) {
+            let inserted = self.check_stream(key);
+            let inserted = inserted.and_then(|()| self.put_layer(key, layer, Vec::new(), &[]));
+            if let Err(error) = inserted {
                 self.fail(key, error.into());
             }
         }
@@ -81,15 +95,22 @@ impl SocketMap {
         removed
     }
 
-    /// Returns whether the layers of the channel can be changed now.
-    fn check_layers(&self, key: Key) -> io::Result<()> {
-        let unsupported = |what: &str| Err(io::Error::new(io::ErrorKind::Unsupported, what));
+    fn check_stream(&self, key: Key) -> io::Result<()> {
         let Some(slot) = self.slots.get(key).filter(|slot| slot.transport.is_some()) else {
             return Err(crate::channel::no_socket());
         };
         if slot.connection.is_datagram() || slot.connection.is(Phase::Listening) {
-            return unsupported("a layer transforms a stream; this channel is none");
+            let what = "a layer transforms a stream; this channel is none";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
+        Ok(())
+    }
+
+    /// Whether the layers of the channel can be changed now.
+    fn check_layers(&self, key: Key) -> io::Result<()> {
+        self.check_stream(key)?;
+        let unsupported = |what: &str| Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        let Some(slot) = self.slots.get(key) else { return Ok(()) };
         if !slot.outbox.is_bytes_only() {
             return unsupported(
                 "producers or spliced bytes are queued, of which it is not known how much precedes \
@@ -231,6 +252,7 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
+        slot.traffic.unread(unread.len(), &mut self.stats);
         if let Some(transport) = slot.transport.take() {
             let mut layered = transport.into_layered();
             layered.unread(unread);

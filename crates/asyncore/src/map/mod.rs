@@ -279,7 +279,7 @@ impl SocketMap {
 
     /// Returns the tokens of all channels.
     pub fn tokens(&self) -> impl Iterator<Item = Token> {
-        self.slots.iter().filter(|(_, slot)| !slot.is_attempt).map(|(key, _)| Token::new(key))
+        self.slots.iter().filter(|(_, slot)| !slot.is_attempt()).map(|(key, _)| Token::new(key))
     }
 
     /// Returns the number of channels.

@@ -157,8 +157,10 @@ impl SocketMap {
         });
         if sent > 0 {
             slot.traffic.sent(sent, self.now, &mut self.stats);
-            // This comes before any check for remaining output.
-            self.note_output_below(key);
+            if slot.layered().is_some() {
+                // Before anything asks whether output is left.
+                self.note_output_below(key);
+            }
             self.touch(key);
         }
         match outcome {

@@ -71,7 +71,7 @@ fn pythons_own_client_accepts_the_copy_of_chat_echo_server() {
 }
 
 #[test]
-fn chat_echo_server_echoes_nothing_for_a_length_of_0_and_closes() {
+fn chat_echo_server_closes_after_a_length_of_0() {
     let server = Server::start("chat_echo_server", &["127.0.0.1:0"]);
     let mut stream = server.connect();
     stream.write_all(b"ECHO 0\n").unwrap();
@@ -81,7 +81,7 @@ fn chat_echo_server_echoes_nothing_for_a_length_of_0_and_closes() {
 }
 
 #[test]
-fn chat_echo_server_says_once_what_is_wrong_with_a_command_and_serves_on() {
+fn chat_echo_server_reports_a_malformed_command_once() {
     let server = Server::start("chat_echo_server", &["127.0.0.1:0"]);
     let endless = [b'a'; 4096];
     let cases: [(&[u8], &str); 7] = [
@@ -125,7 +125,7 @@ fn serve_once(answer: &'static [u8]) -> (String, thread::JoinHandle<()>) {
 }
 
 #[test]
-fn chat_echo_client_notices_a_copy_that_differs_or_is_cut_off() {
+fn chat_echo_client_detects_a_corrupt_or_truncated_copy() {
     let message = Message::new("differs", b"sent");
     for answer in [&b"seNt"[..], b"sen", b""] {
         let (addr, server) = serve_once(answer);
@@ -137,7 +137,7 @@ fn chat_echo_client_notices_a_copy_that_differs_or_is_cut_off() {
 }
 
 #[test]
-fn chat_echo_client_tells_in_a_sentence_why_it_cannot_begin() {
+fn chat_echo_client_explains_why_it_cannot_start() {
     let message = Message::new("begin", b"sent");
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let ended = run("chat_echo_client", &[&closed, message.path()]);
@@ -151,7 +151,7 @@ fn chat_echo_client_tells_in_a_sentence_why_it_cannot_begin() {
 }
 
 #[test]
-fn chat_echo_shows_its_callbacks_at_level_debug_and_not_before() {
+fn chat_echo_logs_its_callbacks_only_at_level_debug() {
     let quiet = Server::start("chat_echo_server", &["127.0.0.1:0"]);
     let verbose = Server::start_command(
         example("chat_echo_server").arg("127.0.0.1:0").env("RUST_LOG", "debug"),

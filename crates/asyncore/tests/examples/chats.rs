@@ -34,7 +34,7 @@ impl Guest {
 }
 
 #[test]
-fn broadcast_chat_tells_everybody_else_what_one_says() {
+fn broadcast_chat_sends_each_line_to_the_other_guests() {
     let server = Server::start("broadcast_chat", &["127.0.0.1:0"]);
     let mut ann = Guest::enter(&server, "Ann");
     let mut bob = Guest::enter(&server, "Bob");
@@ -55,7 +55,7 @@ fn broadcast_chat_tells_everybody_else_what_one_says() {
 }
 
 #[test]
-fn broadcast_chat_takes_a_name_once_and_only_a_decent_one() {
+fn broadcast_chat_rejects_taken_and_invalid_names() {
     let server = Server::start("broadcast_chat", &["127.0.0.1:0"]);
     let _ann = Guest::enter(&server, "Ann");
     let mut guest = Guest(BufReader::new(server.connect()));
@@ -73,7 +73,7 @@ fn broadcast_chat_takes_a_name_once_and_only_a_decent_one() {
 }
 
 #[test]
-fn broadcast_chat_puts_out_who_does_not_read_and_who_does_not_end_a_line() {
+fn broadcast_chat_disconnects_slow_readers_and_overlong_lines() {
     let server = Server::start("broadcast_chat", &["127.0.0.1:0"]);
     let mut talker = Guest::enter(&server, "Talker");
     let mut endless = Guest::enter(&server, "Endless");
@@ -108,7 +108,7 @@ fn stdin_chat() -> (Process, TcpStream) {
 }
 
 #[test]
-fn stdin_chat_sends_what_is_typed_and_shows_what_comes() {
+fn stdin_chat_sends_input_and_prints_output() {
     let (mut client, mut server) = stdin_chat();
     client.type_in("hello\n");
     let mut heard = [0; 6];
@@ -126,7 +126,7 @@ fn stdin_chat_sends_what_is_typed_and_shows_what_comes() {
 }
 
 #[test]
-fn stdin_chat_ends_when_the_server_does_whatever_may_still_be_typed() {
+fn stdin_chat_ends_when_the_server_closes() {
     let (mut client, mut server) = stdin_chat();
     server.write_all(&b"line\n".repeat(200_000)).unwrap();
     drop(server);
@@ -135,7 +135,7 @@ fn stdin_chat_ends_when_the_server_does_whatever_may_still_be_typed() {
 }
 
 #[test]
-fn stdin_chat_is_a_guest_of_broadcast_chat() {
+fn stdin_chat_works_with_broadcast_chat() {
     let server = Server::start("broadcast_chat", &["127.0.0.1:0"]);
     let mut ann = Guest::enter(&server, "Ann");
     let mut bob = Process::start(example("stdin_chat").arg(server.addr.to_string()));
@@ -148,7 +148,7 @@ fn stdin_chat_is_a_guest_of_broadcast_chat() {
 }
 
 #[test]
-fn stdin_chat_tells_in_one_sentence_why_it_cannot_connect() {
+fn stdin_chat_explains_a_failed_connection() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let mut client = Process::start(example("stdin_chat").arg(closed.to_string()));
     let line = client.stderr.next();

@@ -7,7 +7,7 @@ use std::thread;
 use crate::process::{PATIENCE, Server, sample};
 
 #[test]
-fn echo_server_returns_what_it_is_sent() {
+fn echo_server_returns_its_input() {
     let server = Server::start("echo_server", &["127.0.0.1:0"]);
     let message = sample(8 << 20);
     let mut stream = server.connect();

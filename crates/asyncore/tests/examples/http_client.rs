@@ -43,7 +43,7 @@ fn serve_once(addr: &str, answer: &'static [u8]) -> (String, JoinHandle<Vec<Stri
 }
 
 #[test]
-fn http_client_asks_with_http_1_0_and_host_and_reads_to_the_end() {
+fn http_client_sends_http_1_0_and_reads_to_the_end() {
     let (host, server) =
         serve_once("127.0.0.1:0", b"HTTP/1.1 200 OK\r\nA: b\r\n\r\nup to\r\n\r\nthe end");
     let ended = run("http_client", &[host.as_str(), "/a?b=c"]);
@@ -64,7 +64,7 @@ fn http_client_takes_an_ipv6_address_in_brackets() {
 }
 
 #[test]
-fn http_client_reads_no_more_than_the_length_says() {
+fn http_client_reads_at_most_the_content_length() {
     for (answer, body) in [
         (&b"HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nbody and more"[..], &b"body"[..]),
         (b"HTTP/1.0 200 OK\r\ncontent-length: 0\r\n\r\n", b""),
@@ -89,7 +89,7 @@ fn assert_one_sentence(ended: &Ended, part: &str) {
 }
 
 #[test]
-fn http_client_tells_in_one_sentence_what_is_wrong_with_an_answer() {
+fn http_client_explains_a_malformed_response() {
     let endless = vec![b'a'; 70_000].leak();
     for (answer, part) in [
         (&b"nonsense\r\n\r\n"[..], "malformed headers (invalid HTTP version): \"nonsense\""),
@@ -110,7 +110,7 @@ fn http_client_tells_in_one_sentence_what_is_wrong_with_an_answer() {
 }
 
 #[test]
-fn http_client_tells_in_one_sentence_why_it_cannot_connect() {
+fn http_client_explains_a_failed_connection() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let sentence = format!("cannot connect to {closed}: ");
     assert_one_sentence(&run("http_client", &[closed.as_str(), "/"]), &sentence);

@@ -28,7 +28,7 @@ fn http_server_serves_files_with_their_type_and_length() {
 }
 
 #[test]
-fn http_server_answers_head_as_get_but_without_a_body() {
+fn http_server_answers_head_without_a_body() {
     let site = Site::new("head");
     let server = site.serve();
     let mut dialogue = Dialogue::new(&server);
@@ -44,7 +44,7 @@ fn http_server_answers_head_as_get_but_without_a_body() {
 }
 
 #[test]
-fn http_server_serves_index_html_for_a_directory_and_redirects_to_its_slash() {
+fn http_server_serves_index_html_and_redirects_directories() {
     let site = Site::new("index");
     let server = site.serve();
     let mut dialogue = Dialogue::new(&server);
@@ -126,7 +126,7 @@ fn connection(answer: &Answer) -> Option<&str> {
 }
 
 #[test]
-fn http_server_keeps_a_connection_as_its_version_and_headers_say() {
+fn http_server_follows_the_connection_header_and_version() {
     let site = Site::new("keep");
     let server = site.serve();
     let mut dialogue = Dialogue::new(&server);
@@ -178,7 +178,7 @@ fn http_server_serves_pipelined_requests_in_order() {
 }
 
 #[test]
-fn http_server_ignores_what_comes_after_the_last_request() {
+fn http_server_ignores_input_after_the_last_request() {
     let site = Site::new("over");
     let server = site.serve();
     let mut dialogue = Dialogue::new(&server);
@@ -189,7 +189,7 @@ fn http_server_ignores_what_comes_after_the_last_request() {
 }
 
 #[test]
-fn http_server_reads_a_request_that_comes_byte_by_byte() {
+fn http_server_reads_a_request_byte_by_byte() {
     let site = Site::new("bytes");
     let server = site.serve();
     let mut dialogue = Dialogue::new(&server);
@@ -203,7 +203,7 @@ fn http_server_reads_a_request_that_comes_byte_by_byte() {
 }
 
 #[test]
-fn http_server_lets_a_body_come_that_waits_for_it() {
+fn http_server_sends_100_continue() {
     let site = Site::new("continue");
     let server = site.serve();
     let mut dialogue = Dialogue::new(&server);
@@ -222,7 +222,7 @@ fn http_server_lets_a_body_come_that_waits_for_it() {
 }
 
 #[test]
-fn http_server_without_arguments_shows_a_page_and_what_it_counts() {
+fn http_server_without_arguments_serves_its_counters() {
     // Whether this or somebody else has the port, the server finds it taken.
     let _taken = TcpListener::bind("127.0.0.1:8080");
     let server = Server::start_command(&mut example("http_server"));

@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use crate::http::{Dialogue, Site, ask};
 
 #[test]
-fn http_server_answers_431_to_headers_without_end() {
+fn http_server_answers_431_to_endless_headers() {
     let site = Site::new("endless");
     let server = site.serve();
     for chunk in ["X-Filler: aaaaaaaaaaaaaaaa\r\n", "a"] {
@@ -23,7 +23,7 @@ fn http_server_answers_431_to_headers_without_end() {
 }
 
 #[test]
-fn http_server_answers_413_before_a_body_that_is_too_long() {
+fn http_server_answers_413_before_an_oversized_body() {
     let site = Site::new("long");
     let server = site.serve();
     for length in ["1048577", "18446744073709551616", "99999999999999999999999999"] {
@@ -39,7 +39,7 @@ fn http_server_answers_413_before_a_body_that_is_too_long() {
 }
 
 #[test]
-fn http_server_tells_a_client_that_sends_on_why_it_refused_the_body() {
+fn http_server_delivers_413_to_a_client_that_keeps_sending() {
     let site = Site::new("sends-on");
     let server = site.serve();
     let mut dialogue = Dialogue::new(&server);
@@ -57,7 +57,7 @@ fn http_server_tells_a_client_that_sends_on_why_it_refused_the_body() {
 }
 
 #[test]
-fn http_server_refuses_what_is_no_request_and_serves_others() {
+fn http_server_refuses_malformed_requests_and_serves_others() {
     let site = Site::new("refuses");
     let server = site.serve();
     let mut patient = Dialogue::new(&server);
@@ -98,7 +98,7 @@ fn http_server_refuses_what_is_no_request_and_serves_others() {
 }
 
 #[test]
-fn http_server_holds_back_a_client_that_asks_and_does_not_read() {
+fn http_server_pauses_a_client_that_does_not_read() {
     let site = Site::new("greedy");
     let server = site.serve();
     let greedy = Dialogue::new(&server);

@@ -69,7 +69,7 @@ fn run_to_the_end(map: &mut EventLoop, client: &Peer) -> String {
 }
 
 #[test]
-fn http_server_closes_a_kept_connection_after_half_a_minute_of_silence() {
+fn http_server_closes_an_idle_connection_after_30_seconds() {
     let network = Network::with_faults(1, Faults::none());
     let (mut map, client) = serve(&network);
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -79,7 +79,7 @@ fn http_server_closes_a_kept_connection_after_half_a_minute_of_silence() {
 }
 
 #[test]
-fn http_server_answers_408_to_a_request_that_stops() {
+fn http_server_answers_408_to_a_stalled_request() {
     for begun in ["GET / HT", "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabc"] {
         let network = Network::with_faults(2, Faults::none());
         let (mut map, client) = serve(&network);
@@ -91,7 +91,7 @@ fn http_server_answers_408_to_a_request_that_stops() {
 }
 
 #[test]
-fn http_server_answers_408_to_a_request_that_trickles() {
+fn http_server_answers_408_to_a_trickling_request() {
     let network = Network::with_faults(3, Faults::none());
     let (mut map, client) = serve(&network);
     let mut received = Vec::new();
@@ -108,7 +108,7 @@ fn http_server_answers_408_to_a_request_that_trickles() {
 }
 
 #[test]
-fn http_server_gives_the_same_answers_however_the_network_cuts_the_requests() {
+fn http_server_answers_do_not_depend_on_segmentation() {
     let faults = Faults { reset: 0.0, ..Faults::harsh() };
     for seed in 0..50 {
         let network = Network::with_faults(seed, faults.clone());

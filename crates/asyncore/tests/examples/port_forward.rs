@@ -70,7 +70,7 @@ fn port_forward_loses_nothing_at_half_close() {
 }
 
 #[test]
-fn port_forward_delivers_what_was_sent_right_before_a_close() {
+fn port_forward_delivers_bytes_sent_right_before_a_close() {
     let (remote, forwarder) = forward();
     for length in [1, 100_000, 4 << 20] {
         let mut client = forwarder.connect();
@@ -84,7 +84,7 @@ fn port_forward_delivers_what_was_sent_right_before_a_close() {
 }
 
 #[test]
-fn port_forward_costs_a_refused_remote_only_that_connection() {
+fn port_forward_closes_the_connection_when_the_remote_refuses() {
     let (remote, forwarder) = forward();
     let kept = forwarder.connect();
     let kept_remote = accept(&remote);
@@ -102,7 +102,7 @@ fn port_forward_costs_a_refused_remote_only_that_connection() {
 }
 
 #[test]
-fn port_forward_holds_back_a_sender_whose_receiver_does_not_read() {
+fn port_forward_pauses_a_sender_whose_receiver_does_not_read() {
     let (remote, forwarder) = forward();
     let mut client = forwarder.connect();
     let remote = accept(&remote);
@@ -125,7 +125,7 @@ fn port_forward_holds_back_a_sender_whose_receiver_does_not_read() {
 }
 
 #[test]
-fn port_forward_takes_a_name_for_the_remote() {
+fn port_forward_accepts_a_remote_host_name() {
     let remote = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = remote.local_addr().unwrap().port().to_string();
     let args = ["-l", "127.0.0.1", "-p", "0", "-r", "localhost", "-P", &port];

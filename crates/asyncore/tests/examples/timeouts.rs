@@ -31,7 +31,7 @@ impl Client {
 }
 
 #[test]
-fn timeouts_warns_who_is_silent_and_then_puts_them_out() {
+fn timeouts_warns_an_idle_client_and_then_disconnects_it() {
     let server = Server::start("timeouts", &["127.0.0.1:0", "0.05"]);
     let mut client = Client::new(&server);
     assert_eq!(client.hear(), "still there?");
@@ -40,7 +40,7 @@ fn timeouts_warns_who_is_silent_and_then_puts_them_out() {
 }
 
 #[test]
-fn timeouts_says_a_text_later_unless_it_is_put_off_or_cancelled() {
+fn timeouts_sends_an_alarm_unless_it_is_postponed_or_cancelled() {
     let server = Server::start("timeouts", &["127.0.0.1:0", "3600"]);
     let mut client = Client::new(&server);
     assert_eq!(client.ask("in 0.01 wake up"), "ok");
@@ -60,7 +60,7 @@ fn timeouts_says_a_text_later_unless_it_is_put_off_or_cancelled() {
 }
 
 #[test]
-fn timeouts_ticks_until_it_is_stopped_and_is_not_idle_meanwhile() {
+fn timeouts_ticks_until_stopped_and_is_not_idle() {
     let server = Server::start("timeouts", &["127.0.0.1:0", "1.5"]);
     let mut client = Client::new(&server);
     assert_eq!(client.ask("tick"), "ok");
