@@ -66,7 +66,7 @@ pub(crate) enum Act {
 
 /// The state of one connection.
 ///
-/// INVARIANT: `sending`, `input_end` and `cause` speak of the present socket; a new one resets
+/// INVARIANT: `sending`, `input_end` and `cause` concern the current socket; a new socket resets
 /// them.
 #[derive(Debug)]
 pub(crate) struct Connection {
