@@ -107,7 +107,7 @@ impl SocketMap {
         Ok(())
     }
 
-    /// Whether the layers of the channel can be changed now.
+    /// Checks that the layers of the channel can be changed now.
     fn check_layers(&self, key: Key) -> io::Result<()> {
         self.check_stream(key)?;
         let unsupported = |what: &str| Err(io::Error::new(io::ErrorKind::Unsupported, what));
