@@ -36,7 +36,7 @@ pub(crate) fn handle_error<D: Dispatcher + ?Sized>(
 /// Returns whether the error concerns one datagram only, which the peer or the network refused
 /// (reported by ICMP), or the system.
 fn concerns_one_datagram(error: &Error) -> bool {
-    // The system's own code is at the end of the chain, below what was being tried.
+    // The system's error code is at the end of the chain, below the context.
     error.chain().filter_map(|error| error.downcast_ref::<io::Error>()).any(|error| {
         matches!(
             error.kind(),

@@ -12,7 +12,7 @@ use crate::poller::Interest;
 use crate::slot::Slot;
 use crate::socket::Socket;
 
-/// The events of one channel, and the predicates that say which of them it wants.
+/// The events of one channel, and the predicates that select the events that it gets.
 ///
 /// A handler overrides the methods that it needs; every method has a default. The map owns the
 /// handler, and the loop calls it with `&mut self` and a [`Channel`], through which it uses its

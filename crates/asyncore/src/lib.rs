@@ -113,8 +113,9 @@
 //! [`ExitNow`] leaves the loop. It is an error so that a callback can return it with `?` from any
 //! depth, as Python raised it.
 //!
-//! Both parameters of `Result` have defaults. A callback returns `Result`, a function with a value
-//! `Result<T>`; a module that imports the name can still write the standard `Result<T, E>`.
+//! Both parameters of `Result` have defaults. A callback returns plain `Result`, because it has no
+//! value to return. A function with a value returns `Result<T>`. A module that imports the name can
+//! still write the standard `Result<T, E>`.
 //!
 //! # Features
 //!

@@ -84,14 +84,14 @@ pub(crate) struct Slot {
 /// The accepting state of a listener.
 #[derive(Default)]
 pub(crate) struct Listener {
-    /// Set while it does not accept.
+    /// Set while the listener does not accept.
     pub(crate) paused: bool,
-    /// The current pause between two tries while the system has no descriptors left.
+    /// The current pause between two attempts while the system has no descriptors left.
     pub(crate) backoff: Option<Duration>,
     pub(crate) retry: Option<TimerKey>,
     /// The time at which such a pause was last logged.
     pub(crate) last_logged: Option<Instant>,
-    /// Whether to log when the current pause ends.
+    /// Set if the end of the current pause is to be logged.
     pub(crate) log_recovery: bool,
 }
 
@@ -275,13 +275,13 @@ impl Slot {
             && !(self.wants_priority | self.paused)
     }
 
-    /// Returns whether it is an address tried on behalf of another channel, and no channel of the
-    /// program's.
+    /// Returns whether the slot is a connection attempt on behalf of another channel, and not a
+    /// channel of the program.
     pub(crate) fn is_attempt(&self) -> bool {
         self.dial.as_ref().is_some_and(|dial| dial.is_attempt)
     }
 
-    /// Returns whether the handler wants input.
+    /// Returns whether the loop passes input to the handler now.
     pub(crate) fn reads(&self) -> bool {
         !self.connection.input_ended()
             && self.wanted.without(self.suppressed).contains(Interest::READ)

@@ -17,8 +17,8 @@ impl Channel<'_> {
     /// input that it has not parsed. So a layer inserted in mid-dialogue (STARTTLS) loses no input,
     /// and input from before the layer cannot pass for input that came through it.
     ///
-    /// On a channel without a socket, such as one that [`connect_host`](Channel::connect_host) is
-    /// about to connect, the layer waits for one, and all that is queued passes it.
+    /// On a channel without a socket, such as one for [`connect_host`](Channel::connect_host), the
+    /// layer waits until the channel has one, and all queued output passes through the layer.
     ///
     /// The channel is [connecting](Channel::is_connecting) until the handshakes of all layers are
     /// complete; then `handle_connect` is called. The handshakes have a
@@ -38,9 +38,10 @@ impl Channel<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`Unsupported`](io::ErrorKind::Unsupported) for a datagram socket and a listener, and while
-    /// producers or spliced bytes are queued, or output that waits for the handshake of another
-    /// layer. `NotConnected` once the channel has closed. What the layer fails with.
+    /// Fails with [`Unsupported`](io::ErrorKind::Unsupported) for a datagram socket and a listener,
+    /// while producers or spliced bytes are queued, and while output waits for the handshake of
+    /// another layer; with `NotConnected` once the channel has closed. Returns any error of the
+    /// layer.
     pub fn insert_layer(&mut self, layer: impl Layer, unread: &[u8]) -> io::Result<()> {
         self.map.insert_layer(self.key, Box::new(layer), unread.to_vec())
     }

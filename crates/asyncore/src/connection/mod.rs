@@ -66,7 +66,7 @@ pub(crate) enum Act {
 
 /// The state of one connection.
 ///
-/// INVARIANT: `sending`, `input_end` and `cause` speak of the present socket; a new one resets
+/// INVARIANT: `sending`, `input_end` and `cause` concern the current socket; a new socket resets
 /// them.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -96,7 +96,7 @@ impl Connection {
         }
     }
 
-    /// Starts anew with another socket, which is in `phase`. Returns false, and changes nothing, if
+    /// Restarts with another socket, which is in `phase`. Returns false, and changes nothing, if
     /// the channel has closed.
     pub(crate) fn attach(&mut self, kind: Kind, phase: Phase) -> bool {
         if self.phase == Phase::Closed {

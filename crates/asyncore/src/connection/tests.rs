@@ -1,4 +1,5 @@
-//! The state machine against a model that remembers every event and deduces all from them.
+//! Tests of the state machine, also against a model that derives every answer from the history of
+//! events.
 
 mod model;
 mod random;
@@ -7,7 +8,7 @@ use std::io;
 
 use super::{Act, Connection, InputEnd, Kind, Phase};
 
-/// A connection that stands.
+/// Returns an established connection.
 fn connected() -> Connection {
     with(Kind::Stream, Phase::Connected)
 }
@@ -24,7 +25,7 @@ fn connecting() -> Connection {
     connection
 }
 
-/// A connection that sent all and waits for its peer to close.
+/// Returns a connection that has sent everything and waits until its peer closes.
 fn lingering() -> Connection {
     let mut connection = connected();
     assert_eq!(connection.close_when_sent(), Act::SendRest);
@@ -232,7 +233,7 @@ fn another_socket_does_not_revoke_the_wish_to_close() {
 
 #[test]
 fn shutting_down_while_connecting_holds_until_connected() {
-    // To a host: the socket of the address that answers becomes the channel's.
+    // With `connect_host`, the socket of the address that answers becomes the channel's.
     let mut connection = Connection::new();
     connection.begin_connecting();
     assert_eq!(connection.end_output_when_sent(), Act::SendRest);

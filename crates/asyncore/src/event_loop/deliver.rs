@@ -78,11 +78,11 @@ impl EventLoop {
         };
         map.stats.errors += 1;
         map.touch(key);
-        let told = error.to_string();
+        let message = error.to_string();
         let outcome = map.lend(key, |handler, ch| handler.handle_error(ch, *error));
         let again = match outcome {
             Some(Err(again)) => {
-                map.report(key, &Error::msg(told));
+                map.report(key, &Error::msg(message));
                 Some(again)
             }
             // A failure of handle_error does not go to it again, because that might never end.

@@ -99,7 +99,7 @@ impl EventLoop {
         let slot = &mut self.map.slots[key];
         let ended = ready.hangup || ready.error;
         if ended && slot.connection.input_ended() {
-            // All was read, and nothing can be sent any more.
+            // All input was read, and nothing more can be sent.
             let cause = slot.transport.as_ref().and_then(|it| it.take_error().ok().flatten());
             return self.map.close_now(key, cause);
         }

@@ -48,9 +48,9 @@ impl EventLoop {
 /// network have no descriptor: a stand-in is always readable, so that the outer loop makes one pass
 /// after another.
 ///
-/// An outer loop that watches for edges, as tokio does, waits again only after a pass that reported
-/// no [event](crate::Pass::events), and needs one of the exact pollers. The descriptor stays the
-/// same for as long as the loop lives.
+/// An outer loop with edge-triggered readiness, such as tokio's, must repeat passes until one
+/// reports no [event](crate::Pass::events) before it waits again, and needs one of the exact
+/// pollers. The descriptor stays the same for the lifetime of the loop.
 ///
 /// # Panics
 /// With the poll and select pollers and on a simulated network, if the process has no descriptor

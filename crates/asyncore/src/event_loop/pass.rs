@@ -50,7 +50,7 @@ pub struct LoopOptions {
 pub struct Pass {
     /// Number of ready sockets.
     pub events: usize,
-    /// Whether a callback returned [`ExitNow`](crate::ExitNow), which ends [`EventLoop::run`]. A
+    /// Set if a callback returned [`ExitNow`](crate::ExitNow), which ends [`EventLoop::run`]. A
     /// program without such a callback can ignore this.
     pub exit: bool,
 }

@@ -173,7 +173,8 @@ impl EventLoop {
             assert!(
                 before == now,
                 "the predicates of channel {:?} returned {before:?} and now return {now:?}, \
-                 although nothing touched it; call touch() on it when something they depend on changes",
+                 although nothing touched it; call touch() on it when something that they \
+                 depend on changes",
                 self.map.channel_mut(key),
             );
         }

@@ -15,7 +15,7 @@ const RETRY_PASSES: u64 = 1000;
 /// would report it for ever.
 #[derive(Default)]
 pub(super) struct StaleEvents {
-    /// The channel last reported, and the pass in which it was.
+    /// The channel last reported, and the number of that pass.
     last: Option<(Key, u64)>,
 }
 

@@ -15,7 +15,7 @@ pub(crate) use self::stack::Layered;
 /// [`Channel::insert_layer`](crate::Channel::insert_layer) adds a layer to a channel. A layer does
 /// no I/O: its methods take bytes and a [`LayerIo`], through which it delivers bytes up to the
 /// handler and transmits bytes down to the peer. It must take all the input that it gets, and limit
-/// how much of it it keeps. Several layers stack; the one inserted last is nearest the handler.
+/// the part that it keeps. Several layers stack; the one inserted last is nearest the handler.
 ///
 /// An error of any method ends the channel's input and goes to
 /// [`handle_error`](crate::Dispatcher::handle_error). Bytes that the layer transmitted before are
@@ -119,7 +119,8 @@ struct Verdict {
 }
 
 impl LayerIo<'_> {
-    /// Passes `bytes` up, towards the handler.
+    /// Passes `bytes` up, towards the handler. A layer must not deliver before it is
+    /// [ready](Layer::is_ready); if layers above it wait for that, delivering is a failure.
     pub fn deliver(&mut self, bytes: &[u8]) {
         self.up.extend_from_slice(bytes);
     }

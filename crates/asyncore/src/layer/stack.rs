@@ -15,13 +15,13 @@ use crate::transport::Transport;
 
 /// Maximum number of bytes of the handler that a layer gets at a time.
 const CHUNK: usize = 16 * 1024;
-/// A buffer of this size is worth receiving into.
+/// Minimum size of a caller's buffer that is also used to receive from the transport.
 const SMALL: usize = 4 * 1024;
-/// Maximum number of bytes that the layers deliver and the handler has not read. A layer is given at
-/// most 16 KiB at a time, so this is an expansion by a thousand: a decompression bomb.
+/// Maximum number of delivered bytes that the handler has not read. A layer gets at most 16 KiB at
+/// a time, so more is an expansion by over a thousand: a decompression bomb.
 const MAX_DELIVERED: usize = 16 * 1024 * 1024;
-/// Number of waiting bytes with which the layers answered input, at which nothing more is
-/// received: a peer that asks and does not read must not fill the memory.
+/// Number of unsent answer bytes at which the transport is no longer read: a peer that causes
+/// answers and does not read them must not fill the memory.
 const MAX_ANSWERS: usize = 64 * 1024;
 /// Maximum number of receives from the transport for one `recv`, so that input that yields nothing
 /// for the handler cannot occupy the loop.
@@ -198,7 +198,7 @@ impl Layered {
         self.started == self.layers.len() && self.layers.iter().all(Level::is_ready)
     }
 
-    /// Returns whether `recv` answers without asking the transport.
+    /// Returns whether `recv` returns without reading from the transport.
     pub(crate) fn has_input(&self) -> bool {
         self.input.len() > 0 || self.input_end.is_some() || self.failure.is_some()
     }
@@ -273,7 +273,7 @@ impl Layered {
                 return Ok(0);
             }
             match buf.len() {
-                // The caller's buffer serves for what comes from below too.
+                // The caller's buffer also takes the input from below, before its transformation.
                 SMALL.. => self.fill(buf)?,
                 _ => self.fill(&mut [0; CHUNK])?,
             }

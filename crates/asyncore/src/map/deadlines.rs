@@ -20,7 +20,7 @@ const MAX_DELAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 #[derive(Default)]
 pub(crate) struct Deadlines {
     timer: Option<TimerKey>,
-    /// Deadline of the phase: connecting, shaking hands, or lingering.
+    /// The deadline of the phase: connecting, handshaking, or lingering.
     phase: Option<Instant>,
     silence: Option<SilenceLimit>,
     /// The time since which queued output has made no progress.

@@ -1,4 +1,4 @@
-//! Connecting to a host by name, with the racing of addresses of RFC 8305.
+//! Connecting to a host by name: its addresses are raced as RFC 8305 describes.
 
 use std::io;
 use std::net::SocketAddr;

@@ -65,8 +65,9 @@ impl SocketMap {
         outcome
     }
 
-    /// Inserts the layers that were waiting for a socket. What is queued passes them: it is not
-    /// known what was pushed before, and what is to be encrypted must never go out in plain.
+    /// Inserts the layers that waited for a socket. All queued output passes through them, because
+    /// the map does not know which of it was pushed before them, and output must never bypass
+    /// encryption.
     pub(crate) fn insert_waiting_layers(&mut self, key: Key) {
         let dial = self.slots.get_mut(key).and_then(|slot| slot.dial.as_mut());
         for layer in dial.map(|dial| std::mem::take(&mut dial.layers)).unwrap_or_default() {
@@ -106,7 +107,7 @@ impl SocketMap {
         Ok(())
     }
 
-    /// Whether the layers of the channel can be changed now.
+    /// Checks that the layers of the channel can be changed now.
     fn check_layers(&self, key: Key) -> io::Result<()> {
         self.check_stream(key)?;
         let unsupported = |what: &str| Err(io::Error::new(io::ErrorKind::Unsupported, what));

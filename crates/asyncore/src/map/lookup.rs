@@ -50,7 +50,7 @@ impl SocketMap {
             && self.resolver.waiting.len() >= WAITING
         {
             return Err(io::Error::other(format!(
-                "cannot look up {host:?}: {WAITING} look-ups wait already"
+                "cannot look up {host:?}: {WAITING} look-ups are already waiting; try again later"
             )));
         }
         let call = self.resolver.calls.insert(Box::new(on_answer));

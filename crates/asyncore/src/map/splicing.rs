@@ -23,7 +23,7 @@ impl SocketMap {
             .any(|key| self.slots.get(*key).is_some_and(|it| it.layered().is_some()))
         {
             return Err(unsupported(
-                "the channel has layers, which a splice would bypass; receive and push instead",
+                "a splice would bypass the layers or the unread input of a channel; receive and push instead",
             ));
         }
         let Some(mut pipe) = self.buffers.pipes.take() else {

@@ -1,4 +1,4 @@
-//! A model that keeps the history of a connection, and has no state besides.
+//! A model of a connection whose only state is the history of events.
 
 use super::super::{Act, InputEnd, Kind, Phase};
 
@@ -24,7 +24,7 @@ pub(super) enum Event {
     NoteHangUp,
 }
 
-/// What a transition answers.
+/// The result of a transition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answer {
     Nothing,
@@ -32,7 +32,7 @@ pub(super) enum Answer {
     Act(Act),
 }
 
-/// An event, and what was true when it came.
+/// An event, and the state when it occurred.
 struct Entry {
     event: Event,
     phase: Phase,
@@ -41,17 +41,17 @@ struct Entry {
     keeps_input: bool,
 }
 
-/// Every question is answered by looking through the history for what the answer means.
+/// The model. Every query searches the history for the events that decide the answer.
 #[derive(Default)]
 pub(super) struct Model {
     history: Vec<Entry>,
 }
 
 impl Model {
-    /// Notes `event`, and tells what it has to answer.
+    /// Records `event`, and returns the expected result.
     pub(super) fn apply(&mut self, event: Event) -> Answer {
         let answer = self.answer(event);
-        // Nothing happens any more once the connection is closed.
+        // A closed connection ignores every event.
         if !self.is_closed() {
             let entry = Entry {
                 event,
@@ -126,7 +126,8 @@ impl Model {
         }
     }
 
-    /// What has happened since the socket came, latest first; a failure to connect takes it away.
+    /// Returns the events since the current socket was attached, latest first; a failure to connect
+    /// removes the socket.
     fn present(&self) -> impl Iterator<Item = &Entry> {
         let is_new = |it: &&Entry| !matches!(it.event, Event::Attach(..) | Event::ConnectFailed);
         self.history.iter().rev().take_while(is_new)
@@ -170,7 +171,7 @@ impl Model {
     }
 
     pub(super) fn cause(&self) -> Option<u8> {
-        // The earliest is the last that `present`, which goes backwards, comes upon.
+        // `present` iterates backwards, so the last match is the earliest event.
         let causes = self.present().filter_map(|it| match it.event {
             Event::FailOutput(cause) | Event::Close(Some(cause)) => Some(cause),
             _ => None,
@@ -187,7 +188,7 @@ impl Model {
         ends.last()
     }
 
-    /// It was asked to close when something could still be sent, by whatever socket.
+    /// Returns whether a close was requested while output could still be sent, on any socket.
     pub(super) fn is_closing(&self) -> bool {
         self.history.iter().any(|it| {
             let waits = matches!(it.phase, Phase::Connecting | Phase::Handshaking);
@@ -195,7 +196,7 @@ impl Model {
         })
     }
 
-    /// The latest of what ends the sending half for good.
+    /// Returns the latest event that ended the output for good.
     fn end_of_output(&self) -> Option<Event> {
         let ends = |it: &&Entry| match it.event {
             Event::OutputEnded => true,

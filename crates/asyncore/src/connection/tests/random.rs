@@ -17,7 +17,7 @@ fn kinds() -> impl Strategy<Value = Kind> {
     ]
 }
 
-/// The phases in which a socket can be found.
+/// The phases that an attached socket can be in.
 fn phases() -> impl Strategy<Value = Phase> {
     prop_oneof![
         2 => Just(Phase::Created),
@@ -32,7 +32,8 @@ fn ends() -> impl Strategy<Value = InputEnd> {
     prop_oneof![Just(InputEnd::Orderly), Just(InputEnd::Truncated)]
 }
 
-/// What starts anew or ends all is rare, so that a sequence comes to something before.
+/// Events that restart or close the connection are rare, so that most sequences reach other states
+/// first.
 fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         2 => (kinds(), phases()).prop_map(|(kind, phase)| Event::Attach(kind, phase)),
@@ -55,7 +56,7 @@ fn events() -> impl Strategy<Value = Event> {
     ]
 }
 
-/// A cause that names its number.
+/// Returns a cause whose text is its number.
 fn numbered(number: u8) -> io::Error {
     io::Error::other(number.to_string())
 }

@@ -1,6 +1,6 @@
-//! A buffer between the layers and their two sides.
+//! The buffer between the layers and each of their two sides.
 
-/// Bytes that are taken from the front.
+/// A buffer whose bytes are taken from the front.
 #[derive(Default)]
 pub(super) struct Bytes {
     pub(super) data: Vec<u8>,
@@ -19,7 +19,7 @@ impl Bytes {
     pub(super) fn take(&mut self, n: usize) {
         self.taken += n;
         if self.taken == self.data.len() {
-            // Nothing is held while nothing is on its way.
+            // An empty buffer holds no memory.
             *self = Bytes::default();
         }
     }

@@ -19,7 +19,7 @@ impl Layered {
         Ok(())
     }
 
-    /// Hands `bytes` to the layer at `level`, or to the channel above the last one.
+    /// Passes `bytes` to the layer at `level`, or to the channel above the last one.
     pub(super) fn pass_up(&mut self, level: usize, bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());
@@ -42,8 +42,8 @@ impl Layered {
         Ok(())
     }
 
-    /// Tells the layer at `level`, or the channel above the last one, that the stream below has
-    /// ended.
+    /// Passes the end of the stream below to the layer at `level`, or to the channel above the last
+    /// one.
     pub(super) fn end_up(&mut self, level: usize, end: InputEnd) -> io::Result<()> {
         let Some(above) = self.layers.get_mut(level) else {
             self.input_end.get_or_insert(end);
@@ -67,11 +67,11 @@ impl Layered {
                 Ok(()) => {}
             }
         }
-        // If the layer has ended the stream above by itself, this says nothing new.
+        // No effect if the layer has already ended the stream above.
         self.end_up(level + 1, end)
     }
 
-    /// Hands `bytes` to the layer below `level`, or to the transport's queue.
+    /// Passes `bytes` to the layer below `level`, or to the transport's queue.
     pub(super) fn pass_down(&mut self, level: usize, bytes: &[u8]) -> io::Result<()> {
         for chunk in bytes.chunks(CHUNK) {
             match (0..level).rev().find(|below| !self.layers[*below].removed) {
@@ -86,14 +86,14 @@ impl Layered {
         Ok(())
     }
 
-    /// Notes that the layer at `level` has failed, which ends the input.
+    /// Marks the layer at `level` as failed, which ends the input.
     pub(super) fn failed(&mut self, level: usize, error: io::Error) -> io::Error {
         self.layers[level].failed = true;
         self.input_end.get_or_insert(InputEnd::Truncated);
         error
     }
 
-    /// Calls the layer at `level`, and notes if it fails.
+    /// Calls the layer at `level`, and marks it as failed if it fails.
     pub(super) fn run(
         &mut self,
         level: usize,
@@ -102,8 +102,8 @@ impl Layered {
         self.call(level, call).map_err(|error| self.failed(level, error))
     }
 
-    /// Calls the layer at `level`, and passes on what it hands up and down, also when it fails. A
-    /// panic is a failure.
+    /// Calls the layer at `level`, and passes on the bytes that it delivers and transmits, even if
+    /// it fails. A panic is a failure.
     pub(super) fn call(
         &mut self,
         level: usize,
@@ -118,13 +118,13 @@ impl Layered {
         self.layers[level].removed |= verdict.removed;
         let above = self.pass_on(level, &up, &verdict, outcome.is_ok());
         if let Err(failure) = above {
-            // Not of this layer.
+            // The error is not of this layer.
             self.failure.get_or_insert(failure);
         }
         outcome
     }
 
-    /// Passes on what the layer at `level` hands up.
+    /// Passes on the bytes that the layer at `level` delivers.
     pub(super) fn pass_on(
         &mut self,
         level: usize,
@@ -133,7 +133,7 @@ impl Layered {
         ok: bool,
     ) -> io::Result<()> {
         if ok {
-            // The layers above begin before they are given input.
+            // The layers above start before they get input.
             self.start_layers()?;
         }
         self.pass_up(level + 1, up)?;
@@ -144,7 +144,7 @@ impl Layered {
         Ok(())
     }
 
-    /// Takes out the layers that have removed themselves.
+    /// Drops the layers that have removed themselves.
     pub(super) fn sweep(&mut self) {
         if self.layers.iter().any(|level| level.removed) {
             let gone = self.layers[..self.started].iter().filter(|level| level.removed).count();

@@ -18,7 +18,7 @@ fn layered() -> (Layered, UnixStream) {
     (Layered::new(Transport::Stream(ours.into())), theirs)
 }
 
-/// What has arrived at the other end.
+/// Returns the bytes that have arrived at the other end.
 fn arrived(theirs: &mut UnixStream) -> Vec<u8> {
     let mut bytes = Vec::new();
     let _ = theirs.read_to_end(&mut bytes);
@@ -35,7 +35,7 @@ fn received(layered: &mut Layered) -> Vec<u8> {
 
 type Log = Arc<Mutex<Vec<String>>>;
 
-/// Notes its calls. A message of the peer is a byte that tells the layer what to do.
+/// A layer that records its calls. Each byte of the peer is a command for the layer.
 struct Told {
     name: char,
     log: Log,
@@ -318,7 +318,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 1..30)
 }
 
-/// What a stack of layers should do, written down plainly.
+/// A simple model of a stack of layers.
 #[derive(Default)]
 struct Plain {
     keys: Vec<u8>,
