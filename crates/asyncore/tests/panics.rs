@@ -1,4 +1,4 @@
-//! A panic or an error in any callback costs its channel, is told in one line, and nothing more.
+//! A panic or an error in a callback logs one line and closes only its channel.
 
 mod util;
 
@@ -7,10 +7,10 @@ use std::time::Duration;
 use asyncore::{Channel, Dispatcher, Error, Result};
 use util::{Recorder, Seen, World, on_every_network};
 
-/// Fails in the callback of that name; everything else is as by default.
+/// Fails in the callback named `callback`.
 struct Failing {
     callback: &'static str,
-    /// By a panic, not by an `Err`.
+    /// Fail with a panic instead of an `Err`.
     panics: bool,
     seen: Seen,
 }
@@ -79,8 +79,9 @@ impl Drop for Failing {
     }
 }
 
-/// Makes everything happen to a failing channel, beside one that must not notice.
-fn lines_of(world: &mut World, callback: &'static str, panics: bool) -> Vec<String> {
+/// Triggers all events on a failing channel, checks that another channel is not affected, and
+/// returns the log lines.
+fn log_lines(world: &mut World, callback: &'static str, panics: bool) -> Vec<String> {
     let bystander = Seen::default();
     let (_, neighbour) = world.connect(Recorder::new(&bystander));
     let seen = Seen::default();
@@ -121,7 +122,7 @@ const CALLBACKS: [&str; 6] = [
 fn a_panic_in_a_callback_logs_one_line_and_closes_the_channel() {
     on_every_network(|world| {
         for callback in CALLBACKS.into_iter().chain(["readable", "writable"]) {
-            let lines = lines_of(world, callback, true);
+            let lines = log_lines(world, callback, true);
             let [line] = &lines[..] else { panic!("{callback}: {lines:#?}") };
             assert!(line.starts_with("ERROR uncaptured error, closing channel <"), "{line}");
             assert!(line.contains("Failing connected 127.0.0.1:"), "{line}");
@@ -135,7 +136,7 @@ fn a_panic_in_a_callback_logs_one_line_and_closes_the_channel() {
 fn an_error_in_a_callback_logs_one_line_and_closes_the_channel() {
     on_every_network(|world| {
         for callback in CALLBACKS {
-            let lines = lines_of(world, callback, false);
+            let lines = log_lines(world, callback, false);
             let [line] = &lines[..] else { panic!("{callback}: {lines:#?}") };
             assert!(line.starts_with("ERROR uncaptured error, closing channel <"), "{line}");
             assert!(line.contains("Failing connected 127.0.0.1:"), "{line}");
@@ -148,7 +149,7 @@ fn an_error_in_a_callback_logs_one_line_and_closes_the_channel() {
 fn a_panic_in_handle_close_or_drop_leaks_nothing() {
     on_every_network(|world| {
         for callback in ["handle_close", "drop"] {
-            let lines = lines_of(world, callback, true);
+            let lines = log_lines(world, callback, true);
             let [line] = &lines[..] else { panic!("{callback}: {lines:#?}") };
             assert!(line.starts_with("ERROR uncaptured error"), "{line}");
             assert!(line.contains("Failing"), "{line}");
@@ -178,7 +179,7 @@ fn a_panic_in_handle_error_is_logged_after_the_first_failure() {
     });
 }
 
-/// A `handle_error` whose own doing fails must not be told of that for ever.
+/// Checks that `handle_error` is not called for its own failures without end.
 fn a_failing_handle_error(cause: fn(&mut Channel<'_>), symptom: &str) {
     on_every_network(|world| {
         let seen = Seen::default();

@@ -1,4 +1,4 @@
-//! The two halves of a connection end one after the other, in either order.
+//! The two halves of a connection end independently, in either order.
 
 mod util;
 

@@ -1,4 +1,4 @@
-//! Hang-ups and resets: what came before them is read, and they neither spin nor go unnoticed.
+//! Hang-ups and resets: earlier input is read, and they neither spin nor go unnoticed.
 
 mod util;
 
@@ -9,13 +9,13 @@ use std::time::Duration;
 use asyncore::{Dispatcher, EventLoop};
 use util::{Recorder, Seen, World, on_every_network, on_every_poller};
 
-/// A channel whose half is shut and whose peer has sent `data` and closed: a hang-up.
+/// Adds a channel that has shut down its half and whose peer sent `data` and closed: a hang-up.
 fn hung_up(world: &mut World, handler: Recorder, data: &[u8]) {
     let (token, remote) = world.connect(handler);
     world.map.channel(token).unwrap().shutdown_write();
     world.run_until(|_| remote.saw_eof());
     remote.send(data);
-    // Let it arrive before the channel looks again, so that data and end are there together.
+    // Wait until both the data and the end have arrived, so that one event reports them.
     if let Some(net) = &world.net {
         while net.step() {}
     }
@@ -38,7 +38,7 @@ fn what_arrived_before_a_hang_up_is_read_to_the_end() {
     });
 }
 
-/// The simulated network drops what was not read, as some systems do; Linux keeps it.
+/// Linux keeps unread input on a reset; the simulated network drops it, as some systems do.
 #[test]
 #[cfg(target_os = "linux")]
 fn what_arrived_before_a_reset_is_read_to_the_end() {
@@ -59,7 +59,7 @@ fn what_arrived_before_a_reset_is_read_to_the_end() {
 
 #[test]
 fn what_arrived_before_a_peer_closed_a_unix_socket_is_read_to_the_end() {
-    // Its hang-up needs no second half: it comes with the data.
+    // A hang-up on this kind of socket arrives together with the data.
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -74,7 +74,7 @@ fn what_arrived_before_a_peer_closed_a_unix_socket_is_read_to_the_end() {
 }
 
 #[test]
-fn a_hang_up_that_nobody_waits_for_does_not_spin_and_loses_nothing() {
+fn a_hang_up_on_an_unread_channel_does_not_spin() {
     on_every_network(|world| {
         let seen = Seen::default();
         let open = Rc::new(Cell::new(false));
@@ -159,9 +159,9 @@ fn a_reset_after_the_end_of_the_stream_does_not_spin() {
     });
 }
 
-/// A channel whose peer has reset the connection, with `tail` still to be read.
+/// Adds a channel whose peer has reset the connection while `tail` is unread.
 ///
-/// Real sockets only: the simulated network drops what was not read, as some systems do.
+/// Real sockets only: the simulated network drops unread input on a reset.
 #[cfg(target_os = "linux")]
 fn reset_with_a_tail(map: &mut EventLoop, handler: impl Dispatcher, tail: &[u8]) {
     let (ours, theirs) = util::tcp_pair();

@@ -1,4 +1,4 @@
-//! One out-of-band byte must not spin the loop; it is off until asked for.
+//! An out-of-band byte must not make the loop spin, whether it is requested or not.
 
 mod util;
 
