@@ -1,4 +1,4 @@
-//! Where a socket is bound or connected to.
+//! Addresses that a socket is bound or connected to.
 
 use std::ffi::OsStr;
 use std::fmt::{self, Write as _};
@@ -10,10 +10,10 @@ use std::path::{Path, PathBuf};
 use rustix::net::{SocketAddrAny, SocketAddrUnix};
 use socket2::SockAddr;
 
-/// An address of any family that a channel can bind or connect to.
+/// An address that a channel can bind or connect to, of any address family.
 ///
-/// Every method that takes one accepts what converts into it, so that plain
-/// [`SocketAddr`]s and paths can be passed as they are.
+/// Every method with an address parameter accepts each type that converts into `Address`, such as
+/// a [`SocketAddr`] or a path.
 ///
 /// ```
 /// use asyncore::Address;
@@ -30,15 +30,15 @@ pub enum Address {
     Inet(SocketAddr),
     /// The path of a Unix domain socket.
     Unix(Box<Path>),
-    /// The name of a Unix domain socket in Linux's abstract namespace, without the zero byte that
-    /// begins it.
+    /// The name of a Unix domain socket in Linux's abstract namespace, without its leading zero
+    /// byte.
     Abstract(Box<[u8]>),
-    /// A Unix domain socket without a path, as a client's end usually is.
+    /// A Unix domain socket without a path, such as a client's end usually is.
     Unnamed,
 }
 
 impl Address {
-    /// The IP address and port, unless it is a Unix address.
+    /// Returns the IP address and port, or `None` for a Unix address.
     pub fn inet(&self) -> Option<SocketAddr> {
         match self {
             Address::Inet(addr) => Some(*addr),
@@ -46,7 +46,7 @@ impl Address {
         }
     }
 
-    /// What the system calls an address; families that are none of ours count as unnamed.
+    /// Converts an address from the system. Unsupported address families count as unnamed.
     pub(crate) fn from_system(addr: Option<SocketAddrAny>) -> Address {
         let Some(addr) = addr else {
             return Address::Unnamed;
@@ -72,14 +72,14 @@ impl Address {
             Address::Inet(addr) => Ok(SockAddr::from(*addr)),
             Address::Unix(path) => SockAddr::unix(path),
             Address::Abstract(name) => {
-                // A leading zero byte is how a path names the abstract namespace.
+                // A path with a leading zero byte is a name in the abstract namespace.
                 let mut path = vec![0];
                 path.extend_from_slice(name);
                 SockAddr::unix(OsStr::from_bytes(&path))
             }
             Address::Unnamed => Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "an unnamed Unix socket cannot be an address; give a path",
+                "an unnamed Unix socket cannot be an address; specify a path",
             )),
         }
     }
@@ -102,7 +102,8 @@ impl fmt::Display for Address {
     }
 }
 
-/// A peer chooses its name, and must not be able to forge lines of a log with it.
+/// Writes `name` with its control characters escaped. A peer chooses its name, and must not be able
+/// to forge log lines with it.
 fn write_escaped(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
     name.chars().try_for_each(|char| match char.is_control() {
         true => write!(f, "{}", char.escape_default()),

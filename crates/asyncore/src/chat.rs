@@ -13,17 +13,17 @@ use crate::poller::Interest;
 use crate::slot::Slot;
 use crate::socket::Socket;
 
-/// A channel that holds a dialogue: it collects input until a terminator is found.
+/// A handler for a dialogue: it collects input until a terminator is found.
 ///
-/// Two methods are required. The terminator is the channel's
-/// ([`set_terminator`](Channel::set_terminator)): a byte string, a number of bytes, or none;
-/// setting another inside a callback takes effect on the very next byte. Output goes through
-/// [`push`](Channel::push), [`push_with_producer`](Channel::push_with_producer) and
+/// Two methods are required. [`set_terminator`](Channel::set_terminator) sets the terminator on the
+/// channel: a byte string, a number of bytes, or none. A terminator set inside a callback takes
+/// effect on the very next byte. Output goes through [`push`](Channel::push),
+/// [`push_with_producer`](Channel::push_with_producer) and
 /// [`close_when_done`](Channel::close_when_done).
 ///
-/// Every `AsyncChat` is a [`Dispatcher`] whose `handle_data` does the framing; the other events
-/// are those of `Dispatcher`, under the same names and with the same defaults. Logging is
-/// `Dispatcher`'s own: a dialogue calls `self.log(…)` and has the default.
+/// Every `AsyncChat` is a [`Dispatcher`] whose `handle_data` does the framing. The other events are
+/// those of `Dispatcher`, with the same names and the same defaults. The logging methods are those
+/// of `Dispatcher`, with their defaults: a dialogue calls `self.log(…)`.
 ///
 /// ```
 /// use asyncore::{Accumulator, AsyncChat, Channel, Result, SocketMap, Socket};
@@ -60,27 +60,29 @@ use crate::socket::Socket;
 /// ```
 ///
 /// # Differences from Python
-/// A length of 0 is found at once instead of collecting for ever, so that a body of length 0
-/// works. Once the channel is closing, the rest of its input is not parsed. `_collect_incoming_data`
-/// and `_get_data` are an [`Accumulator`](crate::Accumulator), which has a limit.
+/// A length of 0 is found at once, so that a body of length 0 works; Python collected for ever.
+/// Once the channel is closing, the rest of its input is not parsed. An
+/// [`Accumulator`](crate::Accumulator), which has a limit, replaces `_collect_incoming_data` and
+/// `_get_data`.
 #[allow(unused_variables, reason = "the names of unused parameters are documentation")]
 pub trait AsyncChat: Sized + 'static {
-    /// Some input came that is no terminator; `data` is never empty.
+    /// Handles input before the terminator; `data` is never empty.
     ///
-    /// One message can come in any number of pieces.
+    /// One message can arrive in any number of pieces.
     ///
     /// # Errors
-    /// Go to `handle_error`; what was not parsed yet is kept and parsed if the channel stays open.
+    /// Go to `handle_error`. The channel keeps the unparsed input and parses it if it stays open.
     fn collect_incoming_data(&mut self, ch: &mut Channel<'_>, data: &[u8]) -> Result;
 
-    /// The terminator was found; it is not part of what was collected.
+    /// Handles the end of a message: the terminator was found. The terminator is not part of the
+    /// collected input.
     ///
     /// # Errors
     /// As for `collect_incoming_data`.
     fn found_terminator(&mut self, ch: &mut Channel<'_>) -> Result;
 
-    /// The most bytes that one event reads, 64 KiB; taken as 1 byte at the least and 16 MiB at
-    /// the most. Asked once, when the channel is added.
+    /// Returns the maximum number of bytes that one event reads, 64 KiB by default, at least 1 byte
+    /// and at most 16 MiB. The map calls this once, when the channel is added.
     fn ac_in_buffer_size(&self) -> usize {
         Slot::BUFFER_SIZE
     }
@@ -108,7 +110,7 @@ impl<T: AsyncChat> Dispatcher for T {
     events!(forward_events);
 }
 
-/// Hands `input` to the callbacks, piece by piece, for as long as the channel wants it.
+/// Passes `input` to the callbacks, piece by piece, until the channel stops parsing.
 ///
 /// Input that a failing callback leaves unparsed goes back to the framer, also after a panic.
 fn parse<T: AsyncChat>(chat: &mut T, ch: &mut Channel<'_>, mut input: &[u8]) -> Result {

@@ -23,7 +23,7 @@ pub(crate) fn handle_error<D: Dispatcher + ?Sized>(
         let line = format!("uncaptured error, in channel {ch:?} ({error})");
         return handler.log_info(ch, &line, LogType::Error);
     }
-    // A lost datagram is no end: its peer may be there again for the next one.
+    // A lost datagram does not end the channel: its peer may receive the next one.
     if ch.is_datagram() && concerns_one_datagram(error) {
         let line = format!("a datagram was lost on channel {ch:?} ({error})");
         return handler.log_info(ch, &line, LogType::Info);
@@ -33,9 +33,11 @@ pub(crate) fn handle_error<D: Dispatcher + ?Sized>(
     ch.close();
 }
 
-/// Returns whether the error concerns one datagram: refused by the peer, the network or the system.
+/// Returns whether the error concerns one datagram only, which the peer or the network refused
+/// (reported by ICMP), or the system.
 fn concerns_one_datagram(error: &Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| {
+    // The system's own code is at the end of the chain, below what was being tried.
+    error.chain().filter_map(|error| error.downcast_ref::<io::Error>()).any(|error| {
         matches!(
             error.kind(),
             io::ErrorKind::ConnectionRefused

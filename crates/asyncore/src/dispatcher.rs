@@ -14,13 +14,14 @@ use crate::socket::Socket;
 
 /// The events of one channel, and the predicates that say which of them it wants.
 ///
-/// A handler overrides what it needs; every method has a default. The map owns it and calls it
-/// with `&mut self` and a [`Channel`], which is everything that it can do with its socket and
-/// with other channels. Callbacks never nest: what a call such as
-/// [`recv`](Channel::recv) or [`push`](Channel::push) finds out (the end of the stream, a failed
-/// send) is noted, and delivered when the running callback has returned. An `Err` or a panic in
-/// any of them goes to [`handle_error`](Dispatcher::handle_error) and costs this channel only;
-/// a [`WouldBlock`](std::io::ErrorKind::WouldBlock) is no error, since readiness can be spurious.
+/// A handler overrides the methods that it needs; every method has a default. The map owns the
+/// handler, and the loop calls it with `&mut self` and a [`Channel`], through which it uses its
+/// socket and reaches other channels. Callbacks never nest: when a call such as
+/// [`recv`](Channel::recv) or [`push`](Channel::push) detects the end of the stream or a failed
+/// send, the loop delivers that after the running callback has returned. An `Err` or a panic in a
+/// callback goes to [`handle_error`](Dispatcher::handle_error) and affects this channel only.
+/// [`WouldBlock`](std::io::ErrorKind::WouldBlock) is not an error, because readiness can be
+/// spurious.
 ///
 /// ```
 /// use asyncore::{Channel, Dispatcher, Result};
@@ -38,22 +39,21 @@ use crate::socket::Socket;
 /// ```
 ///
 /// # Differences from Python
-/// `handle_close` is called exactly once, after the callback that brought the end about, not from
-/// inside `recv` or `send`. The end of the stream reaches [`handle_eof`](Dispatcher::handle_eof)
-/// first. `dispatcher_with_send` has no counterpart, because every channel has an output queue.
+/// `handle_close` is called exactly once, after the callback that caused the end, not from inside
+/// `recv` or `send`. The end of the stream goes to [`handle_eof`](Dispatcher::handle_eof) first.
+/// `dispatcher_with_send` has no counterpart, because every channel has an output queue.
 #[allow(unused_variables, reason = "the names of unused parameters are documentation")]
 pub trait Dispatcher: Any {
-    /// The loop has received `data` for this handler; it is never empty, but for an empty datagram.
+    /// Handles `data` that the loop has received. `data` is empty only for an empty datagram.
     ///
-    /// Called instead of [`handle_read`](Dispatcher::handle_read) where
-    /// [`ac_in_buffer_size`](Dispatcher::ac_in_buffer_size) says so. The buffer is one that all
-    /// channels share, so what is to be kept has to be copied; nothing is lost by not looking at
-    /// it twice. The end of the stream goes to [`handle_eof`](Dispatcher::handle_eof) as always.
-    /// This is the quickest way to receive: a small message costs a seventh less than through
-    /// `recv`.
+    /// The loop calls this instead of [`handle_read`](Dispatcher::handle_read) if
+    /// [`ac_in_buffer_size`](Dispatcher::ac_in_buffer_size) is not 0. All channels share the
+    /// buffer, so the handler has to copy what it keeps. The end of the stream goes to
+    /// [`handle_eof`](Dispatcher::handle_eof) as always. This is the fastest way to receive: a
+    /// small message costs a seventh less than through `recv`.
     ///
-    /// By default logs a [`Warning`](LogType::Warning) and drops the data. Python had no such
-    /// callback; its descendants call it `data_received`.
+    /// The default logs a [`Warning`](LogType::Warning) and drops the data. Python's asyncore had
+    /// no such callback; asyncio calls its own `data_received`.
     ///
     /// ```
     /// use asyncore::{Channel, Dispatcher, Result};
@@ -79,10 +79,12 @@ pub trait Dispatcher: Any {
         Ok(())
     }
 
-    /// Something can be read, or the stream has ended or failed: call [`recv`](Channel::recv).
+    /// Handles a channel that can be read, or whose stream has ended or failed; call
+    /// [`recv`](Channel::recv).
     ///
-    /// By default logs a [`Warning`](LogType::Warning). A callback that reads nothing is not called again until its
-    /// channel is touched; Python called it for ever.
+    /// The default logs a [`Warning`](LogType::Warning). After a callback that reads nothing, the
+    /// loop does not call it again until the channel is [touched](Channel::touch); Python called it
+    /// for ever.
     ///
     /// # Errors
     /// Go to `handle_error`, as from every callback.
@@ -91,14 +93,14 @@ pub trait Dispatcher: Any {
         Ok(())
     }
 
-    /// A listener has connections waiting.
+    /// Handles a listener that has connections waiting.
     ///
-    /// By default accepts up to 64 of them, so that one busy port cannot starve the other
+    /// The default accepts up to 64 connections, so that one busy port cannot starve the other
     /// channels, and calls [`handle_accepted`](Dispatcher::handle_accepted) for each. Python
     /// accepted one.
     ///
     /// # Errors
-    /// Go to `handle_error`; the rest of the connections come with the next event.
+    /// Go to `handle_error`; the remaining connections come with the next event.
     fn handle_accept(&mut self, ch: &mut Channel<'_>) -> Result {
         for _ in 0..64 {
             match ch.accept()? {
@@ -111,50 +113,53 @@ pub trait Dispatcher: Any {
 
     events!(declare_events);
 
-    /// Logs a "hit", such as a request that was served; by default at level info.
+    /// Logs a "hit", such as a served request. The default logs it at level info.
     fn log(&self, ch: &Channel<'_>, message: &str) {
         ch.emit(LogType::Info, message);
     }
 
-    /// Logs what is not a hit, unless its type is among
+    /// Logs any other message, unless its type is among the
     /// [`ignore_log_types`](Dispatcher::ignore_log_types).
     ///
-    /// By default goes to `tracing` under the target `asyncore`. Errors and warnings also go to
-    /// standard error in a map that [does so](crate::MapBuilder::log_to_stderr), as that of
-    /// [`asyncore::run`](crate::run) does.
+    /// The default logs to `tracing` under the target `asyncore`. It also writes errors and
+    /// warnings to standard error if the map has
+    /// [`log_to_stderr`](crate::MapBuilder::log_to_stderr) set, as the map of
+    /// [`asyncore::run`](crate::run) has.
     fn log_info(&self, ch: &Channel<'_>, message: &str, kind: LogType) {
         defaults::log_info(self, ch, message, kind);
     }
 
-    /// The types that [`log_info`](Dispatcher::log_info) drops: warnings, as in Python.
+    /// Returns the types that [`log_info`](Dispatcher::log_info) drops: warnings by default, as in
+    /// Python.
     fn ignore_log_types(&self) -> &[LogType] {
         &[LogType::Warning]
     }
 
-    /// Returns how much the loop itself receives at a time and hands to
-    /// [`handle_data`](Dispatcher::handle_data), in bytes; 0, the default, if the handler receives
-    /// by itself in [`handle_read`](Dispatcher::handle_read).
+    /// Returns the maximum number of bytes that the loop receives at a time and passes to
+    /// [`handle_data`](Dispatcher::handle_data). With 0, the default, the handler receives by
+    /// itself in [`handle_read`](Dispatcher::handle_read).
     ///
-    /// Asked once, when the channel is added; [`Channel::set_in_buffer_size`] changes it later.
-    /// More than 16 MiB is taken as 16 MiB.
+    /// The map calls this once, when the channel is added; [`Channel::set_in_buffer_size`] changes
+    /// the size later. More than 16 MiB counts as 16 MiB.
     fn ac_in_buffer_size(&self) -> usize {
         0
     }
 
-    /// Returns whether it is a dialogue, which can leave input unparsed when a callback returns.
+    /// Returns whether the handler is a dialogue, which can leave input unparsed when a callback
+    /// returns.
     #[doc(hidden)]
     fn is_dialogue(&self) -> bool {
         false
     }
 
-    /// Goes on with input that is held back; only a dialogue holds any.
+    /// Continues with input that is held back; only a dialogue holds any.
     #[doc(hidden)]
     fn handle_pending_input(&mut self, ch: &mut Channel<'_>) -> Result {
         Ok(())
     }
 }
 
-/// A handler as the map keeps it.
+/// A handler as the map stores it: a dispatcher that can be downcast.
 pub(crate) trait Handler: Dispatcher {
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;

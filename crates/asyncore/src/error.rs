@@ -1,17 +1,17 @@
-//! What a callback can fail with, and how a failure is told in one line.
+//! The errors of callbacks, and their description in one line.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-/// What callbacks return: nothing, or an [`Error`] that goes to
+/// The result of a callback: nothing, or an [`Error`] that is passed to
 /// [`Dispatcher::handle_error`](crate::Dispatcher::handle_error).
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
-/// Any error, as a callback hands it to the loop.
+/// An error of any type, returned by a callback to the loop.
 ///
-/// `?` turns every standard error into one. [`Display`](fmt::Display) tells the whole chain of
-/// causes on one line, the outermost first; this is what Python's `compact_traceback` was for.
+/// `?` converts every standard error into it. [`Display`](fmt::Display) writes the whole chain of
+/// causes on one line, the outermost first, in place of Python's `compact_traceback`.
 /// Like other catch-all error types it does not implement [`std::error::Error`] itself.
 ///
 /// ```
@@ -23,22 +23,22 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 pub struct Error(Box<dyn StdError + Send + Sync + 'static>);
 
 impl Error {
-    /// An error that is just a sentence.
+    /// Creates an error from a message.
     pub fn msg(message: impl Into<String>) -> Self {
         Error(message.into().into())
     }
 
-    /// Whether the error is an `E`, for example [`ExitNow`].
+    /// Returns `true` if the error is an `E`, for example [`ExitNow`].
     pub fn is<E: StdError + 'static>(&self) -> bool {
         self.0.is::<E>()
     }
 
-    /// The error as an `E`, if it is one.
+    /// Returns the error as an `E`, if it is one.
     pub fn downcast_ref<E: StdError + 'static>(&self) -> Option<&E> {
         self.0.downcast_ref()
     }
 
-    /// The error and its causes, the outermost first.
+    /// Returns an iterator over the error and its causes, the outermost first.
     pub fn chain(&self) -> impl Iterator<Item = &(dyn StdError + 'static)> {
         let outermost: &(dyn StdError + 'static) = &*self.0;
         std::iter::successors(Some(outermost), |error: &&(dyn StdError + 'static)| {
@@ -46,7 +46,7 @@ impl Error {
         })
     }
 
-    /// The error as an I/O error, which it is most often.
+    /// Converts to an I/O error, which the error usually is already.
     pub(crate) fn into_io(self) -> io::Error {
         match self.0.downcast::<io::Error>() {
             Ok(error) => *error,
@@ -54,7 +54,7 @@ impl Error {
         }
     }
 
-    /// Readiness can be spurious, so a socket that turns out not to be ready is no failure.
+    /// Returns `true` for `WouldBlock`, which is not a failure, since readiness can be spurious.
     pub(crate) fn is_would_block(&self) -> bool {
         self.downcast_ref::<io::Error>()
             .is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock)
@@ -69,20 +69,20 @@ impl<E: StdError + Send + Sync + 'static> From<E> for Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut told = String::new();
+        let mut line = String::new();
         for error in self.chain() {
             let text = error.to_string();
-            // Many error types repeat their cause in their own text; once is enough.
-            if told.ends_with(&text) {
+            // Many error types repeat their cause in their own text.
+            if line.ends_with(&text) {
                 continue;
             }
-            if !told.is_empty() {
-                told.push_str(": ");
+            if !line.is_empty() {
+                line.push_str(": ");
             }
-            told.push_str(&text);
+            line.push_str(&text);
         }
-        // A log line is one line, whatever a cause says.
-        f.write_str(&told.replace(['\n', '\r'], " "))
+        // INVARIANT: the text is one line, even if a cause contains line breaks.
+        f.write_str(&line.replace(['\n', '\r'], " "))
     }
 }
 
@@ -92,11 +92,11 @@ impl fmt::Debug for Error {
     }
 }
 
-/// Leaves the loop: return it from a callback as an error.
+/// The error that leaves the loop when a callback returns it.
 ///
-/// [`SocketMap::run`](crate::EventLoop::run) then returns `Ok(())` with all channels still in the
-/// map, as Python's `ExitNow` left `asyncore.loop()`; it never reaches `handle_error`. What the
-/// callback has brought about, such as output to be sent, is seen to before the loop is left.
+/// [`EventLoop::run`](crate::EventLoop::run) then returns `Ok(())` with all channels still in the
+/// map, as Python's `ExitNow` left `asyncore.loop()`; it never reaches `handle_error`. Before the
+/// loop returns, it handles the effects of the callback, such as output to send.
 ///
 /// ```
 /// use asyncore::{ExitNow, SocketMap};
@@ -114,13 +114,13 @@ pub struct ExitNow;
 
 impl fmt::Display for ExitNow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a callback asked to leave the loop")
+        f.write_str("a callback requested to leave the loop")
     }
 }
 
 impl StdError for ExitNow {}
 
-/// A panic in a callback, as an error with its place.
+/// A panic in a callback, as an error with its source location.
 ///
 /// ```
 /// use asyncore::{Channel, Dispatcher, Error, Panicked};
@@ -154,12 +154,12 @@ impl fmt::Display for Panicked {
 
 impl StdError for Panicked {}
 
-/// Puts a sentence of context before an I/O error, keeping its kind.
+/// Adds context before the text of an I/O error, and keeps its kind.
 pub(crate) fn context(error: io::Error, what: impl fmt::Display) -> io::Error {
     io::Error::new(error.kind(), Context { what: what.to_string(), error })
 }
 
-/// An I/O error with what was being tried.
+/// An I/O error with the operation that failed.
 #[derive(Debug)]
 struct Context {
     what: String,

@@ -1,47 +1,53 @@
-//! The events and predicates that a dispatcher and a dialogue have in common.
+//! The events and predicates that [`Dispatcher`](crate::Dispatcher) and
+//! [`AsyncChat`](crate::AsyncChat) share.
 
-/// Hands the list to the macro `$then`: each method with its documentation and its default, once
-/// for both traits. `declare_events` makes the methods of a trait of them, `forward_events` the
-/// implementation of [`Dispatcher`](crate::Dispatcher) by an [`AsyncChat`](crate::AsyncChat).
+/// Passes the list of methods to the macro `$then`, each with its documentation and its default, so
+/// that both traits declare them once. `declare_events` turns the list into methods of a trait,
+/// `forward_events` into the implementation of [`Dispatcher`](crate::Dispatcher) for an
+/// [`AsyncChat`](crate::AsyncChat).
 macro_rules! events {
     ($then:ident) => {
         $then! {
         ref {
-            /// Returns whether [`handle_read`](Dispatcher::handle_read) is wanted (for a listener,
-            /// [`handle_accept`](Dispatcher::handle_accept)).
+            /// Returns whether the loop calls [`handle_read`](Dispatcher::handle_read) when the
+            /// socket is readable (for a listener, [`handle_accept`](Dispatcher::handle_accept)).
             ///
-            /// By default: while the channel's own output is below its
-            /// [high-water mark](Channel::set_high_water), and no more than 64 producers wait, so that a
-            /// peer that sends and never reads cannot fill the memory.
+            /// The default is true while the channel's own output is below its
+            /// [high-water mark](Channel::set_high_water) and no more than 64 producers are queued,
+            /// so that a peer that sends and never reads cannot fill the memory.
             ///
-            /// Both predicates are asked again when the channel was touched: it had an event or a timer,
-            /// or another channel reached it. They may consult other channels through `ch`, and are asked
-            /// again when one of those was touched. An answer that depends on anything else has to be
-            /// announced with [`touch`](Channel::touch);
-            /// [`check_predicates`](crate::MapBuilder::check_predicates) finds where that was forgotten.
-            /// A predicate that panics closes its channel; one that is not overridden is not even called.
+            /// The loop evaluates both predicates again when the channel was touched: it had an
+            /// event or a timer, or another channel reached it. Predicates may consult other
+            /// channels through `ch`, and are evaluated again when one of those was touched. If the
+            /// answer depends on anything else, call [`touch`](Channel::touch) when that changes;
+            /// [`check_predicates`](crate::MapBuilder::check_predicates) finds missing calls. A
+            /// predicate that panics closes its channel. A predicate that is not overridden is not
+            /// even called.
             fn readable(self, ch: &Channel<'_>) -> bool {
                 ch.default_predicate(Interest::READ)
             }
 
-            /// Returns whether [`handle_write`](Dispatcher::handle_write) is wanted.
+            /// Returns whether the loop calls [`handle_write`](Dispatcher::handle_write) when the
+            /// socket is writable.
             ///
-            /// By default: while output is queued, which is sent whatever this answers. A connection that
-            /// is being made is watched without asking.
+            /// The default is true while output is queued; the loop sends queued output whatever
+            /// this returns. It watches a socket that is connecting without evaluating this.
             fn writable(self, ch: &Channel<'_>) -> bool {
                 ch.default_predicate(Interest::WRITE)
             }
 
-            /// The most bytes that one system call sends, 64 KiB; asked once, when the channel is added.
+            /// Returns the maximum number of bytes that one system call sends, 64 KiB by default.
+            /// The map calls this once, when the channel is added.
             fn ac_out_buffer_size(self) -> usize {
                 Slot::BUFFER_SIZE
             }
         }
         mut {
-            /// The socket takes more, and the channel's own queue is empty.
+            /// Handles a socket that takes more output, when the channel's own queue is empty.
             ///
-            /// By default does nothing: the queue is sent without it. A callback that sends nothing is
-            /// not called again until its channel is touched; Python called it for ever.
+            /// The default does nothing; the loop sends the queue without it. After a callback that
+            /// sends nothing, the loop does not call it again until the channel is touched; Python
+            /// called it for ever.
             ///
             /// # Errors
             /// Go to `handle_error`.
@@ -49,10 +55,10 @@ macro_rules! events {
                 Ok(())
             }
 
-            /// Out-of-band data has arrived, on a channel that
-            /// [asked for it](Channel::set_priority): call [`recv_oob`](Channel::recv_oob).
+            /// Handles out-of-band data, on a channel that [enables it](Channel::set_priority);
+            /// call [`recv_oob`](Channel::recv_oob).
             ///
-            /// By default logs a [`Warning`](crate::LogType::Warning).
+            /// The default logs a [`Warning`](crate::LogType::Warning).
             ///
             /// # Errors
             /// Go to `handle_error`.
@@ -61,9 +67,9 @@ macro_rules! events {
                 Ok(())
             }
 
-            /// The connection that [`connect`](Channel::connect) began is made.
+            /// Handles the connection that [`connect`](Channel::connect) has established.
             ///
-            /// By default does nothing. A failure to connect goes to `handle_error` instead.
+            /// The default does nothing. A failure to connect goes to `handle_error` instead.
             ///
             /// # Errors
             /// Go to `handle_error`.
@@ -71,9 +77,9 @@ macro_rules! events {
                 Ok(())
             }
 
-            /// A connection was accepted; `peer` is its address unless it came over a Unix socket.
+            /// Handles an accepted connection; `peer` is its address, or `None` on a Unix socket.
             ///
-            /// By default closes it and logs a [`Warning`](crate::LogType::Warning).
+            /// The default closes it and logs a [`Warning`](crate::LogType::Warning).
             ///
             /// # Errors
             /// Go to the listener's `handle_error`, whose default logs them and keeps the listener open.
@@ -82,12 +88,12 @@ macro_rules! events {
                 Ok(())
             }
 
-            /// The peer has ended its half of the stream.
+            /// Handles the end of the peer's half of the stream.
             ///
-            /// By default the channel sends what is queued and closes
-            /// ([`close_when_done`](Channel::close_when_done)), and so comes to
-            /// [`handle_close`](Dispatcher::handle_close). One that overrides this can go on sending:
-            /// the half-close of a relay. Not called for a connection that was reset.
+            /// The default calls [`close_when_done`](Channel::close_when_done): the channel sends
+            /// its queue and closes, and [`handle_close`](Dispatcher::handle_close) follows. A
+            /// handler that overrides this can continue to send, as a relay does that passes a
+            /// half-close on. This is not called for a connection that was reset.
             ///
             /// # Errors
             /// Go to `handle_error`.
@@ -96,27 +102,30 @@ macro_rules! events {
                 Ok(())
             }
 
-            /// The channel has ended, for whatever reason; called exactly once, as its last callback.
+            /// Handles the end of the channel, whatever the reason. This is called exactly once, as
+            /// the last callback.
             ///
-            /// By default does nothing more: the socket is closed already, and the handler is dropped
-            /// after this. [`close_cause`](Channel::close_cause) tells of an end that was not in order.
+            /// The default does nothing more: the socket is closed already, and the map drops the
+            /// handler after this. [`close_cause`](Channel::close_cause) returns the cause of an
+            /// end that was not orderly.
             fn handle_close(self, ch: &mut Channel<'_>) {
                 ch.close();
             }
 
-            /// A callback failed or panicked, or the connection could not be made.
+            /// Handles the failure or panic of a callback, or a failure to connect.
             ///
-            /// By default logs one line that names the channel and tells the chain of causes, and closes
-            /// this channel; a listener stays open, since what failed was most likely one of its
-            /// connections.
+            /// The default logs one line with the channel and the chain of causes, and closes this
+            /// channel. A listener stays open, because most likely one of its connections has
+            /// failed.
             fn handle_error(self, ch: &mut Channel<'_>, error: Error) {
                 defaults::handle_error(self, ch, &error);
             }
 
-            /// Nothing was sent or received for the time given to
+            /// Handles a channel that has sent and received nothing for the time set with
             /// [`set_timeout`](Channel::set_timeout).
             ///
-            /// By default logs it and closes the channel. If the channel stays open, the time begins anew.
+            /// The default logs it and closes the channel. If the channel stays open, the time
+            /// starts again.
             ///
             /// # Errors
             /// Go to `handle_error`.
@@ -125,10 +134,10 @@ macro_rules! events {
                 Ok(())
             }
 
-            /// A drain has begun ([`SocketMap::drain`](crate::SocketMap::drain)): the loop ends in good
-            /// order.
+            /// Handles the start of a drain ([`SocketMap::drain`](crate::SocketMap::drain)), the
+            /// graceful shutdown of the map.
             ///
-            /// By default does nothing. Afterwards the channel sends what is queued and closes
+            /// The default does nothing. Afterwards the channel sends its queue and closes
             /// ([`close_when_done`](Channel::close_when_done)), unless it is
             /// [held open](Channel::hold_open).
             ///

@@ -1,4 +1,4 @@
-//! Files, pipes and terminals in the place of a socket.
+//! Files, pipes and terminals used in place of a socket.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -7,12 +7,11 @@ use rustix::fs::OFlags;
 
 /// An open file that a channel reads and writes as if it were a socket.
 ///
-/// Like Python's `file_wrapper` it holds a duplicate of the descriptor it was made from, so that
-/// closing the one leaves the other open. Both share their status flags: making a wrapper sets
-/// them to non-blocking, and dropping it sets back what it changed, because a shell's terminal
-/// left non-blocking breaks the next program (Python left it so). Of two wrappers of one open
-/// file, as standard input and output often are, the one that was made first should be dropped
-/// last.
+/// Like Python's `file_wrapper` it holds a duplicate of the descriptor it was created from, so that
+/// closing one leaves the other open. Both share their status flags: creating a wrapper sets
+/// them to non-blocking, and dropping it restores them, because a shell's terminal that stays
+/// non-blocking breaks the next program (Python left it so). Of two wrappers of one open file, as
+/// standard input and output often are, drop the one that was created first last.
 ///
 /// ```
 /// use asyncore::FileWrapper;
@@ -38,7 +37,7 @@ impl FileWrapper {
     /// Duplicates the descriptor of `file` and makes it non-blocking.
     ///
     /// # Errors
-    /// When the descriptor cannot be duplicated, for example because the process has no more.
+    /// If the descriptor cannot be duplicated, for example because the process has no more.
     pub fn new(file: impl AsFd) -> io::Result<Self> {
         let fd = rustix::io::fcntl_dupfd_cloexec(file, 0)?;
         let flags = rustix::fs::fcntl_getfl(&fd)?;
@@ -49,42 +48,44 @@ impl FileWrapper {
         Ok(FileWrapper { fd, was_blocking })
     }
 
-    /// Reads what is there, `Ok(0)` at the end of the file.
+    /// Reads the available bytes and returns their number, 0 at the end of the file.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there yet, and the system's.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if no bytes are available yet, and every other
+    /// error of the system.
     pub fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
         Ok(rustix::io::read(&self.fd, buf)?)
     }
 
-    /// Writes what the file takes now and tells how much that was.
+    /// Writes as many bytes as the file accepts now, and returns their number.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when it takes nothing now, and the system's.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the file accepts no bytes now, and every other
+    /// error of the system.
     pub fn write(&self, data: &[u8]) -> io::Result<usize> {
         Ok(rustix::io::write(&self.fd, data)?)
     }
 
-    /// The same as [`read`](FileWrapper::read), by the name that a socket gives it.
+    /// Calls [`read`](FileWrapper::read), under the name that a socket uses.
     ///
     /// # Errors
-    /// As `read`.
+    /// The same as those of `read`.
     pub fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.read(buf)
     }
 
-    /// The same as [`write`](FileWrapper::write), by the name that a socket gives it.
+    /// Calls [`write`](FileWrapper::write), under the name that a socket uses.
     ///
     /// # Errors
-    /// As `write`.
+    /// The same as those of `write`.
     pub fn send(&self, data: &[u8]) -> io::Result<usize> {
         self.write(data)
     }
 
-    /// Closes the duplicate, as dropping it does.
+    /// Closes the duplicate, as dropping the wrapper does.
     pub fn close(self) {}
 
-    /// The number of the duplicate.
+    /// Returns the descriptor number of the duplicate.
     pub fn fileno(&self) -> RawFd {
         self.fd.as_raw_fd()
     }
@@ -99,7 +100,7 @@ impl AsFd for FileWrapper {
 impl Drop for FileWrapper {
     fn drop(&mut self) {
         if self.was_blocking {
-            // Nothing can be done about a failure here, and the descriptor goes either way.
+            // A failure cannot be reported from here, and the descriptor is closed regardless.
             let _ = rustix::fs::fcntl_getfl(&self.fd)
                 .and_then(|flags| rustix::fs::fcntl_setfl(&self.fd, flags - OFlags::NONBLOCK));
         }

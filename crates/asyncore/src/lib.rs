@@ -2,8 +2,9 @@
 //! Rust.
 //!
 //! A *channel* is a socket with a handler: an object that overrides a few `handle_*` methods. A
-//! [`SocketMap`] owns the channels, and its loop calls the methods when something happens. There
-//! is no `async`, no executor, no reference counting and no lock in a program that uses it.
+//! [`SocketMap`] owns the channels, and an [`EventLoop`] runs it: it waits for readiness and calls
+//! these methods. A program that uses it needs no `async`, no executor, no reference counting and
+//! no lock.
 //!
 //! ```
 //! use asyncore::{Channel, Dispatcher, Domain, Result, Socket, Type};
@@ -45,72 +46,93 @@
 //!
 //! # The parts
 //!
-//! **The loop** is an [`EventLoop`]: [`run`](EventLoop::run), [`poll`](EventLoop::poll). It owns a
-//! [`SocketMap`] and dereferences to it. It runs alone or inside another loop, which waits for its
-//! descriptor and its [`next_deadline`](EventLoop::next_deadline).
+//! **The loop** is an [`EventLoop`]. It owns a [`SocketMap`], dereferences to it, and runs it:
+//! [`run`](EventLoop::run) runs until nothing is left to do, [`poll`](EventLoop::poll) makes one
+//! pass. A program with an event loop of its own embeds this one: the outer loop waits until the
+//! descriptor ([`as_fd`](EventLoop#method.as_fd)) is readable or until
+//! [`next_deadline`](EventLoop::next_deadline), and then calls `poll`.
 //!
-//! **The map** ([`SocketMap`]) owns the channels and names them by [`Token`]s. Calls are put off
-//! with [`call_later`](SocketMap::call_later), a [`Trigger`] runs closures from other threads, and
-//! [`drain`](SocketMap::drain) ends in good order. Values that all channels share are its
-//! [`state`](SocketMap::state). Timers, triggers and signals are handed the map; they cannot run
-//! the loop a second time.
+//! **The map** is a [`SocketMap`]. It owns the channels, each named by a [`Token`], the timers
+//! ([`call_later`](SocketMap::call_later)), and values that its channels share
+//! ([`insert_state`](SocketMap::insert_state), [`state`](SocketMap::state)). Timers,
+//! [triggers](Trigger) and signals receive the map, not the loop, so no callback can run the loop a
+//! second time. A trigger runs closures that other threads send. [`drain`](SocketMap::drain) shuts
+//! the map down gracefully.
 //!
-//! **A channel** is a socket with a handler. A callback is given its [`Channel`]: it receives,
-//! pushes, closes, and through the map, to which it dereferences, reaches other channels by their
-//! tokens. A channel is read while its output has room, or while that of its
-//! [sink](Channel::set_sink) has.
+//! **A channel** is a socket with a handler. A [`Socket`] is an open socket on its way into a
+//! channel or out of one; a [`FileWrapper`] is a file, a pipe or a terminal in its place. Each
+//! callback gets its [`Channel`], which receives, pushes and closes. A `Channel` dereferences to
+//! its map, so a callback also adds channels, starts timers, and reaches other channels by their
+//! tokens. By default the loop reads a channel while that channel's own output queue has room; a
+//! relay calls [`set_sink`](Channel::set_sink), and the loop then reads while the output queue of
+//! the sink has room.
 //!
-//! **The handler** implements one of two traits. [`Dispatcher`] has the events and the predicates;
-//! [`AsyncChat`] is a dialogue of messages.
+//! **The handler** implements one of two traits. [`Dispatcher`] has the events and the predicates.
+//! [`AsyncChat`] adds framing: a dialogue of messages that end at a terminator.
 //!
-//! **Framing** is pure and knows no socket. A [`Framer`] splits a stream at its [`Terminator`]; an
-//! [`Accumulator`] keeps a message until it is complete, up to a limit; a [`Producer`] makes
-//! output piece by piece; a [`Fifo`] is asynchat's.
+//! **Framing** is pure: its types do no I/O. A [`Framer`] splits a stream at its [`Terminator`]. An
+//! [`Accumulator`] keeps a message until it is complete, up to a limit. A [`Producer`] produces
+//! output piece by piece. A [`Fifo`] is asynchat's queue.
 //!
-//! **A layer** ([`Layer`]) transforms a channel's bytes between socket and handler: encryption,
-//! compression, a header. Handlers are the same with and without.
+//! **A layer** ([`Layer`]) transforms a channel's bytes between its socket and its handler:
+//! encryption, compression, a header. [`insert_layer`](Channel::insert_layer) adds one, also in the
+//! middle of a stream (STARTTLS); the handler does not change.
 //!
-//! **The poller** is the system call that waits for readiness, chosen by [`PollerKind`]. On a
-//! [simulated network](sim) tests need none.
+//! **The poller** is the system call that waits for readiness; [`PollerKind`] selects it. A
+//! [simulated network](sim) replaces sockets, poller and clock in tests.
 //!
 //! # Guarantees
 //!
-//! - Callbacks never nest. What one brings about is noted and delivered after it has returned.
+//! - Callbacks never nest. An event that a callback causes is delivered after the callback has
+//!   returned.
 //! - `handle_close` is called exactly once, however a channel ends.
-//! - Whenever bytes can move, they move; whatever ends is noticed, also while nothing is read.
-//! - A pass of the loop costs what happened, not what is open: a predicate is asked again only
-//!   when its channel, or one that it consulted, was touched.
+//! - Bytes move whenever they can. The loop notices the end of a connection even while it does not
+//!   read it.
+//! - The cost of a pass depends on the number of events, not on the number of open channels: the
+//!   loop evaluates a predicate again only when its channel, or one that it consulted, was
+//!   [touched](Channel::touch).
 //! - Every queue, buffer, wait and retry has a bound with a documented default.
 //! - An idle channel holds no buffer.
 //! - Nothing that a peer sends, and no argument, makes the library panic.
-//! - A map changes nothing outside of itself: no panic hook, no line on standard error, unless the
-//!   program [asks](MapBuilder) for it or uses the short form [`run`].
+//! - A map changes no global state: it installs no panic hook and writes nothing to standard error,
+//!   unless the program enables that in the [`MapBuilder`] or uses the short form [`run`].
 //!
 //! # Errors
 //!
-//! Operations on sockets return [`std::io::Result`], whose kind a program can match. Callbacks
-//! return [`asyncore::Result`](Result) with a boxed [`Error`], since a handler fails with anything;
-//! `?` turns every standard error into one. It goes to
-//! [`handle_error`](Dispatcher::handle_error), whose default logs it and closes that channel only.
-//! [`ExitNow`] leaves the loop; it is an error because that is how a callback leaves from any depth
-//! with `?`, as Python raised it. `Result` has both its parameters defaulted, so that the name
-//! serves for `Result<T>` and for the standard `Result<T, E>` too.
+//! Operations on sockets return [`std::io::Result`]. The caller can match on the
+//! [kind](std::io::Error::kind) of the error, and `?` turns it into an [`Error`].
+//!
+//! Callbacks return [`asyncore::Result`](Result). Its [`Error`] is boxed and holds any standard
+//! error, because a handler can fail with anything: I/O, parsing, the program's own errors. The
+//! loop passes it to [`handle_error`](Dispatcher::handle_error); the default logs it and closes
+//! that channel only, or keeps it open if it is a listener.
+//! [`WouldBlock`](std::io::ErrorKind::WouldBlock) is not a failure: a callback can return it with
+//! `?`, and the loop ignores it, because readiness can be spurious. A panic in a callback becomes
+//! an error too ([`Panicked`]).
+//!
+//! [`ExitNow`] leaves the loop. It is an error so that a callback can return it with `?` from any
+//! depth, as Python raised it.
+//!
+//! Both parameters of `Result` have defaults. A callback returns `Result`, a function with a value
+//! `Result<T>`; a module that imports the name can still write the standard `Result<T, E>`.
 //!
 //! # Features
 //!
-//! None is on by default, and none changes what is there without it.
+//! No feature is on by default, and none changes the behaviour of what exists without it.
 //!
-//! - `signals`: [`on_signal`](SocketMap#method.on_signal).
+//! - `signals`: [`on_signal`](SocketMap#method.on_signal), which calls a closure on the loop when a
+//!   signal arrives.
 //! - `portable`: a poller for systems without epoll (kqueue, event ports), from the `polling`
 //!   crate.
 //!
 //! # Portability
 //!
-//! Linux is what this is tested on, with every poller. The other Unix systems have the poll and
-//! select pollers without a feature, and kqueue with `portable`. Windows is not supported: a
-//! channel is a file descriptor here.
+//! The library is tested on Linux, with every poller. Other Unix systems have the poll and select
+//! pollers without a feature, and kqueue with `portable`. Windows is not supported, because a
+//! channel is a file descriptor.
 //!
-//! [`migration`] lists each name of Python's modules with its counterpart.
+//! [`recipes`] has worked examples of common tasks. [`migration`] lists each name of Python's
+//! modules with its counterpart.
 
 mod address;
 mod channel;
@@ -145,7 +167,10 @@ mod wake;
 #[doc = include_str!("../MIGRATION.md")]
 pub mod migration {}
 
-#[cfg(doctest)]
+pub mod recipes;
+
+// The server in it uses signals.
+#[cfg(all(doctest, feature = "signals"))]
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 
@@ -171,14 +196,14 @@ pub use self::timer::Timer;
 pub use self::token::Token;
 pub use self::trigger::{Trigger, TriggerCall, TriggerError};
 
-/// Lets `fill` add channels to a new map, and runs that until it is empty: Python's module-level
-/// `loop()`, without a map that the whole program shares.
+/// Calls `fill` to add channels to a new map, and runs the loop until the map is empty. This is
+/// Python's module-level `loop()`, without a map that the whole program shares.
 ///
-/// Errors that no handler takes are written to standard error, as in Python, unless the program
-/// has set a `tracing` subscriber.
+/// Errors that no handler deals with are written to standard error, as in Python, unless the
+/// program has set a `tracing` subscriber.
 ///
 /// # Errors
-/// The error of `fill`, and as [`EventLoop::run`].
+/// Returns the error of `fill`, or an error of [`EventLoop::run`].
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Log lines: to `tracing`, and to standard error where the map does so.
+//! Log lines: to `tracing`, and to standard error if the map enables that.
 
 use std::fmt;
 
@@ -21,11 +21,11 @@ use tracing::subscriber::NoSubscriber;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum LogType {
-    /// Something happened.
+    /// An ordinary event.
     Info,
-    /// An event came that no method was overridden for. Ignored by default, as in Python.
+    /// An event whose method the handler does not override. Ignored by default, as in Python.
     Warning,
-    /// A callback failed.
+    /// A failed callback.
     Error,
 }
 
@@ -39,8 +39,8 @@ impl fmt::Display for LogType {
     }
 }
 
-/// Emits one line of `kind`. With `to_stderr`, errors and warnings also go to standard error while
-/// the program has set no `tracing` subscriber, as Python's did.
+/// Emits one line of `kind`. With `to_stderr`, errors and warnings also go to standard error, as in
+/// Python, if the program has set no `tracing` subscriber.
 pub(crate) fn emit(kind: LogType, message: impl fmt::Display, to_stderr: bool) {
     match kind {
         LogType::Info => tracing::info!(target: "asyncore", "{message}"),
@@ -48,8 +48,8 @@ pub(crate) fn emit(kind: LogType, message: impl fmt::Display, to_stderr: bool) {
         LogType::Error => tracing::error!(target: "asyncore", "{message}"),
     }
     if to_stderr && kind != LogType::Info {
-        let is_unheard = tracing::dispatcher::get_default(|it| it.is::<NoSubscriber>());
-        if is_unheard {
+        let has_no_subscriber = tracing::dispatcher::get_default(|it| it.is::<NoSubscriber>());
+        if has_no_subscriber {
             eprintln!("{kind}: {message}");
         }
     }

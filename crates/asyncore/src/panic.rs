@@ -1,4 +1,4 @@
-//! A panic in a callback becomes an [`Error`] with its place, and costs one channel.
+//! Conversion of a panic in a callback to an [`Error`] with its source location.
 
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -12,10 +12,10 @@ thread_local! {
     static PLACE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Runs `callback`; a panic comes back as an [`Error`].
+/// Runs `callback`, and returns a panic as an [`Error`].
 ///
-/// The handler that panicked is not thrown away, as with any `Err`: whether what it left behind
-/// is usable is for its `handle_error` to judge, whose default closes the channel.
+/// The handler that panicked stays in place, as after any `Err`: its `handle_error` decides whether
+/// its state is still usable. The default closes the channel.
 #[inline(always)]
 pub(crate) fn catch<R>(callback: impl FnOnce() -> R) -> Result<R, Error> {
     let outer = IN_CALLBACK.replace(true);
@@ -27,7 +27,7 @@ pub(crate) fn catch<R>(callback: impl FnOnce() -> R) -> Result<R, Error> {
     })
 }
 
-/// Runs `body`, then `after` also when `body` panicked, and lets the panic go on.
+/// Runs `body`, then `after`, even if `body` panicked; then resumes the panic.
 pub(crate) fn with_cleanup<T: ?Sized, R>(
     target: &mut T,
     body: impl FnOnce(&mut T) -> R,
@@ -38,21 +38,22 @@ pub(crate) fn with_cleanup<T: ?Sized, R>(
     outcome.unwrap_or_else(|payload| panic::resume_unwind(payload))
 }
 
-/// Makes panics inside callbacks note their place instead of printing two lines of their own.
+/// Installs a panic hook that records the location of a panic inside a callback instead of printing
+/// two lines.
 ///
-/// The hook that was there before still gets every other panic, and these too when a backtrace
-/// was asked for (`RUST_BACKTRACE`), since only the hook can print one.
+/// The previous hook still receives every other panic. If a backtrace is requested
+/// (`RUST_BACKTRACE`), it also receives panics inside callbacks, since only the hook can print one.
 pub(crate) fn install_hook() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let previous = panic::take_hook();
         let backtrace = std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0");
         panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
-            let noted = IN_CALLBACK.get();
-            if noted {
+            let in_callback = IN_CALLBACK.get();
+            if in_callback {
                 PLACE.set(info.location().map(ToString::to_string));
             }
-            if !noted || backtrace {
+            if !in_callback || backtrace {
                 previous(info);
             }
         }));
@@ -65,6 +66,6 @@ fn message_of(payload: &(dyn Any + Send)) -> String {
     } else if let Some(text) = payload.downcast_ref::<String>() {
         text.clone()
     } else {
-        "a value that is no text".to_owned()
+        "the panic payload is not text".to_owned()
     }
 }

@@ -1,4 +1,4 @@
-//! One signal that a loop watches for.
+//! Signals that a loop handles.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,21 +10,21 @@ use crate::map::SocketMap;
 
 pub(crate) type Call = Box<dyn FnMut(&mut SocketMap) -> Result>;
 
-/// A signal that the loop watches for, until the map is dropped.
+/// The registration of one signal, until the map is dropped.
 pub(crate) struct Watch {
-    came: Arc<AtomicBool>,
+    arrived: Arc<AtomicBool>,
     call: Option<Call>,
     ids: [SigId; 2],
 }
 
 impl Watch {
-    pub(crate) fn new(came: Arc<AtomicBool>, call: Call, ids: [SigId; 2]) -> Self {
-        Watch { came, call: Some(call), ids }
+    pub(crate) fn new(arrived: Arc<AtomicBool>, call: Call, ids: [SigId; 2]) -> Self {
+        Watch { arrived, call: Some(call), ids }
     }
 
-    /// The call, if the signal has come since it was last taken.
+    /// Takes the call if the signal has arrived since the last time.
     pub(crate) fn take_call(&mut self) -> Option<Call> {
-        self.came.swap(false, Ordering::SeqCst).then(|| self.call.take()).flatten()
+        self.arrived.swap(false, Ordering::SeqCst).then(|| self.call.take()).flatten()
     }
 
     pub(crate) fn put_back(&mut self, call: Call) {

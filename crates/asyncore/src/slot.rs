@@ -18,13 +18,13 @@ use crate::token::Key;
 use crate::traffic::Traffic;
 use crate::transport::Transport;
 
-/// One channel: its handler, its socket, and what was noted about it.
+/// One channel: its handler, its socket, and its state.
 ///
-/// An idle channel should cost little, so what few channels have is boxed.
+/// State that few channels have is boxed, so that an idle channel costs little.
 pub(crate) struct Slot {
-    /// `None` while it is lent out to run.
+    /// `None` while a callback runs with it.
     pub(crate) handler: Option<Box<dyn Handler>>,
-    /// Another handler takes over when this one is back.
+    /// A successor replaces the handler when its running callback has returned.
     pub(crate) is_replaced: bool,
     /// The name of the handler's type.
     pub(crate) name: fn() -> &'static str,
@@ -36,18 +36,18 @@ pub(crate) struct Slot {
     /// Notices due on the channel, delivered when no callback runs.
     pub(crate) notices: Notices,
     pub(crate) is_due: bool,
-    /// A failure on its way to `handle_error`.
+    /// A failure to pass to `handle_error`.
     pub(crate) failure: Option<Box<Error>>,
 
-    /// The predicates have to be asked again.
+    /// The predicates have to be evaluated again.
     pub(crate) touched: bool,
     /// Predicates known to be the default ones, which need not be called.
     pub(crate) default_predicates: Cell<Interest>,
-    /// The answers of the predicates.
+    /// The interest that the predicates returned.
     pub(crate) wanted: Interest,
     /// The interest registered with the poller; an empty one watches for the end only.
     pub(crate) registered: Option<Interest>,
-    /// Readiness that a callback left alone: not offered again until the channel is touched.
+    /// Readiness that a callback has not used; not offered again until the channel is touched.
     pub(crate) suppressed: Interest,
     /// Readiness that the running callback has tried to use.
     pub(crate) progress: Interest,
@@ -56,29 +56,28 @@ pub(crate) struct Slot {
     pub(crate) paused: bool,
     /// Work is in progress for which a drain waits.
     pub(crate) held_open: bool,
-    /// The channel whose output has to have room for this one to be read.
+    /// The channel whose output must have room before this one is read.
     pub(crate) sink: Option<Key>,
-    /// The poller refuses it because it never blocks, as regular files do.
+    /// The poller refuses the descriptor because it never blocks, such as that of a regular file.
     pub(crate) always_ready: bool,
-    /// It is in the map's list of channels that are ready without the poller.
+    /// The channel is in the map's list of channels that are ready without the poller.
     pub(crate) self_ready: bool,
     /// Channels consulted by predicates, in both directions.
     pub(crate) links: Option<Box<Links>>,
 
     pub(crate) outbox: Outbox,
-    /// The most that one system call sends.
+    /// Maximum number of bytes that one system call sends.
     pub(crate) out_buffer_size: u32,
-    /// The most that the loop receives at a time for `handle_data`; 0 if the handler receives.
+    /// Maximum number of bytes that the loop receives at a time for `handle_data`; 0 if the handler
+    /// receives.
     pub(crate) in_buffer_size: u32,
-    /// The handler is a dialogue, which has a framer once it parses.
+    /// The handler is a dialogue; it has a framer once it has parsed input.
     pub(crate) is_dialogue: bool,
     pub(crate) framer: Option<Box<Framer>>,
 
     pub(crate) deadlines: Option<Box<Deadlines>>,
     /// Settings and attempts that are needed until the channel is connected.
     pub(crate) dial: Option<Box<Dial>>,
-    /// Set for an address tried on behalf of a channel that connects to a host.
-    pub(crate) is_attempt: bool,
     pub(crate) listener: Option<Box<Listener>>,
 }
 
@@ -114,14 +113,14 @@ impl Notices {
         self.0 |= other.0;
     }
 
-    /// Takes `other` out and tells whether it was in.
+    /// Removes `other` and returns whether it was set.
     pub(crate) fn take(&mut self, other: Notices) -> bool {
         let found = self.0 & other.0 != 0;
         self.0 &= !other.0;
         found
     }
 
-    /// Takes `other` out if nothing else is in, and tells whether it did.
+    /// Removes `other` if nothing else is set, and returns whether it did.
     pub(crate) fn take_alone(&mut self, other: Notices) -> bool {
         let alone = self.0 == other.0;
         if alone {
@@ -168,17 +167,16 @@ impl Slot {
             framer: None,
             deadlines: None,
             dial: None,
-            is_attempt: false,
             listener: None,
         }
     }
 
     /// asynchat's `ac_in_buffer_size` and `ac_out_buffer_size`, 64 KiB.
     pub(crate) const BUFFER_SIZE: usize = 64 * 1024;
-    /// The most that one event receives, whatever is asked for, 16 MiB.
+    /// Maximum number of bytes that one event receives, 16 MiB.
     pub(crate) const IN_BUFFER_LIMIT: usize = 16 * 1024 * 1024;
 
-    /// Takes over what the handler says of itself, once for all its time.
+    /// Copies the handler's own settings into the slot, once.
     pub(crate) fn adapt_to(&mut self, handler: &dyn Handler) {
         self.name = handler.type_name();
         self.is_dialogue = handler.is_dialogue();
@@ -207,8 +205,8 @@ impl Slot {
         !self.outbox.is_empty()
     }
 
-    /// Returns the answers of the default predicates. With a sink, its room counts and not the
-    /// channel's own.
+    /// Returns what the default predicates return. With a sink, the sink's room counts instead of
+    /// the channel's own.
     pub(crate) fn default_answers(&self) -> Interest {
         let reads = self.sink.is_some() || self.outbox.has_room();
         let read = if reads { Interest::READ } else { Interest::NONE };
@@ -216,8 +214,8 @@ impl Slot {
         read | write
     }
 
-    /// Returns whether the descriptor is ready for `what` although the callback has not used it: nothing
-    /// has read from it, by whatever means.
+    /// Returns whether the descriptor is still ready for `what` after a callback that made no
+    /// progress. False if the input was read by other means than the channel.
     pub(crate) fn is_still_ready(&self, what: Interest) -> bool {
         if what != Interest::READ || self.always_ready || self.connection.is(Phase::Listening) {
             return true;
@@ -227,8 +225,9 @@ impl Slot {
         fd.is_none_or(poller::is_readable)
     }
 
-    /// Returns the interest to register when the predicates answer `wanted`: of a connection its
-    /// end at least, until a hang-up was reported.
+    /// Returns the interest to register when the predicates return `wanted`. A connection is
+    /// registered with at least an empty interest, to learn of its end, until a hang-up was
+    /// reported.
     pub(crate) fn registration(&self, wanted: Interest) -> Option<Interest> {
         let interest = self.interest(wanted);
         (!interest.is_empty() || self.connection.watches_end()).then_some(interest)
@@ -252,7 +251,8 @@ impl Slot {
             if layered.is_output_full() {
                 interest = interest.without(Interest::READ);
             }
-            // Also while a producer behind these bytes has nothing yet, and writing rests.
+            // These bytes are watched also while a producer behind them has nothing yet and writing
+            // is suppressed.
             let stands = matches!(self.connection.phase(), Phase::Connected | Phase::Handshaking);
             if stands && layered.pending_output() > 0 {
                 interest = interest | Interest::WRITE;
@@ -261,8 +261,8 @@ impl Slot {
         interest
     }
 
-    /// Returns whether it is known without asking anybody that reading is all there is to watch for: most
-    /// channels are so most of the time.
+    /// Returns whether the interest is known to be reading only, without evaluating predicates.
+    /// Most channels are settled most of the time.
     #[inline]
     pub(crate) fn is_settled(&self) -> bool {
         self.registered == Some(Interest::READ)
@@ -275,18 +275,24 @@ impl Slot {
             && !(self.wants_priority | self.paused)
     }
 
+    /// Returns whether it is an address tried on behalf of another channel, and no channel of the
+    /// program's.
+    pub(crate) fn is_attempt(&self) -> bool {
+        self.dial.as_ref().is_some_and(|dial| dial.is_attempt)
+    }
+
     /// Returns whether the handler wants input.
     pub(crate) fn reads(&self) -> bool {
         !self.connection.input_ended()
             && self.wanted.without(self.suppressed).contains(Interest::READ)
     }
 
-    /// The transport, if bytes can go in and out of it.
+    /// Returns the transport, if bytes can pass through it.
     pub(crate) fn open_transport(&mut self) -> Option<&mut Transport> {
         self.transport.as_mut().filter(|_| self.connection.can_transfer())
     }
 
-    /// The layers of the channel, if it has or had any.
+    /// Returns the layered transport, if the channel has or had layers.
     pub(crate) fn layered(&self) -> Option<&Layered> {
         self.transport.as_ref()?.layered()
     }

@@ -1,4 +1,4 @@
-//! A socket on its way into a channel or out of one.
+//! A socket before it is added to a channel, or after it is taken out of one.
 
 use std::fmt;
 use std::io;
@@ -17,9 +17,9 @@ use crate::transport::Transport;
 
 /// An open socket that no channel owns.
 ///
-/// [`handle_accepted`](crate::Dispatcher::handle_accepted) is given one, and
+/// [`handle_accepted`](crate::Dispatcher::handle_accepted) receives one, and
 /// [`Channel::add`](crate::Channel::add) takes one; dropping it closes the connection. The
-/// standard library's sockets convert into it and are made non-blocking by that, and so does a
+/// standard library's sockets convert into it, which makes them non-blocking, and so does a
 /// [`FileWrapper`].
 ///
 /// ```
@@ -36,32 +36,32 @@ use crate::transport::Transport;
 /// ```
 pub struct Socket {
     pub(crate) transport: Transport,
-    /// Where it came from, as `accept` told, so that nobody need ask the system again.
+    /// The peer's address from `accept`, kept to save another system call.
     pub(crate) peer: Option<Address>,
     /// Created, connected or listening.
     pub(crate) phase: Phase,
 }
 
 impl Socket {
-    /// The descriptor, for options that [`Channel`](crate::Channel) has no method for; `None` on
-    /// a simulated network.
+    /// Returns the descriptor, for options that [`Channel`](crate::Channel) has no method for, or
+    /// `None` on a simulated network.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.transport.fd()
     }
 
-    /// The address of the other end, if the socket is connected and it has one.
+    /// Returns the address of the other end, if the socket is connected and the other end has one.
     pub fn peer_addr(&self) -> Option<&Address> {
         self.peer.as_ref()
     }
 
-    /// Input that was received and that no handler has read yet, when the socket comes out of a
-    /// channel ([`Channel::take_socket`](crate::Channel::take_socket)); a channel that the socket
-    /// is added to reads it first.
+    /// Returns input that was received but not read by a handler before the socket was taken out of
+    /// a channel ([`Channel::take_socket`](crate::Channel::take_socket)). If the socket is added to
+    /// a channel, the channel reads this input first.
     pub fn unread(&self) -> &[u8] {
         self.transport.layered().map_or(&[], |layered| layered.input())
     }
 
-    /// Takes the [unread](Socket::unread) input out, for a program that goes on without a channel.
+    /// Takes the [unread](Socket::unread) input, for a program that continues without a channel.
     pub fn take_unread(&mut self) -> Vec<u8> {
         self.transport.layered_mut().map_or_else(Vec::new, |layered| layered.take_input())
     }
@@ -80,16 +80,16 @@ impl Socket {
         let phase = match peer {
             _ if listening => Phase::Listening,
             Some(_) => Phase::Connected,
-            None if !datagram && was_connected(&transport) => Phase::Connected,
+            None if !datagram && was_ever_connected(&transport) => Phase::Connected,
             None => Phase::Created,
         };
         Ok(Socket { transport, peer, phase })
     }
 }
 
-/// Whether a stream without a peer had one, or is about to: a connection that was reset already
-/// must not be taken for a socket that nobody has connected yet.
-fn was_connected(transport: &Transport) -> bool {
+/// Returns `true` if a stream without a peer had one, or is connecting: a connection that was
+/// already reset must not be mistaken for a socket that was never connected.
+fn was_ever_connected(transport: &Transport) -> bool {
     let Some(fd) = transport.fd() else {
         return false;
     };
@@ -124,7 +124,8 @@ impl From<FileWrapper> for Socket {
 
 macro_rules! from_descriptor {
     ($($kind:ty),*) => {$(
-        /// Fails if it is no socket, or if the system refuses to make it non-blocking.
+        /// Fails if the descriptor is not a socket, or if the system refuses to make it
+        /// non-blocking.
         impl TryFrom<$kind> for Socket {
             type Error = io::Error;
 

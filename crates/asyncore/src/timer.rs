@@ -1,4 +1,4 @@
-//! What is due when: a queue of deadlines that knows no clock of its own.
+//! A queue of deadlines, without a clock of its own.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use slotmap::SlotMap;
 
 slotmap::new_key_type! {
-    /// Where a timer sits in its queue.
+    /// The key of a timer in its queue.
     pub(crate) struct TimerKey;
 }
 
-/// Names a call that was put off with [`call_later`](crate::SocketMap::call_later) or
-/// [`call_every`](crate::SocketMap::call_every), to cancel or reset it.
+/// A handle to a call scheduled with [`call_later`](crate::SocketMap::call_later) or
+/// [`call_every`](crate::SocketMap::call_every), with which to cancel or reset it.
 ///
 /// ```
 /// use asyncore::SocketMap;
@@ -30,24 +30,24 @@ slotmap::new_key_type! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Timer(pub(crate) TimerKey);
 
-/// Deadlines in order, each with what to do then.
+/// A queue of deadlines in order, each with its task.
 ///
-/// Setting, cancelling and firing cost O(log n). A deadline that moves later, as one that every
-/// read resets does, costs O(1): its place in the heap is corrected when it comes up.
+/// Setting, cancelling and firing cost O(log n). Moving a deadline later, as a timeout that every
+/// read resets does, costs O(1): the queue corrects its heap entry when that reaches the top.
 pub(crate) struct TimerQueue<T> {
     entries: SlotMap<TimerKey, Entry<T>>,
     heap: BinaryHeap<Reverse<(Instant, u64, TimerKey)>>,
-    /// Breaks ties, so that timers due at the same instant fire in the order they were set.
+    /// Breaks ties, so that timers with the same deadline fire in the order they were set.
     sequence: u64,
 }
 
 struct Entry<T> {
     deadline: Instant,
-    /// The heap's place that is this entry's; others with its key are out of date.
+    /// The sequence number of this timer's heap entry; others with the same key are stale.
     sequence: u64,
-    /// The pause between two firings of a timer that repeats.
+    /// The interval of a repeating timer.
     every: Option<Duration>,
-    /// Out while it runs.
+    /// The task, taken out while it runs.
     what: Option<T>,
 }
 
@@ -60,7 +60,7 @@ impl<T> TimerQueue<T> {
         self.insert_entry(deadline, None, what)
     }
 
-    /// A timer that stays after it fired, due again `every` after that.
+    /// Inserts a repeating timer, which is due again `every` after it fired.
     pub(crate) fn insert_repeating(
         &mut self,
         deadline: Instant,
@@ -78,10 +78,10 @@ impl<T> TimerQueue<T> {
         key
     }
 
-    /// Takes a timer out; false if it has fired or was cancelled before.
+    /// Removes a timer. Returns `false` if it has already fired or been cancelled.
     pub(crate) fn cancel(&mut self, key: TimerKey) -> bool {
         let found = self.entries.remove(key).is_some();
-        // What is left in the heap is skipped when it comes up, but must not pile up.
+        // Stale heap entries are skipped at the top, but must not accumulate.
         if self.heap.len() > 2 * self.entries.len() + 64 {
             let entries = &self.entries;
             self.heap.retain(|Reverse((_, sequence, key))| {
@@ -91,7 +91,7 @@ impl<T> TimerQueue<T> {
         found
     }
 
-    /// Moves a timer's deadline; false if it has fired or was cancelled before.
+    /// Moves a timer's deadline. Returns `false` if it has already fired or been cancelled.
     pub(crate) fn reset(&mut self, key: TimerKey, deadline: Instant) -> bool {
         let Some(entry) = self.entries.get_mut(key) else {
             return false;
@@ -105,17 +105,17 @@ impl<T> TimerQueue<T> {
         true
     }
 
-    /// Moves a timer's deadline to `deadline` unless it is due before.
+    /// Moves a timer's deadline to `deadline` unless it is already earlier.
     pub(crate) fn hasten(&mut self, key: TimerKey, deadline: Instant) {
         if self.entries.get(key).is_some_and(|entry| deadline < entry.deadline) {
             self.reset(key, deadline);
         }
     }
 
-    /// What is due first, if its deadline is not after `now`.
+    /// Takes the task that is due first, if its deadline is not after `now`.
     ///
-    /// A timer that repeats is set again from `now` on, however late it was; its content is lent
-    /// out until [`put_back`](TimerQueue::put_back).
+    /// A repeating timer is set again relative to `now`, however late it was. The caller returns
+    /// its task with [`put_back`](TimerQueue::put_back).
     pub(crate) fn pop_due(&mut self, now: Instant) -> Option<(TimerKey, T)> {
         if self.next_deadline()? > now {
             return None;
@@ -135,14 +135,15 @@ impl<T> TimerQueue<T> {
         what.map(|what| (key, what))
     }
 
-    /// Returns the content of a repeating timer after it ran, unless it was cancelled meanwhile.
+    /// Puts back the task of a repeating timer after it ran. Drops the task if the timer was
+    /// cancelled in the meantime.
     pub(crate) fn put_back(&mut self, key: TimerKey, what: T) {
         if let Some(entry) = self.entries.get_mut(key) {
             entry.what = Some(what);
         }
     }
 
-    /// The earliest deadline, after dropping what is out of date before it.
+    /// Returns the earliest deadline, after dropping the stale heap entries before it.
     pub(crate) fn next_deadline(&mut self) -> Option<Instant> {
         loop {
             let &Reverse((deadline, sequence, key)) = self.heap.peek()?;
@@ -200,27 +201,27 @@ mod tests {
 
     proptest! {
         #[test]
-        fn timers_fire_as_a_plain_sorted_list_would(steps in steps()) {
+        fn timers_fire_like_those_of_a_sorted_map(steps in steps()) {
             let start = Instant::now();
             let at = |millis: u64| start + Duration::from_millis(millis);
             let mut queue = TimerQueue::new();
-            let mut plain: BTreeMap<usize, u64> = BTreeMap::new();
+            let mut model: BTreeMap<usize, u64> = BTreeMap::new();
             let mut keys = Vec::new();
             let mut now = 0;
             for step in steps {
                 match step {
                     Step::Insert(delay) => {
-                        plain.insert(keys.len(), now + delay);
+                        model.insert(keys.len(), now + delay);
                         keys.push(queue.insert(at(now + delay), keys.len()));
                     }
                     Step::Cancel(index) if index < keys.len() => {
-                        prop_assert_eq!(queue.cancel(keys[index]), plain.remove(&index).is_some());
+                        prop_assert_eq!(queue.cancel(keys[index]), model.remove(&index).is_some());
                     }
                     Step::Reset(index, delay) if index < keys.len() => {
-                        let known = plain.contains_key(&index);
+                        let known = model.contains_key(&index);
                         prop_assert_eq!(queue.reset(keys[index], at(now + delay)), known);
                         if known {
-                            plain.insert(index, now + delay);
+                            model.insert(index, now + delay);
                         }
                     }
                     Step::Cancel(_) | Step::Reset(..) => {}
@@ -228,21 +229,21 @@ mod tests {
                         now += by;
                         let mut fired = Vec::new();
                         while let Some((_, index)) = queue.pop_due(at(now)) {
-                            fired.push((plain[&index], index));
-                            plain.remove(&index);
+                            fired.push((model[&index], index));
+                            model.remove(&index);
                         }
                         prop_assert!(fired.is_sorted_by_key(|(deadline, _)| *deadline));
-                        prop_assert!(plain.values().all(|deadline| *deadline > now));
+                        prop_assert!(model.values().all(|deadline| *deadline > now));
                     }
                 }
-                prop_assert_eq!(queue.len(), plain.len());
-                prop_assert_eq!(queue.next_deadline(), plain.values().min().map(|first| at(*first)));
+                prop_assert_eq!(queue.len(), model.len());
+                prop_assert_eq!(queue.next_deadline(), model.values().min().map(|first| at(*first)));
             }
         }
     }
 
     #[test]
-    fn timers_of_one_instant_fire_in_the_order_they_were_set() {
+    fn timers_with_the_same_deadline_fire_in_insertion_order() {
         let now = Instant::now();
         let mut queue = TimerQueue::new();
         for index in 0..5 {
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeating_timer_comes_back_until_it_is_cancelled_even_while_it_runs() {
+    fn a_repeating_timer_can_be_cancelled_while_it_runs() {
         let start = Instant::now();
         let second = Duration::from_secs(1);
         let mut queue = TimerQueue::new();
@@ -264,15 +265,15 @@ mod tests {
             assert_eq!(queue.pop_due(start + second * tick), None);
             queue.put_back(key, "tick");
         }
-        let lent = queue.pop_due(start + second * 4).expect("due").1;
+        let taken = queue.pop_due(start + second * 4).expect("due").1;
         assert!(queue.cancel(key));
-        queue.put_back(key, lent);
+        queue.put_back(key, taken);
         assert_eq!(queue.pop_due(start + second * 9), None);
         assert!(queue.is_empty());
     }
 
     #[test]
-    fn cancelled_timers_do_not_pile_up() {
+    fn cancelled_timers_do_not_accumulate() {
         let now = Instant::now();
         let mut queue = TimerQueue::new();
         for _ in 0..10_000 {

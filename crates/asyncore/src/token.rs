@@ -1,4 +1,4 @@
-//! The name of a channel.
+//! Handles to channels.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -9,18 +9,18 @@ use slotmap::Key as _;
 use crate::dispatcher::Dispatcher;
 
 slotmap::new_key_type! {
-    /// Where a channel sits in its map: an index and a generation.
+    /// The key of a channel in its map: an index and a generation.
     pub(crate) struct Key;
 }
 
-/// Names one channel of one [`SocketMap`](crate::SocketMap), whose handler is a `T`.
+/// A handle to one channel of one [`SocketMap`](crate::SocketMap), whose handler is a `T`.
 ///
-/// A token is small, `Copy` and never reused: when its channel is gone, every look-up with it
-/// answers `None`. Nothing is ever looked up by descriptor number, so a descriptor that the
-/// system gives out again cannot be mistaken for its predecessor. `Token` without a parameter
-/// names a channel whatever its handler's type; [`untyped`](Token::untyped) makes one.
+/// A token is small, `Copy` and never reused: after its channel is gone, every look-up with it
+/// returns `None`. The map never looks up a channel by descriptor number, so a descriptor that the
+/// system reuses cannot be mistaken for its predecessor. `Token` without a parameter identifies a
+/// channel with a handler of any type; [`untyped`](Token::untyped) creates one.
 ///
-/// A token means nothing to another map, where it may even find a channel that is not meant.
+/// A token is valid only for its own map. In another map it may even find an unrelated channel.
 ///
 /// ```
 /// use asyncore::{Dispatcher, FileWrapper, SocketMap, Token};
@@ -46,7 +46,7 @@ slotmap::new_key_type! {
 /// # }
 /// ```
 ///
-/// Python named channels by their descriptor in `socket_map`.
+/// Python identified channels by their descriptor in `socket_map`.
 pub struct Token<T: ?Sized = dyn Dispatcher> {
     pub(crate) key: Key,
     handler: PhantomData<fn() -> Box<T>>,
@@ -57,19 +57,19 @@ impl<T: ?Sized> Token<T> {
         Token { key, handler: PhantomData }
     }
 
-    /// The same channel's name, without the type of its handler.
+    /// Returns a token for the same channel, without the type of its handler.
     pub fn untyped(self) -> Token {
         Token::new(self.key)
     }
 
-    /// The same channel's name, for a handler of type `U`.
+    /// Returns a token for the same channel, for a handler of type `U`.
     ///
-    /// If it is of another type, look-ups of the handler with it answer `None`.
+    /// If the handler is of another type, look-ups of the handler with this token return `None`.
     ///
     /// ```
     /// use asyncore::{Dispatcher, SocketMap, Token};
     ///
-    /// /// How many channels of the map have a handler of type `T`.
+    /// /// Returns the number of channels in the map whose handler is a `T`.
     /// fn count<T: Dispatcher>(map: &SocketMap) -> usize {
     ///     map.tokens().filter(|token| map.get(token.cast::<T>()).is_some()).count()
     /// }

@@ -1,16 +1,16 @@
-//! Counting bytes, in one place for the channel and for the map.
+//! Byte counters, updated together for the channel and for the map.
 
 use std::time::Instant;
 
 use crate::map::Stats;
 
-/// What one channel has received and sent, and when last.
+/// The amount of traffic on one channel, and the time of the last.
 pub(crate) struct Traffic {
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
     /// Number of times the socket was reported ready.
     pub(crate) events: u64,
-    /// When bytes last came or went, by the time of the last wait.
+    /// The last time that bytes were received or sent, taken from the last wait.
     pub(crate) last: Instant,
 }
 
@@ -24,6 +24,12 @@ impl Traffic {
         self.bytes_in += n as u64;
         stats.bytes_in += n as u64;
         self.last = now;
+    }
+
+    /// Takes back `n` bytes that were received and not used, and will be counted when they are.
+    pub(crate) fn unread(&mut self, n: usize, stats: &mut Stats) {
+        self.bytes_in = self.bytes_in.saturating_sub(n as u64);
+        stats.bytes_in = stats.bytes_in.saturating_sub(n as u64);
     }
 
     #[inline(always)]

@@ -1,5 +1,5 @@
-//! What carries a channel's bytes: an OS socket, a file, an endpoint of a simulated network, or
-//! one of these with layers on it.
+//! The transport of a channel: an OS socket, a file, an endpoint of a simulated network, or one of
+//! these with layers on it.
 
 use std::io;
 use std::net::Shutdown;
@@ -19,18 +19,20 @@ use crate::net::Pipe;
 use crate::poller::Source;
 use crate::sim::{Network, SimSocket};
 
-/// The one place where the kinds differ; everything above sees sockets.
+/// The transport of a channel. Only this type distinguishes the kinds; the code above it sees
+/// sockets.
 pub(crate) enum Transport {
     Stream(OwnedFd),
     Datagram(OwnedFd),
     File(FileWrapper),
     Simulated(SimSocket),
-    /// With layers, or with input that is unread.
+    /// A transport with layers, or with unread input.
     Layered(Box<Layered>),
 }
 
 impl Transport {
-    /// A new non-blocking socket, of the operating system unless there is a simulated network.
+    /// Opens a non-blocking socket, on the simulated network if there is one, else of the operating
+    /// system.
     pub(crate) fn open(network: Option<&Network>, domain: Domain, kind: Type) -> io::Result<Self> {
         if let Some(network) = network {
             return Ok(Transport::Simulated(network.socket(domain, kind)?));
@@ -58,7 +60,7 @@ impl Transport {
         self.kind() == Kind::Datagram
     }
 
-    /// The transport without the layers on it.
+    /// Returns the transport without the layers on it.
     fn below(&self) -> &Transport {
         match self {
             Transport::Layered(layered) => layered.below(),
@@ -80,7 +82,7 @@ impl Transport {
         }
     }
 
-    /// The transport as one that can have layers.
+    /// Converts the transport to one that can have layers.
     pub(crate) fn into_layered(self) -> Box<Layered> {
         match self {
             Transport::Layered(layered) => layered,
@@ -128,7 +130,7 @@ impl Transport {
         }
     }
 
-    /// Sends what is in a pipe.
+    /// Sends the contents of a pipe.
     #[cfg(target_os = "linux")]
     pub(crate) fn send_pipe(&self, pipe: &Pipe) -> io::Result<usize> {
         match (self.fd(), self) {
@@ -201,7 +203,8 @@ impl Transport {
         }
     }
 
-    /// Begins to connect; true if that was all, false if the end of it is still to come.
+    /// Begins to connect. Returns `true` if the connection is established, `false` if it is still
+    /// in progress.
     pub(crate) fn connect(&self, addr: &Address) -> io::Result<bool> {
         let outcome = match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => {
@@ -215,11 +218,11 @@ impl Transport {
             Err(error) => match Errno::from_io_error(&error) {
                 Some(Errno::INPROGRESS | Errno::ALREADY | Errno::INTR) => Ok(false),
                 Some(Errno::ISCONN) => Ok(true),
-                // The backlog of a Unix listener is full. Nothing will tell when it no longer is, so
-                // this must not pass for a readiness that was spurious.
+                // The backlog of a Unix listener is full. No event reports when it has room again,
+                // so this error must not be treated like spurious readiness.
                 Some(Errno::AGAIN) => {
                     let what =
-                        format!("cannot connect to {addr}: it has no room for another connection");
+                        format!("cannot connect to {addr}: its backlog is full; retry later");
                     Err(io::Error::new(io::ErrorKind::ConnectionRefused, what))
                 }
                 _ => Err(context(error, format_args!("cannot connect to {addr}"))),
@@ -227,7 +230,7 @@ impl Transport {
         }
     }
 
-    /// One connection off the backlog, non-blocking, with its peer's address.
+    /// Accepts one connection from the backlog as a non-blocking socket, with its peer's address.
     pub(crate) fn accept(&self) -> io::Result<(Transport, Address)> {
         match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => accept(fd),
@@ -247,11 +250,11 @@ impl Transport {
         }
     }
 
-    /// Makes closing reset the connection, as far as it can be.
+    /// Makes closing reset the connection, if the transport supports that.
     pub(crate) fn reset_on_close(&mut self) {
         match self {
             Transport::Stream(fd) | Transport::Datagram(fd) => {
-                // Refused, the close is an ordinary one, which is all that is left to do.
+                // If the system refuses, closing ends the connection normally instead.
                 let _ = SockRef::from(&*fd).set_linger(Some(std::time::Duration::ZERO));
             }
             Transport::File(_) => {}
@@ -260,7 +263,7 @@ impl Transport {
         }
     }
 
-    /// What went wrong asynchronously since the last call.
+    /// Takes the asynchronous error that occurred since the last call, if any.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
         match self.below() {
             Transport::Stream(fd) | Transport::Datagram(fd) => SockRef::from(fd).take_error(),
@@ -322,7 +325,7 @@ fn simulated(addr: &Address) -> io::Result<std::net::SocketAddr> {
     addr.inet().ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::Unsupported,
-            format!("the simulated network has no address {addr}; use an IPv4 or IPv6 one"),
+            format!("the simulated network does not support {addr}; use an IPv4 or IPv6 address"),
         )
     })
 }
@@ -336,7 +339,7 @@ fn not_a_socket() -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, "this channel is a file, not a socket")
 }
 
-/// Whether an error says that the connection is gone: asyncore's `_DISCONNECTED`.
+/// Returns `true` if the error means that the connection is gone: asyncore's `_DISCONNECTED`.
 pub(crate) fn is_disconnected(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

@@ -1,4 +1,4 @@
-//! A handle with which other threads wake the loop.
+//! A handle for waking the loop from other threads.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use crate::error::Result;
 use crate::map::SocketMap;
 use crate::wake::{MAX_QUEUED_CALLS, Waker};
 
-/// A closure on its way to the loop's thread.
+/// A closure that is queued for the loop's thread.
 pub type TriggerCall = Box<dyn FnOnce(&mut SocketMap) -> Result + Send>;
 
-/// Wakes a loop and runs a closure on it, from any thread.
+/// A handle that wakes a loop and runs a closure on it, from any thread.
 ///
-/// Made by [`SocketMap::trigger`]. While one is held anywhere, [`EventLoop::run`] does not
-/// return, since something may still come; dropping the last lets it. Medusa's `trigger` was a
-/// channel of its own; this one belongs to the map.
+/// [`SocketMap::trigger`] creates it. While any trigger exists, [`EventLoop::run`] does not return,
+/// since another call may come; after the last is dropped, it can. Medusa's `trigger` was a channel
+/// of its own; this one belongs to the map.
 ///
 /// ```
 /// use asyncore::SocketMap;
@@ -43,13 +43,13 @@ pub struct Trigger {
 }
 
 impl Trigger {
-    /// Runs `call` on the loop's thread, soon, between two callbacks. On a simulated network,
-    /// whose clock nothing real can wake, that is in the next pass.
+    /// Runs `call` on the loop's thread, soon, between two callbacks. On a simulated network, whose
+    /// wait a real thread cannot wake, the next pass runs it.
     ///
-    /// An error of `call` is logged; [`ExitNow`](crate::ExitNow) leaves the loop.
+    /// The loop logs an error of `call`; [`ExitNow`](crate::ExitNow) leaves the loop.
     ///
     /// # Errors
-    /// When 1,024 calls wait already, and when the map is gone. The error returns the closure.
+    /// If 1,024 calls are already queued, or if the map was dropped. The error contains the closure.
     pub fn pull_trigger(
         &self,
         call: impl FnOnce(&mut SocketMap) -> Result + Send + 'static,
@@ -62,12 +62,12 @@ impl Trigger {
         Ok(())
     }
 
-    /// Runs `call` on the loop's thread, waiting for room in the queue on this one.
+    /// Runs `call` on the loop's thread, and blocks this thread until the queue has room.
     pub(crate) fn pull_when_possible(
         &self,
         call: impl FnOnce(&mut SocketMap) -> Result + Send + 'static,
     ) {
-        // A map that is gone needs it no more.
+        // A map that was dropped does not need the call.
         if self.calls.send(Box::new(call)).is_ok() {
             self.waker.wake();
         }
@@ -80,7 +80,7 @@ impl fmt::Debug for Trigger {
     }
 }
 
-/// A failed [`Trigger::pull_trigger`], with the closure that was not taken.
+/// The error of [`Trigger::pull_trigger`], with the closure that was not queued.
 ///
 /// ```
 /// use asyncore::{SocketMap, TriggerError};
@@ -95,14 +95,14 @@ impl fmt::Debug for Trigger {
 /// ```
 #[non_exhaustive]
 pub enum TriggerError {
-    /// 1,024 calls wait already: the loop is slower than its callers. Try again later.
+    /// 1,024 calls are already queued, because the loop is slower than its callers. Retry later.
     Full(TriggerCall),
-    /// The map is gone.
+    /// The map was dropped.
     Closed(TriggerCall),
 }
 
 impl TriggerError {
-    /// The closure that was not taken.
+    /// Returns the closure that was not queued.
     pub fn into_call(self) -> TriggerCall {
         match self {
             TriggerError::Full(call) | TriggerError::Closed(call) => call,
@@ -114,9 +114,9 @@ impl fmt::Display for TriggerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TriggerError::Full(_) => {
-                write!(f, "{MAX_QUEUED_CALLS} calls wait for the loop already; try later")
+                write!(f, "{MAX_QUEUED_CALLS} calls are already queued for the loop; retry later")
             }
-            TriggerError::Closed(_) => f.write_str("the socket map of this trigger is gone"),
+            TriggerError::Closed(_) => f.write_str("the socket map of this trigger was dropped"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The socket pair by which other threads and signal handlers wake the loop.
+//! The socket pair with which other threads and signal handlers wake the loop.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -9,19 +9,20 @@ use std::sync::{Arc, Weak};
 use crate::poller::{AnyPoller, Interest, Source};
 use crate::trigger::{Trigger, TriggerCall};
 
-/// The key under which the poller reports the receiving end; no channel has it, since the
-/// generation of a channel in use is odd.
+/// The poller key of the receiving end. No channel has this key, since the generation of a channel
+/// in use is odd.
 pub(crate) const WAKE: u64 = 0;
 
-/// Maximum number of calls that wait for the loop.
+/// Maximum number of calls queued for the loop, to bound the memory that its callers can fill.
 pub(crate) const MAX_QUEUED_CALLS: usize = 1024;
 
-/// The sending end; wakes the loop a last time when the last trigger is dropped.
+/// The sending end of the socket pair. Dropping the last trigger wakes the loop once more.
 pub(crate) struct Waker(UnixStream);
 
 impl Waker {
     pub(crate) fn wake(&self) {
-        // A full socket wakes the loop as well, and a closed one has no loop to wake.
+        // A write fails only if the socket is full, which also wakes the loop, or if the loop is
+        // gone.
         let _ = (&self.0).write(&[1]);
     }
 }
@@ -36,10 +37,10 @@ impl Drop for Waker {
 pub(crate) struct Wake {
     rx: UnixStream,
     tx: UnixStream,
-    /// Cloned for each trigger.
+    /// The sender that each trigger clones.
     calls: SyncSender<TriggerCall>,
     queued: Receiver<TriggerCall>,
-    /// Alive while a trigger is.
+    /// The waker of the existing triggers.
     waker: Weak<Waker>,
     #[cfg(feature = "signals")]
     pub(crate) signals: Vec<crate::signals::Watch>,
@@ -62,12 +63,12 @@ impl Wake {
         })
     }
 
-    /// Whether a trigger exists.
+    /// Returns `true` if a trigger exists.
     pub(crate) fn is_awaited(&self) -> bool {
         self.waker.strong_count() > 0
     }
 
-    /// Another sending end.
+    /// Duplicates the sending end.
     #[cfg(feature = "signals")]
     pub(crate) fn sender(&self) -> io::Result<UnixStream> {
         self.tx.try_clone()
@@ -85,12 +86,12 @@ impl Wake {
         Ok(Trigger { calls: self.calls.clone(), waker })
     }
 
-    /// Has the poller watch the receiving end.
+    /// Registers the receiving end with the poller.
     pub(crate) fn listen(&self, poller: &mut AnyPoller) -> io::Result<()> {
         poller.add(Source::Fd(self.rx.as_fd()), WAKE, Interest::READ)
     }
 
-    /// Takes out what woke the loop, so that it can be woken again.
+    /// Reads the pending wake-up bytes, so that they do not wake the loop again.
     pub(crate) fn clear(&mut self) {
         let mut bytes = [0; 256];
         while matches!(self.rx.read(&mut bytes), Ok(256)) {}

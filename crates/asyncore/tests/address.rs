@@ -58,6 +58,6 @@ fn an_unnamed_socket_cannot_be_bound_or_connected_to() {
             Ok(Plain)
         });
         let error = added.unwrap_err().to_string();
-        assert!(error.ends_with("an unnamed Unix socket cannot be an address; give a path"));
+        assert!(error.ends_with("an unnamed Unix socket cannot be an address; specify a path"));
     }
 }

@@ -239,7 +239,7 @@ fn a_push_after_shutdown_write_is_an_error() {
         channel.push(b"too late");
         world.run_until(|_| seen.is_closed());
         let expected =
-            "output was pushed after shutdown_write() had ended this half of the connection";
+            "output was pushed after shutdown_write(), which ends the output; push before it";
         assert_eq!(seen.errors(), [expected]);
     });
 }
@@ -289,5 +289,29 @@ fn a_mismatched_address_family_is_refused_at_once() {
         let error = added.unwrap_err();
         assert_ne!(error.kind(), ErrorKind::WouldBlock);
         assert!(error.to_string().starts_with("cannot connect to [::1]:80: "), "{error}");
+    });
+}
+
+#[test]
+fn with_buffer_refuses_an_absurd_size_and_returns_what_its_closure_does() {
+    on_every_network(|world| {
+        let (token, _remote) = world.connect(Recorder::default());
+        let mut channel = world.map.channel(token).unwrap();
+        let length = channel.with_buffer(16 << 20, |_, buf| Ok::<_, std::io::Error>(buf.len()));
+        assert_eq!(length.unwrap(), 16 << 20);
+        for size in [(16 << 20) + 1, usize::MAX] {
+            let refused = channel.with_buffer(size, |_, _| -> std::io::Result<()> {
+                panic!("there is no such buffer")
+            });
+            let error = refused.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput);
+            let told = format!("a buffer of {size} bytes is over the limit of 16777216; use less");
+            assert_eq!(error.to_string(), told);
+        }
+        let failed = channel.with_buffer(0, |_, buf| {
+            assert!(buf.is_empty());
+            Err::<(), _>(asyncore::Error::msg("of its own"))
+        });
+        assert_eq!(failed.unwrap_err().to_string(), "of its own");
     });
 }

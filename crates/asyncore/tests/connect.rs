@@ -240,8 +240,7 @@ fn address_families_are_tried_alternately() {
     assert_eq!(attempts, expected);
     let errors = seen.errors();
     assert_eq!(errors.len(), 1, "{errors:?}");
-    let expected =
-        "cannot connect to many.example:80: none of its 5 addresses answered, the last: ";
+    let expected = "cannot connect to many.example:80: all 5 addresses failed, last error: ";
     assert!(errors[0].starts_with(expected), "{errors:?}");
 }
 

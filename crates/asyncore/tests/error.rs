@@ -67,5 +67,5 @@ fn a_string_converts_into_an_error() {
 fn exit_now_is_an_error_kind_of_its_own() {
     let error = Error::from(ExitNow);
     assert!(error.is::<ExitNow>() && !error.is::<Panicked>());
-    assert_eq!(error.to_string(), "a callback asked to leave the loop");
+    assert_eq!(error.to_string(), "a callback requested to leave the loop");
 }

@@ -128,7 +128,7 @@ fn the_error_names_the_peer_when_no_address_answers() {
         added.unwrap();
         map.run().unwrap();
         let calls = seen.calls();
-        let expected = "cannot connect to backend: none of its 2 addresses answered, the last: ";
+        let expected = "cannot connect to backend: all 2 addresses failed, last error: ";
         assert!(calls.len() == 2 && calls[0].starts_with(expected), "{calls:?}");
         assert_eq!(calls[1], "Some(ConnectionRefused)", "the kind is that of the last");
     });

@@ -238,3 +238,72 @@ fn a_panic_in_a_timer_or_trigger_is_logged_and_the_loop_continues() {
         }
     });
 }
+
+/// Panics when it is dropped.
+struct Fragile(Seen);
+
+impl Dispatcher for Fragile {}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        self.0.note("drop");
+        panic!("in drop");
+    }
+}
+
+#[test]
+fn a_handler_whose_drop_panics_costs_only_its_channel() {
+    on_every_network(|world| {
+        let (fragile, other) = (Seen::default(), Seen::default());
+        let lines = util::log::complaints(|| {
+            let (token, _remote) = world.connect(Fragile(fragile.clone()));
+            let (_, neighbour) = world.connect(Recorder::new(&other));
+            world.map.channel(token).unwrap().close();
+            world.run_until(|world| !world.map.contains(token));
+            neighbour.send(b"fine");
+            world.run_until(|_| other.received() == b"fine");
+        });
+        assert_eq!(fragile.calls(), ["drop"]);
+        let [line] = &lines[..] else { panic!("{lines:#?}") };
+        assert!(line.contains("Fragile") && line.contains("in drop"), "{line}");
+    });
+}
+
+#[test]
+fn a_handler_that_is_replaced_and_panics_in_its_drop_leaves_the_channel_to_the_new_one() {
+    on_every_network(|world| {
+        let (fragile, next) = (Seen::default(), Seen::default());
+        let lines = util::log::complaints(|| {
+            let (token, remote) = world.connect(Fragile(fragile.clone()));
+            world.map.channel(token).unwrap().replace_handler(Recorder::new(&next));
+            remote.send(b"for the new one");
+            world.run_until(|_| next.received() == b"for the new one");
+        });
+        assert_eq!(fragile.calls(), ["drop"]);
+        assert_eq!(lines.len(), 1, "{lines:#?}");
+    });
+}
+
+#[test]
+fn a_handler_whose_drop_panics_when_the_loop_is_dropped_costs_no_other() {
+    on_every_network(|world| {
+        let (first, second, good) = (Seen::default(), Seen::default(), Seen::default());
+        struct Noted(Seen);
+        impl Dispatcher for Noted {}
+        impl Drop for Noted {
+            fn drop(&mut self) {
+                self.0.note("drop");
+            }
+        }
+        let lines = util::log::complaints(|| {
+            let (_, a) = world.connect(Fragile(first.clone()));
+            let (_, b) = world.connect(Noted(good.clone()));
+            let (_, c) = world.connect(Fragile(second.clone()));
+            world.map = asyncore::SocketMap::new().unwrap();
+            drop((a, b, c));
+        });
+        assert_eq!((first.calls(), second.calls()), (vec!["drop".into()], vec!["drop".into()]));
+        assert_eq!(good.calls(), ["drop"]);
+        assert_eq!(lines.len(), 2, "{lines:#?}");
+    });
+}

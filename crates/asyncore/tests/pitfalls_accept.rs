@@ -114,7 +114,10 @@ fn a_listener_out_of_descriptors_backs_off_and_resumes() {
         let cause = std::io::Error::from_raw_os_error(errno).to_string();
         assert!(refused.starts_with("ERROR <") && refused.contains(&cause), "{refused}");
         assert!(refused.contains("Server listening 127.0.0.1:80"), "{refused}");
-        assert!(resumed.starts_with("INFO <") && resumed.contains("accepts again"), "{resumed}");
+        assert!(
+            resumed.starts_with("INFO <") && resumed.contains("accepts connections again"),
+            "{resumed}"
+        );
         // Pauses of 10 ms, 20 ms, … 640 ms, then five of 1 s: the listener neither spins nor gives
         // up.
         assert_eq!(net.elapsed().as_millis() / 10, 627);

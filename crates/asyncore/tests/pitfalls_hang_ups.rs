@@ -3,10 +3,11 @@
 mod util;
 
 use std::cell::Cell;
+use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use asyncore::{Dispatcher, EventLoop};
+use asyncore::{Dispatcher, EventLoop, Producer};
 use util::{Recorder, Seen, World, on_every_network, on_every_poller};
 
 /// Adds a channel that has shut down its half and whose peer sent `data` and closed: a hang-up.
@@ -123,6 +124,30 @@ fn a_hang_up_behind_a_full_sink_loses_nothing() {
             received.len() == flood + 500 && seen.is_closed()
         });
         assert!(received.ends_with(&[2; 500]));
+    });
+}
+
+/// A producer that never has anything.
+struct Nothing;
+
+impl Producer for Nothing {
+    fn more(&mut self, _: &mut Vec<u8>) -> io::Result<()> {
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}
+
+#[test]
+fn a_reset_ends_a_closing_channel_whose_producer_has_nothing() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (token, remote) = world.connect(Recorder::new(&seen));
+        world.map.channel(token).unwrap().push_with_producer(Nothing);
+        remote.shutdown();
+        world.run_until(|_| seen.count("handle_eof") == 1);
+        world.settle();
+        assert!(!seen.is_closed());
+        remote.reset();
+        world.run_until(|_| seen.is_closed());
     });
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use asyncore::sim::Network;
 use asyncore::{Error, ExitNow, SocketMap};
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::Signal;
 use util::log::complaints;
 use util::{Recorder, Seen, assert_rests, on_every_poller, run_until, tcp_pair};
 
@@ -29,7 +29,8 @@ fn in_turn(test: impl FnOnce()) {
 /// Has the system deliver a signal to this process; the handler has run when this returns if
 /// this thread takes it, and soon otherwise.
 fn raise(signal: Signal) {
-    kill_process(getpid(), signal).unwrap();
+    // On this thread, so that it has come when this returns.
+    signal_hook::low_level::raise(signal.as_raw()).unwrap();
 }
 
 fn counter() -> (Rc<Cell<u32>>, Rc<Cell<u32>>) {
@@ -137,7 +138,7 @@ fn exit_now_leaves_the_loop() {
 #[test]
 fn a_call_that_fails_or_panics_is_logged_and_made_again() {
     in_turn(|| {
-        let mut map = SocketMap::new().unwrap();
+        let mut map = SocketMap::builder().panic_hook(true).build().unwrap();
         let (calls, count) = counter();
         map.on_signal(USR1, move |_| {
             count.set(count.get() + 1);

@@ -194,7 +194,7 @@ fn an_impossible_splice_gives_an_error_with_the_reason() {
     assert_eq!(error.to_string(), "cannot splice: the channel has no stream to splice from");
     map.channel(created).unwrap().close();
     let error = map.channel(connected).unwrap().splice_to(created, 10).unwrap_err();
-    assert_eq!(error.to_string(), "cannot splice: the receiving channel takes no more output");
+    assert_eq!(error.to_string(), "cannot splice: the receiving channel accepts no more output");
 
     let net = Network::new(1);
     let mut map = SocketMap::simulated(&net);

@@ -123,7 +123,7 @@ fn a_full_queue_is_an_error_until_it_has_room() {
     });
     let refused = refused.unwrap_err();
     assert!(matches!(refused, TriggerError::Full(_)));
-    assert_eq!(refused.to_string(), "1024 calls wait for the loop already; try later");
+    assert_eq!(refused.to_string(), "1024 calls are already queued for the loop; retry later");
     map.poll(None).unwrap();
     // The error returns the closure, so nothing that it owns is lost.
     trigger.pull_trigger(refused.into_call()).unwrap();
@@ -138,7 +138,7 @@ fn pulling_the_trigger_of_a_dropped_map_is_an_error() {
     drop(map);
     let refused = trigger.pull_trigger(|_| Ok(()));
     assert!(matches!(refused, Err(TriggerError::Closed(_))));
-    assert_eq!(refused.unwrap_err().to_string(), "the socket map of this trigger is gone");
+    assert_eq!(refused.unwrap_err().to_string(), "the socket map of this trigger was dropped");
 }
 
 #[test]

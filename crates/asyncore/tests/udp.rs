@@ -212,3 +212,127 @@ fn a_burst_is_received_one_datagram_at_a_time() {
         assert_eq!(error.kind(), ErrorKind::WouldBlock);
     });
 }
+
+/// A socket that is connected to a port on which no socket is bound, with the default
+/// `handle_error`.
+fn refused(map: &mut EventLoop) -> (Token<Quiet>, SocketAddr) {
+    let (gone, gone_addr) = bound(map, &Seen::default(), false);
+    // While the port is taken, so that the socket is not given the same one.
+    let added = map.add_with(|ch| {
+        ch.create_socket(Domain::IPV4, Type::DGRAM)?;
+        ch.bind(([127, 0, 0, 1], 0))?;
+        ch.connect(gone_addr)?;
+        Ok(Quiet::default())
+    });
+    map.channel(gone).unwrap().close();
+    assert_rests(map);
+    (added.unwrap(), gone_addr)
+}
+
+/// Keeps what it receives, and every default.
+#[derive(Default)]
+struct Quiet {
+    received: Vec<u8>,
+    closed: bool,
+}
+
+impl Dispatcher for Quiet {
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        let mut buf = [0; 16];
+        let n = ch.recv(&mut buf)?;
+        self.received.extend_from_slice(&buf[..n]);
+        Ok(())
+    }
+
+    fn handle_close(&mut self, _: &mut Channel<'_>) {
+        self.closed = true;
+    }
+}
+
+/// Binds a socket to the port that refused before, and checks that the channel still exchanges
+/// datagrams with it.
+fn still_works(map: &mut EventLoop, token: Token<Quiet>, addr: SocketAddr) {
+    let server = Seen::default();
+    let late = map.add_with(|ch| {
+        ch.create_socket(Domain::IPV4, Type::DGRAM)?;
+        ch.bind(addr)?;
+        Ok(Receiver { seen: server.clone(), echoes: true })
+    });
+    late.unwrap();
+    map.channel(token).unwrap().push(b"now?");
+    // An earlier datagram can arrive late on a simulated network.
+    run_until(map, |map| {
+        let received = &map.get(token).expect("still open").received;
+        received.windows(4).any(|part| part == b"now?")
+    });
+}
+
+/// Makes passes until the channel has learned of `count` more refusals.
+#[track_caller]
+fn refusals(map: &mut EventLoop, count: u64) {
+    let before = map.stats().errors;
+    run_until(map, |map| map.stats().errors >= before + count);
+    assert_rests(map);
+}
+
+#[test]
+fn a_refused_datagram_does_not_close_a_connected_socket() {
+    on_every_network(|map| {
+        let (token, addr) = refused(map);
+        let lines = util::log::captured(|| {
+            for _ in 0..3 {
+                map.channel(token).unwrap().push(b"to nobody");
+                refusals(map, 1);
+            }
+        });
+        assert!(map.contains(token));
+        assert_eq!(lines.len(), 3, "{lines:#?}");
+        for line in &lines {
+            assert!(line.starts_with("INFO a datagram was lost on channel <udp::Quiet"), "{line}");
+        }
+        still_works(map, token, addr);
+    });
+}
+
+#[test]
+fn a_refused_datagram_does_not_close_a_socket_that_is_paused() {
+    on_every_network(|map| {
+        let (token, addr) = refused(map);
+        map.channel(token).unwrap().pause_reading();
+        for _ in 0..3 {
+            map.channel(token).unwrap().push(b"to nobody");
+            assert_rests(map);
+        }
+        assert!(map.contains(token));
+        map.channel(token).unwrap().resume_reading();
+        // The last datagram's refusal waited to be read.
+        refusals(map, 1);
+        still_works(map, token, addr);
+    });
+}
+
+#[test]
+fn a_refusal_that_a_send_finds_does_not_close_the_socket() {
+    on_every_network(|map| {
+        let (token, addr) = refused(map);
+        for _ in 0..3 {
+            // The kernel refuses the first at once, and the next send finds that.
+            let mut channel = map.channel(token).unwrap();
+            channel.push(b"first");
+            channel.push(b"second");
+            channel.push(b"third");
+            refusals(map, 1);
+        }
+        still_works(map, token, addr);
+    });
+}
+
+#[test]
+fn a_datagram_that_is_too_long_costs_only_itself() {
+    on_every_network(|map| {
+        let (token, addr) = refused(map);
+        map.channel(token).unwrap().push(vec![0; 70_000]);
+        refusals(map, 1);
+        still_works(map, token, addr);
+    });
+}

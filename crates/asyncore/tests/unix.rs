@@ -158,7 +158,7 @@ fn connecting_to_a_full_backlog_is_an_error() {
         });
         let error = refused.expect("a backlog of 0 has an end");
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
-        assert!(error.to_string().ends_with(": it has no room for another connection"), "{error}");
+        assert!(error.to_string().ends_with(": its backlog is full; retry later"), "{error}");
     });
 }
 
@@ -253,4 +253,46 @@ fn unix_sockets_on_a_simulated_network_are_unsupported() {
     let error = added.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("IPv4 and IPv6 sockets only"), "{error}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn abstract_names_are_addresses_like_paths() {
+    on_every_poller(|builder| {
+        let mut map = builder.build().unwrap();
+        let seen = Seen::default();
+        let name = format!("asyncore test {}\n{}", std::process::id(), fastrand::u64(..));
+        let address = Address::Abstract(name.as_bytes().into());
+        // A peer chooses its name, which must not begin a new line in a log.
+        let shown = format!("unix:@{}", name.replace('\n', "\\n"));
+        assert_eq!(address.to_string(), shown);
+        let server = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::STREAM)?;
+            ch.bind(&address)?;
+            ch.listen(16)?;
+            Ok(Greeter)
+        });
+        let server = server.unwrap();
+        let channel = map.channel(server).unwrap();
+        assert_eq!(channel.local_addr().unwrap(), address);
+        assert_eq!(format!("{channel:?}"), format!("<unix::Greeter listening {shown} {server:?}>"));
+
+        let in_use = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::STREAM)?;
+            ch.bind(&address)?;
+            Ok(Greeter)
+        });
+        let error = in_use.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::AddrInUse);
+        assert!(error.to_string().starts_with(&format!("cannot bind to {shown}: ")), "{error}");
+
+        let client = map.add_with(|ch| {
+            ch.create_socket(Domain::UNIX, Type::STREAM)?;
+            ch.connect(&address)?;
+            Ok(Recorder::new(&seen))
+        });
+        assert_eq!(map.channel(client.unwrap()).unwrap().addr(), Some(&address));
+        run_until(&mut map, |_| seen.is_closed());
+        assert_eq!(seen.received(), b"None Some(Unnamed)");
+    });
 }

@@ -5,10 +5,10 @@ use crate::framing::{Framer, Step, Terminator};
 use crate::slot::Notices;
 
 impl Channel<'_> {
-    /// Sets what ends the message that [`AsyncChat`](crate::AsyncChat) collects: a byte string, a
-    /// number of bytes, or [`Terminator::None`] to collect for ever.
+    /// Sets the end of the message that an [`AsyncChat`](crate::AsyncChat) collects: a byte string,
+    /// a number of bytes, or [`Terminator::None`] to collect for ever.
     ///
-    /// It takes effect on the very next byte, also on what was received already.
+    /// It takes effect on the very next byte, also on input that was already received.
     pub fn set_terminator(&mut self, terminator: impl Into<Terminator>) {
         let Some(slot) = self.slot_mut() else { return };
         let framer = slot.framer.get_or_insert_default();
@@ -18,19 +18,20 @@ impl Channel<'_> {
         }
     }
 
-    /// The current terminator; of a number of bytes, what is still to come.
+    /// Returns the current terminator. For a number of bytes, returns the number still missing.
     pub fn terminator(&self) -> Terminator {
         let framer = self.slot().and_then(|slot| slot.framer.as_ref());
         framer.map_or(Terminator::None, |framer| framer.terminator())
     }
 
-    /// Begins to parse a piece of the input.
+    /// Starts to parse a piece of the input.
     #[inline]
     pub(crate) fn begin_parsing(&mut self, input: &[u8]) {
         self.map.input.begin_parsing(self.key, input);
     }
 
-    /// The next piece of the input, unless the channel is ending: then it is not parsed.
+    /// Returns the next piece of the input, or `None` if the channel is ending: the rest is then
+    /// not parsed.
     pub(crate) fn next_step<'d>(&mut self, input: &mut &'d [u8]) -> Option<Step<'d>> {
         let map = &mut *self.map;
         let slot = map.slots.get_mut(self.key)?;
@@ -38,7 +39,7 @@ impl Channel<'_> {
             return None;
         }
         if map.input.left() != input.len() {
-            // The last callback took the rest away.
+            // The last callback has taken the rest.
             *input = &[];
         }
         let step = slot.framer.get_or_insert_with(|| Box::new(Framer::new())).step(input);
@@ -46,7 +47,8 @@ impl Channel<'_> {
         step
     }
 
-    /// Keeps input that no callback has seen, and parses it when the running one has returned.
+    /// Keeps input that no callback has seen, and parses it after the running callback has
+    /// returned.
     pub(crate) fn unread_piece(&mut self, input: &[u8]) {
         let input = if self.map.input.left() == input.len() { input } else { &[] };
         let Some(slot) = self.slot_mut().filter(|slot| !slot.connection.is_ending()) else {

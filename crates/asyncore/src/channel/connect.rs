@@ -1,4 +1,4 @@
-//! Connecting, to an address or to a host by name.
+//! Connecting to an address or to a host by name.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -12,14 +12,14 @@ use crate::channel::Channel;
 use crate::net::Prepare;
 
 impl Channel<'_> {
-    /// Begins to connect; `handle_connect` is called when the connection is made.
+    /// Starts to connect; `handle_connect` is called when the connection is established.
     ///
-    /// Output that is pushed meanwhile is sent then. A failure to connect, or one that takes
-    /// longer than [`set_connect_timeout`](Channel::set_connect_timeout), goes to `handle_error`.
-    /// A datagram socket is connected at once.
+    /// Output pushed before that is sent when the connection is established. A failure to connect
+    /// goes to `handle_error`, and so does a connection that takes longer than the
+    /// [connect timeout](Channel::set_connect_timeout). A datagram socket is connected at once.
     ///
     /// # Errors
-    /// The system's, when it refuses at once; the error names the address.
+    /// Returns the system's error if it refuses at once; the error names the address.
     pub fn connect(&mut self, addr: impl Into<Address>) -> io::Result<()> {
         let addr = addr.into();
         let done = self.transport()?.connect(&addr)?;
@@ -36,29 +36,31 @@ impl Channel<'_> {
         Ok(())
     }
 
-    /// Begins to connect by TCP to `host`, a name or an address, without blocking the loop.
+    /// Starts to connect by TCP to `host`, a name or an address, without blocking the loop.
     ///
-    /// The name is looked up by the system's resolver on a thread, and its addresses are tried as
-    /// RFC 8305 has it: families by turns, the next one beside the last after 250 ms. While an
-    /// address is tried it is a channel of its own, which counts in [`SocketMap::len`](crate::SocketMap::len).
+    /// The system's resolver looks the name up on a thread. The addresses are tried as in RFC 8305:
+    /// the families alternate, and the next attempt starts after 250 ms while the last one
+    /// continues. Attempts do not count in [`SocketMap::len`](crate::SocketMap::len).
     ///
-    /// The channel needs no `create_socket` before. If it has a socket, the first address of its
-    /// family is tried with it, and further ones with sockets of the same source address, `nodelay`,
-    /// `keepalive`, `reuse_addr` and on Linux mark and device; addresses of the other family are
-    /// not tried. For other options see [`connect_host_with`](Channel::connect_host_with).
-    /// Python's `connect` blocked while it looked the name up.
+    /// The channel needs no `create_socket` first. If it already has a socket, the first address of
+    /// its family is tried with that socket. Further addresses are tried with sockets that have the
+    /// same source address, `nodelay`, `keepalive`, `reuse_addr` and, on Linux, mark and device;
+    /// addresses of the other family are not tried. For other options, see
+    /// [`connect_host_with`](Channel::connect_host_with). Python's `connect` blocked during the
+    /// look-up.
     ///
     /// # Errors
-    /// When a thread cannot be started, or 1,024 look-ups wait already. That the name does not
-    /// resolve, or that no address answers, goes to `handle_error`.
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a channel whose socket is connected
-    /// already, or not a TCP socket.
+    /// Fails if a thread cannot be started, or if 1,024 look-ups are already waiting. Fails with
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if the channel's socket is already connected,
+    /// or is not a TCP socket. If the name does not resolve, or no address answers, that goes to
+    /// `handle_error`.
     pub fn connect_host(&mut self, host: &str, port: u16) -> io::Result<()> {
         self.dial_host(host, port, None)
     }
 
-    /// Begins to connect as [`connect_host`](Channel::connect_host) does, and has `prepare` set up
-    /// the socket of each address before it connects: a source address, a mark, socket options.
+    /// Starts to connect as [`connect_host`](Channel::connect_host) does, and calls `prepare` to
+    /// set up the socket of each address before it connects: a source address, a mark, socket
+    /// options.
     ///
     /// ```
     /// use asyncore::{Channel, Dispatcher, SocketMap, Token};
@@ -77,7 +79,8 @@ impl Channel<'_> {
     /// ```
     ///
     /// # Errors
-    /// As `connect_host`. What `prepare` fails with counts as the failure of that address.
+    /// As [`connect_host`](Channel::connect_host). An error of `prepare` counts as the failure of
+    /// that address.
     pub fn connect_host_with(
         &mut self,
         host: &str,
@@ -97,22 +100,23 @@ impl Channel<'_> {
         }
     }
 
-    /// Begins to connect by TCP to whichever of `addrs` answers first, tried as
-    /// [`connect_host`](Channel::connect_host) tries a name's: in this order, the next one beside
-    /// the last after 250 ms. `name` is what errors call the peer.
+    /// Starts to connect by TCP to the first of `addrs` that answers. The addresses are tried as
+    /// [`connect_host`](Channel::connect_host) tries those of a name, in the given order: the next
+    /// attempt starts after 250 ms while the last one continues. Errors call the peer `name`.
     ///
     /// # Errors
-    /// When there is no address, and what the system refuses at once for the only one; as
-    /// `connect_host` for a socket that the channel has already.
+    /// Fails if `addrs` is empty. Returns the system's error if it refuses a single address at
+    /// once. As [`connect_host`](Channel::connect_host) if the channel already has a socket.
     pub fn connect_any(&mut self, name: &str, addrs: Vec<SocketAddr>) -> io::Result<()> {
         self.dial_any(name, addrs, None)
     }
 
-    /// Begins to connect as [`connect_any`](Channel::connect_any) does, and has `prepare` set up
-    /// the socket of each address before it connects.
+    /// Starts to connect as [`connect_any`](Channel::connect_any) does, and calls `prepare` to set
+    /// up the socket of each address before it connects.
     ///
     /// # Errors
-    /// As `connect_any`. What `prepare` fails with counts as the failure of that address.
+    /// As [`connect_any`](Channel::connect_any). An error of `prepare` counts as the failure of
+    /// that address.
     pub fn connect_any_with(
         &mut self,
         name: &str,
@@ -133,7 +137,7 @@ impl Channel<'_> {
                 io::ErrorKind::NotFound,
                 format!("cannot connect to {name}: it has no address"),
             )),
-            // A single address needs no race, and no channel besides this one.
+            // A single address needs no race, and no second channel.
             [addr] if !self.has_socket() => {
                 self.create_socket(Domain::for_address(addr), Type::STREAM)?;
                 if let Some(prepare) = prepare {
@@ -145,8 +149,9 @@ impl Channel<'_> {
         }
     }
 
-    /// Sets how long this channel's connection may take to be made, the look-up of the name included;
-    /// call it before `connect`. By default the map's, which is 30 s by default.
+    /// Sets the time limit for connecting, including the look-up of the name; call it before
+    /// `connect`. The default is the map's [`connect_timeout`](crate::MapBuilder::connect_timeout),
+    /// 30 s.
     pub fn set_connect_timeout(&mut self, limit: Duration) {
         if let Some(slot) = self.slot_mut() {
             slot.dial.get_or_insert_default().connect_timeout = Some(limit);

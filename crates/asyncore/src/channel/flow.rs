@@ -4,13 +4,14 @@ use crate::channel::Channel;
 use crate::token::Token;
 
 impl Channel<'_> {
-    /// Declares that what this channel receives goes to the output of `sink`: it is read only while
-    /// that output is below its [high-water mark](Channel::set_high_water).
+    /// Declares that the input of this channel goes to the output of `sink`. The loop reads this
+    /// channel only while that output is below its [high-water mark](Channel::set_high_water).
     ///
-    /// This is the backpressure of a relay, declared once. Whatever makes room in the sink resumes
-    /// reading: bytes that are sent or spliced, a queue that is discarded, a channel that closes.
-    /// The relation outranks [`readable`](crate::Dispatcher::readable). By default a channel is its
-    /// own sink, as suits an answer to each request. A sink that is gone has room.
+    /// This is the backpressure of a relay, declared once. Reading resumes when the sink has room
+    /// again, for any reason: bytes were sent or spliced, its queue was discarded, the sink closed.
+    /// The sink overrides [`readable`](crate::Dispatcher::readable). By default a channel is its
+    /// own sink, which suits a server that answers each request. A sink that is gone counts as
+    /// having room.
     ///
     /// ```
     /// use asyncore::{Channel, Dispatcher, Result, Token};
@@ -47,17 +48,17 @@ impl Channel<'_> {
     }
 
     /// Stops reading until [`resume_reading`](Channel::resume_reading), for a reason of the
-    /// handler's own; a listener stops accepting.
+    /// handler's own. A listener stops accepting.
     ///
-    /// A reset is noticed all the same, and closes the channel. So is a peer that is gone: with
-    /// the select and kqueue pollers within a second, with the others at once. A handler that
-    /// waits for room in another channel's output declares that with
-    /// [`set_sink`](Channel::set_sink) instead, which cannot forget to resume.
+    /// The loop still notices a reset and a peer that is gone, and closes the channel: at once, or
+    /// within a second with the select and kqueue pollers. A handler that waits for room in another
+    /// channel's output calls [`set_sink`](Channel::set_sink) instead, which resumes reading by
+    /// itself.
     pub fn pause_reading(&mut self) {
         self.set_paused(true);
     }
 
-    /// Reads again after [`pause_reading`](Channel::pause_reading).
+    /// Resumes reading after [`pause_reading`](Channel::pause_reading).
     pub fn resume_reading(&mut self) {
         self.set_paused(false);
     }

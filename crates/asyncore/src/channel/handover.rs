@@ -1,4 +1,4 @@
-//! Sockets and handlers that move: into a channel, out of one, and into another's place.
+//! Moving sockets and handlers: into a channel, out of a channel, and in place of another.
 
 use crate::channel::Channel;
 use crate::connection::Phase;
@@ -8,7 +8,7 @@ use crate::socket::Socket;
 use crate::token::Token;
 
 impl Channel<'_> {
-    /// Gives the channel an open socket; one it had before is closed.
+    /// Gives the channel an open socket, and closes the one it had before.
     pub fn set_socket(&mut self, sock: Socket) {
         self.map.deregister(self.key);
         self.map.abandon_host(self.key);
@@ -29,15 +29,15 @@ impl Channel<'_> {
         }
         self.map.insert_waiting_layers(self.key);
         let Some(slot) = self.slot_mut() else { return };
-        // The end of the old connection says nothing about the new one.
+        // A pending end of the old connection does not concern the new one.
         slot.notices.take(Notices::EOF);
         self.touch();
     }
 
-    /// Takes the socket out of the channel, which then closes without closing the socket.
+    /// Takes the socket out of the channel. The channel then closes, and the socket stays open.
     ///
-    /// Input that was received and not read goes with it ([`Socket::unread`]), and so do layers: a
-    /// channel that is given the socket reads on where this one left off. What is queued is not
+    /// Input that was received and not read goes with the socket ([`Socket::unread`]), and so do
+    /// its layers: the next channel continues to read where this one stopped. Queued output is not
     /// sent; [`take_output`](Channel::take_output) returns it.
     pub fn take_socket(&mut self) -> Option<Socket> {
         let phase = match self.phase() {
@@ -52,12 +52,12 @@ impl Channel<'_> {
         Some(Socket { transport, peer, phase })
     }
 
-    /// Replaces the channel's handler by `handler`, keeping socket, unread input, queue, timeouts
-    /// and name: a switch of protocol.
+    /// Replaces the channel's handler with `handler`, for a switch of protocol. The channel keeps
+    /// its socket, unread input, queue, timeouts and name.
     ///
-    /// The old handler is dropped when its running callback has returned; its `handle_close` is
-    /// not called. Input that a dialogue has not parsed yet is the new handler's. The token that
-    /// this returns names the same channel as all others do, for a handler of type `T`.
+    /// The old handler is dropped when its running callback has returned; its `handle_close` is not
+    /// called. Input that a dialogue has not parsed goes to the new handler. The returned token
+    /// names the same channel, with a handler of type `T`.
     ///
     /// ```
     /// use asyncore::{AsyncChat, Channel, Dispatcher, Result};
@@ -85,9 +85,9 @@ impl Channel<'_> {
         self.map.replace_handler(self.key, handler)
     }
 
-    /// Takes out the queued bytes that are not sent yet; producers are dropped.
+    /// Takes the queued bytes that are not sent yet, and drops queued producers.
     ///
-    /// In [`handle_close`](Dispatcher::handle_close) these are what the peer never got.
+    /// In [`handle_close`](Dispatcher::handle_close), this returns the bytes that were never sent.
     pub fn take_output(&mut self) -> Vec<u8> {
         self.map.take_output(self.key)
     }

@@ -8,21 +8,21 @@ use crate::connection::InputEnd;
 use crate::layer::Layer;
 
 impl Channel<'_> {
-    /// Puts `layer` between the channel's transport and everything that it reads and pushes from
-    /// now on.
+    /// Inserts `layer` between the channel's transport and all that the handler reads and pushes
+    /// from now on.
     ///
-    /// What was pushed before is sent below the layer, as it is. What was received and not read
-    /// yet goes through it, beginning with `unread`: input that the handler has taken from the
-    /// channel already. A dialogue passes nothing there, since the channel knows what it has not
-    /// parsed. So nothing is lost when a layer is inserted in mid-dialogue (STARTTLS), and nothing
-    /// that came before it can pass for what came through it.
+    /// Output that was pushed before is sent below the layer, unchanged. Input that was received
+    /// and not read goes through the layer, after `unread`: input that the handler has already
+    /// taken from the channel. A dialogue passes an empty `unread`, because the channel knows the
+    /// input that it has not parsed. So a layer inserted in mid-dialogue (STARTTLS) loses no input,
+    /// and input from before the layer cannot pass for input that came through it.
     ///
     /// On a channel without a socket, such as one that [`connect_host`](Channel::connect_host) is
-    /// about to connect, the layer waits for one.
+    /// about to connect, the layer waits for one, and all that is queued passes it.
     ///
-    /// Until the handshakes of all layers are done the channel is
-    /// [connecting](Channel::is_connecting); then `handle_connect` is called. That has a
-    /// [time limit](Channel::set_handshake_timeout); a handshake that fails goes to `handle_error`.
+    /// The channel is [connecting](Channel::is_connecting) until the handshakes of all layers are
+    /// complete; then `handle_connect` is called. The handshakes have a
+    /// [time limit](Channel::set_handshake_timeout); a failed handshake goes to `handle_error`.
     ///
     /// ```
     /// use asyncore::{Channel, Dispatcher, Layer, Result, Socket};
@@ -39,15 +39,18 @@ impl Channel<'_> {
     ///
     /// # Errors
     /// [`Unsupported`](io::ErrorKind::Unsupported) for a datagram socket and a listener, and while
-    /// producers or spliced bytes are queued. What the layer fails with.
+    /// producers or spliced bytes are queued, or output that waits for the handshake of another
+    /// layer. `NotConnected` once the channel has closed. What the layer fails with.
     pub fn insert_layer(&mut self, layer: impl Layer, unread: &[u8]) -> io::Result<()> {
         self.map.insert_layer(self.key, Box::new(layer), unread.to_vec())
     }
 
-    /// Takes the layer out that was inserted last, and returns it; `None` if there is none.
+    /// Removes the layer that was inserted last, and returns it; `None` if the channel has no
+    /// layer.
     ///
-    /// What was pushed before still goes through it, then its closing message; what was received
-    /// through it stays readable. What it holds of an incomplete message is lost with it.
+    /// Output that was pushed before still goes through the layer, followed by its closing message.
+    /// Input that was received through it stays readable. An incomplete message that the layer
+    /// holds is lost with it.
     ///
     /// # Errors
     /// As [`insert_layer`](Channel::insert_layer).
@@ -55,26 +58,26 @@ impl Channel<'_> {
         self.map.remove_layer(self.key)
     }
 
-    /// The topmost layer of type `L`, to ask it what it has agreed on with the peer.
+    /// Returns the topmost layer of type `L`, for example to read the result of its handshake.
     pub fn layer<L: Layer>(&self) -> Option<&L> {
         self.slot()?.layered()?.layer()
     }
 
-    /// The topmost layer of type `L`, to change it.
+    /// Returns the topmost layer of type `L`, to change it.
     pub fn layer_mut<L: Layer>(&mut self) -> Option<&mut L> {
         self.slot_mut()?.layered_mut()?.layer_mut()
     }
 
-    /// Returns whether the peer's half of the stream ended without the closing message of a layer, so that
-    /// something may be missing; asked in [`handle_eof`](crate::Dispatcher::handle_eof).
+    /// Returns whether the peer's half of the stream ended without the closing message of a layer,
+    /// so that input may be missing. Call this in [`handle_eof`](crate::Dispatcher::handle_eof).
     ///
-    /// Without layers an end is always taken for an orderly one.
+    /// Without layers, every end counts as orderly.
     pub fn input_truncated(&self) -> bool {
         self.slot().and_then(|slot| slot.connection.input_end()) == Some(InputEnd::Truncated)
     }
 
-    /// Sets how long the handshakes of the layers may take; call it before
-    /// [`insert_layer`](Channel::insert_layer). By default the map's
+    /// Sets the time limit for the handshakes of the layers; call it before
+    /// [`insert_layer`](Channel::insert_layer). The default is the map's
     /// [`handshake_timeout`](crate::MapBuilder::handshake_timeout), 10 s.
     pub fn set_handshake_timeout(&mut self, limit: Duration) {
         if let Some(slot) = self.slot_mut() {

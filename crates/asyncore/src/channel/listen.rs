@@ -1,4 +1,4 @@
-//! Making a socket, and accepting connections on it.
+//! Creating a socket, and accepting connections on it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -14,14 +14,15 @@ use crate::poller::Interest;
 use crate::socket::Socket;
 use crate::transport::Transport;
 
-/// Maximum number of connections given up by their peers that one `accept` skips.
-const SKIPPED_AT_ONCE: usize = 64;
+/// Maximum number of aborted connections that one `accept` skips.
+const MAX_SKIPPED_CONNECTIONS: usize = 64;
 
 impl Channel<'_> {
-    /// Makes a new non-blocking socket for the channel; one it had before is closed.
+    /// Creates a new non-blocking socket for the channel, and closes the one it had before.
     ///
     /// # Errors
-    /// When the system refuses one, for example because the process has no descriptors left.
+    /// Fails if the system refuses a socket, for example because the process has no descriptors
+    /// left.
     pub fn create_socket(&mut self, domain: Domain, kind: Type) -> io::Result<()> {
         let transport = Transport::open(self.map.network.as_ref(), domain, kind)?;
         self.set_socket(Socket { transport, peer: None, phase: Phase::Created });
@@ -32,18 +33,18 @@ impl Channel<'_> {
         Ok(())
     }
 
-    /// Lets the address be bound again while connections of an earlier listener linger.
+    /// Allows binding the address again while connections of an earlier listener linger.
     ///
-    /// A system that refuses does so in `bind` too, with a better reason, so this tells nothing.
+    /// This returns no error: if the system refuses the option, `bind` fails, with a better reason.
     pub fn set_reuse_addr(&mut self) {
         let _ = self.with_sock_ref(|sock| sock.set_reuse_address(true));
     }
 
-    /// Lets several sockets of this user share the port, between which the system spreads the
-    /// connections: one loop per thread, each with its own listener.
+    /// Allows several sockets of this user to share the port. The system spreads the connections
+    /// over them: one loop per thread, each with its own listener.
     ///
     /// # Errors
-    /// When the system does not have it.
+    /// Fails if the system has no such option.
     pub fn set_reuse_port(&mut self) -> io::Result<()> {
         #[cfg(not(any(target_os = "solaris", target_os = "illumos")))]
         return self.with_sock_ref(|sock| sock.set_reuse_port(true));
@@ -51,22 +52,23 @@ impl Channel<'_> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no SO_REUSEPORT"))
     }
 
-    /// Sets whether an IPv6 socket takes IPv6 only; with `false` it is dual-stack, whatever the
+    /// Sets whether an IPv6 socket accepts IPv6 only. With `false` it is dual-stack, whatever the
     /// system's default.
     ///
     /// # Errors
-    /// The system's, for a socket that is not IPv6 or is bound already.
+    /// Returns the system's error for a socket that is not IPv6 or is already bound.
     pub fn set_only_v6(&mut self, only: bool) -> io::Result<()> {
         self.with_sock_ref(|sock| sock.set_only_v6(only))
     }
 
-    /// Sends small pieces at once instead of waiting for earlier ones to be acknowledged.
+    /// Sets `TCP_NODELAY`: sends small pieces at once instead of waiting until earlier ones are
+    /// acknowledged.
     ///
-    /// Before there is a socket it is remembered for the one that
-    /// [`connect_host`](Channel::connect_host) or `create_socket` makes.
+    /// On a channel without a socket, this applies to the socket that
+    /// [`connect_host`](Channel::connect_host) or `create_socket` creates later.
     ///
     /// # Errors
-    /// The system's, for a socket that is not TCP.
+    /// Returns the system's error for a socket that is not TCP.
     pub fn set_nodelay(&mut self, nodelay: bool) -> io::Result<()> {
         if !self.has_socket() {
             if let Some(dial) = self.map.dial(self.key) {
@@ -77,11 +79,11 @@ impl Channel<'_> {
         self.with_sock_ref(|sock| sock.set_tcp_nodelay(nodelay))
     }
 
-    /// Binds the socket to an address; port 0 lets the system choose, and
-    /// [`local_addr`](Channel::local_addr) tells.
+    /// Binds the socket to an address. With port 0 the system chooses a port, which
+    /// [`local_addr`](Channel::local_addr) returns.
     ///
     /// # Errors
-    /// An address that is in use, or not this machine's: the error names it.
+    /// Fails if the address is in use or does not belong to this machine; the error names it.
     pub fn bind(&mut self, addr: impl Into<Address>) -> io::Result<()> {
         let addr = addr.into();
         self.transport()?.bind(&addr)?;
@@ -92,13 +94,13 @@ impl Channel<'_> {
         Ok(())
     }
 
-    /// Makes the socket a listener, with room for `backlog` connections that wait to be accepted.
+    /// Makes the socket a listener, with room for `backlog` connections waiting to be accepted.
     ///
-    /// Too little room costs a busy server most of its connections' speed; 1,024 is a good value,
-    /// and the system has a limit of its own (`net.core.somaxconn`).
+    /// A backlog that is too small slows down most connections to a busy server. 1,024 is a good
+    /// value; the system has a limit of its own (`net.core.somaxconn`).
     ///
     /// # Errors
-    /// The system's.
+    /// Returns the system's error.
     pub fn listen(&mut self, backlog: u32) -> io::Result<()> {
         self.transport()?.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         let Some(slot) = self.slot_mut() else {
@@ -111,17 +113,17 @@ impl Channel<'_> {
         Ok(())
     }
 
-    /// Accepts one connection; `None` when none waits, when there is no room for one, or when the
-    /// listener was closed.
+    /// Accepts one connection. Returns `None` if no connection is waiting, if the map or the system
+    /// has no room for one, or if the listener is closed.
     ///
-    /// A connection that its peer gave up while it waited is skipped. At the map's
+    /// A connection that its peer aborted while it waited is skipped. At the map's
     /// [`max_channels`](crate::MapBuilder::max_channels) the listener pauses until a channel has
-    /// ended. When the system cannot give a connection, having no descriptors or memory left, that
-    /// is logged once, and the listener tries again after a pause of 10 ms to 1 s, or when a
-    /// channel has ended.
+    /// ended. If the system has no descriptors or memory left for a connection, the listener logs
+    /// that at most once a minute and tries again after a pause of 10 ms to 1 s, or when a channel
+    /// has ended.
     ///
     /// # Errors
-    /// `NotConnected` without a socket.
+    /// Fails with `NotConnected` if the channel has no socket.
     pub fn accept(&mut self) -> io::Result<Option<(Socket, Option<SocketAddr>)>> {
         let Some(slot) = self.slot_mut().filter(|slot| !slot.connection.is_ending()) else {
             return Ok(None);
@@ -131,7 +133,7 @@ impl Channel<'_> {
             self.map.pause_listener(self.key);
             return Ok(None);
         }
-        for _ in 0..SKIPPED_AT_ONCE {
+        for _ in 0..MAX_SKIPPED_CONNECTIONS {
             match self.transport()?.accept() {
                 Ok((transport, peer)) => {
                     self.map.stats.accepted += 1;
@@ -160,13 +162,13 @@ impl Channel<'_> {
     ) -> io::Result<()> {
         match self.transport()?.fd() {
             Some(fd) => set(SockRef::from(&fd)),
-            // A simulated network has no options, and behaves as if they were set.
+            // A simulated network has no socket options, and behaves as if they were set.
             None => Ok(()),
         }
     }
 }
 
-/// Returns whether it was one connection that failed while it waited, and not the accepting.
+/// Returns whether the error concerns one waiting connection, and not the listener.
 fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

@@ -1,4 +1,4 @@
-//! All that a callback can do with its socket and with other channels.
+//! The channel: a callback's access to its socket, and through the map to other channels.
 
 mod chat;
 mod connect;
@@ -27,10 +27,10 @@ use crate::token::{Key, Token};
 
 /// One channel of a [`SocketMap`], for as long as a callback or a borrow of the map lasts.
 ///
-/// A callback is given its own; [`channel`](SocketMap::channel) reaches others by their token. What
-/// it has methods for falls into five groups: the socket (`create_socket`, `bind`, `listen`,
-/// `connect`, `accept`, `recv`, `send`, `close`), the output queue (`push` and its kin), the
-/// dialogue (`set_terminator`), time (`set_timeout`, `call_later`), and the other channels.
+/// Each callback receives its own channel; [`channel`](SocketMap::channel) returns another one by
+/// its token. The methods fall into five groups: the socket (`create_socket`, `bind`, `listen`,
+/// `connect`, `accept`, `recv`, `send`, `close`), the output queue (`push` and related methods),
+/// the dialogue (`set_terminator`), time (`set_timeout`, `call_later`), and the other channels.
 ///
 /// ```
 /// use asyncore::{Channel, Dispatcher, Result, Token};
@@ -53,12 +53,13 @@ use crate::token::{Key, Token};
 /// }
 /// ```
 ///
-/// It dereferences to its [`SocketMap`], through which a callback adds channels, reaches others,
-/// puts calls off and asks the time: `ch.add(…)`, `ch.channel(token)`, `ch.call_later(…)`. Where
-/// both have a method of one name, `SocketMap::stats(ch)` is the map's.
+/// A channel dereferences to its [`SocketMap`]. Through it a callback adds channels, reaches
+/// others, starts timers and reads the clock: `ch.add(…)`, `ch.channel(token)`, `ch.call_later(…)`,
+/// `ch.now()`. If both have a method of the same name, `SocketMap::stats(ch)` calls that of the
+/// map.
 ///
-/// [`Debug`](fmt::Debug) shows the handler's type, the state and the address, as `repr` did:
-/// `<echo_server::EchoHandler connected 127.0.0.1:41234 #3v1>`.
+/// [`Debug`](fmt::Debug) shows the handler's type, the state, the address and the token, as
+/// Python's `repr` did: `<echo_server::EchoHandler connected 127.0.0.1:41234 #3v1>`.
 pub struct Channel<'a> {
     pub(crate) map: &'a mut SocketMap,
     pub(crate) key: Key,
@@ -67,19 +68,19 @@ pub struct Channel<'a> {
 impl Channel<'_> {
     /// Adds a channel for an open socket, as [`SocketMap::add`] does.
     ///
-    /// Not left to dereferencing, so that the handler can be made of what `self` answers:
-    /// `ch.add(Guest { room: ch.token() }, sock)`.
+    /// A method of the channel itself, because dereferencing would borrow `ch` before the arguments
+    /// are evaluated: `ch.add(Guest { room: ch.token() }, sock)`.
     pub fn add<T: Dispatcher>(&mut self, handler: T, sock: Socket) -> Token<T> {
         self.map.add(handler, sock)
     }
 
-    /// Says that the predicates of this channel may answer differently from now on.
+    /// Makes the loop evaluate the predicates of this channel again.
     ///
-    /// Only needed when they depend on what neither a callback of this channel nor the map could
-    /// see change, such as a shared variable. It also offers the channel again
-    /// what a callback left alone, and asks a producer again that had nothing yet. So a callback
-    /// that has read from the descriptor by other means calls it, and is called again while the
-    /// descriptor is ready; [`try_io`](Channel::try_io) does that by itself.
+    /// This is only needed if they depend on something that can change without a callback of this
+    /// channel and without the map, such as a shared variable. The loop then also offers the
+    /// channel again any readiness that a callback has not used, and asks a producer again that had
+    /// nothing yet. So a callback that reads from the descriptor by other means calls this, and is
+    /// called again while the descriptor is ready; [`try_io`](Channel::try_io) does that by itself.
     pub fn touch(&mut self) {
         if let Some(slot) = self.slot_mut() {
             slot.progress = Interest::ALL;
@@ -87,24 +88,25 @@ impl Channel<'_> {
         self.map.touch(self.key);
     }
 
-    /// This channel's name, for others to reach it by; `T` is the type of its handler.
+    /// Returns the token of this channel, by which other code reaches it. `T` is the type of its
+    /// handler.
     ///
-    /// A wrong `T` does no harm: such a token finds the channel, but never a handler.
+    /// A token with a wrong `T` finds the channel, but no handler.
     pub fn token<T: Dispatcher>(&self) -> Token<T> {
         Token::new(self.key)
     }
 
-    /// Returns whether bytes can flow: the connection is made and not closed.
+    /// Returns whether the connection is established and not closed, so that bytes can pass.
     pub fn is_connected(&self) -> bool {
         self.phase() == Phase::Connected
     }
 
-    /// Returns whether the connection is being made, or its layers are shaking hands.
+    /// Returns whether the channel is connecting, or a handshake of its layers is in progress.
     pub fn is_connecting(&self) -> bool {
         matches!(self.phase(), Phase::Connecting | Phase::Handshaking)
     }
 
-    /// Returns whether this is a listener.
+    /// Returns whether the channel is a listener.
     pub fn is_accepting(&self) -> bool {
         self.phase() == Phase::Listening
     }
@@ -120,8 +122,8 @@ impl Channel<'_> {
 
     /// Returns the address that the channel is connected or bound to.
     ///
-    /// As in asyncore, this is the peer's address of a connection and the own one of a listener.
-    /// It stays available when the channel has closed.
+    /// As in asyncore, this is the peer's address for a connection and the local address for a
+    /// listener. It stays available after the channel has closed.
     pub fn addr(&self) -> Option<&Address> {
         self.slot().and_then(|slot| slot.addr.as_ref())
     }
@@ -129,13 +131,13 @@ impl Channel<'_> {
     /// Returns the address that the socket is bound to; after `bind` to port 0, the chosen one.
     ///
     /// # Errors
-    /// When there is no socket, and the system's.
+    /// Fails with `NotConnected` if the channel has no socket; returns the system's error.
     pub fn local_addr(&self) -> io::Result<Address> {
         self.transport()?.local_addr()
     }
 
-    /// The descriptor, for options that no method sets; `None` without a socket, and on a
-    /// simulated network. Python's `fileno()`.
+    /// Returns the descriptor, for options that no method sets. `None` without a socket, and on a
+    /// simulated network. This is Python's `fileno()`.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.slot()?.transport.as_ref()?.fd()
     }

@@ -9,46 +9,47 @@ use crate::slot::Notices;
 use crate::token::Token;
 
 impl Channel<'_> {
-    /// Queues `data` to be sent, in order, after all that was queued before.
+    /// Queues `data`, to be sent after all that was queued before.
     ///
-    /// It is sent when the running callback has returned, together with what else was pushed, or
-    /// as the socket takes it. A `Vec` that is given away is queued without a copy; of a borrowed
-    /// piece of 16 KiB or more, what the socket takes at once is sent without one.
+    /// The loop sends the queue when the running callback has returned, and continues as the socket
+    /// takes more. An owned `Vec` is queued without a copy. From a borrowed slice of 16 KiB or
+    /// more, the part that the socket takes at once is sent without a copy.
     ///
-    /// The queue has two bounds. Over its [high-water mark](Channel::set_high_water) the default
-    /// [`readable`](crate::Dispatcher::readable) stops reading, so that a peer which asks without
-    /// reading the answers is slowed down. Over its [limit](Channel::set_output_limit) a push is
-    /// an error, which goes to `handle_error` and drops the queue, and until that was called also
-    /// what is pushed after: nothing is sent across the gap. On a channel that is closing
-    /// or whose peer is gone, what is pushed is dropped.
+    /// The queue has two bounds. Above the [high-water mark](Channel::set_high_water) the default
+    /// [`readable`](crate::Dispatcher::readable) stops reading, which slows down a peer that sends
+    /// requests without reading the answers. A push above the [limit](Channel::set_output_limit) is
+    /// an error: it drops the queue and goes to `handle_error`. Until `handle_error` is called,
+    /// later pushes are dropped too, so that no output follows a gap. On a channel that is closing
+    /// or whose peer is gone, pushes are dropped.
     pub fn push<'d>(&mut self, data: impl Into<Cow<'d, [u8]>>) {
         self.map.push(self.key, data.into());
     }
 
-    /// Queues what `producer` will produce, in order, after all that was queued before.
+    /// Queues the output of `producer`, to be sent after all that was queued before.
     ///
-    /// It is asked for more as the socket takes it, so that any amount costs no memory. A queue
-    /// holds 1,024 of them; one more is an error, as a push over the limit is. One that fails is
-    /// told to `handle_error`; one that answers [`WouldBlock`](std::io::ErrorKind::WouldBlock) is
-    /// asked again when the channel is [touched](Channel::touch).
+    /// The loop asks the producer for more as the socket takes it, so that output of any size needs
+    /// little memory. A queue holds at most 1,024 producers; one more is an error, like a push
+    /// above the limit. An error of the producer goes to `handle_error`. A producer that returns
+    /// [`WouldBlock`](std::io::ErrorKind::WouldBlock) is asked again when the channel is
+    /// [touched](Channel::touch).
     pub fn push_with_producer(&mut self, producer: impl Producer + 'static) {
         self.map.push_producer(self.key, Box::new(producer));
     }
 
-    /// Closes the channel as soon as all that is queued is sent.
+    /// Closes the channel once its queue is sent.
     ///
-    /// From now on input is thrown away and pushes are dropped. When all is sent, our half is
-    /// shut down, and the socket is closed when the peer has closed its half, or after the map's
-    /// [`linger`](crate::MapBuilder::linger) time (2 s): closing at once would reset the
-    /// connection if input is on its way, and could cost the peer the end of what it was sent. A
-    /// peer that takes nothing for the map's [`send_timeout`](crate::MapBuilder::send_timeout)
-    /// (30 s) is given up. Python closed at once.
+    /// From now on input is discarded and pushes are dropped. When the queue is sent, the channel
+    /// shuts down its half of the stream. The socket is closed when the peer has closed its half,
+    /// or after the map's [`linger`](crate::MapBuilder::linger) time (2 s). Closing at once would
+    /// reset the connection if input is on its way, and the peer could lose the end of the output.
+    /// If the peer takes nothing for the map's [`send_timeout`](crate::MapBuilder::send_timeout)
+    /// (30 s), the channel closes with a reset. Python closed at once.
     pub fn close_when_done(&mut self) {
         self.map.close_when_done(self.key);
     }
 
-    /// Holds the channel open through a [drain](crate::SocketMap::drain) until
-    /// [`release`](Channel::release), because an answer is still being made.
+    /// Keeps the channel open during a [drain](crate::SocketMap::drain) until
+    /// [`release`](Channel::release), because an answer is still in preparation.
     ///
     /// ```
     /// use asyncore::{Channel, Dispatcher, Result};
@@ -78,8 +79,8 @@ impl Channel<'_> {
         }
     }
 
-    /// Ends [`hold_open`](Channel::hold_open); while a drain is under way the channel then sends
-    /// what is queued and closes.
+    /// Ends [`hold_open`](Channel::hold_open). During a drain the channel then sends its queue and
+    /// closes.
     pub fn release(&mut self) {
         let Some(slot) = self.slot_mut() else { return };
         if std::mem::take(&mut slot.held_open) && self.map.is_draining() {
@@ -87,8 +88,9 @@ impl Channel<'_> {
         }
     }
 
-    /// Drops what is queued, and the input that is held for a terminator or that the running
-    /// callback has been called with only a part of: "emergencies only", as asynchat put it.
+    /// Drops the queued output and the input that no callback has seen: input held for a
+    /// terminator, and the rest of the input that is being parsed. "Emergencies only", as asynchat
+    /// put it.
     pub fn discard_buffers(&mut self) {
         drop(self.map.take_unparsed(self.key));
         if let Some(layered) = self.slot_mut().and_then(|slot| slot.layered_mut()) {
@@ -96,17 +98,17 @@ impl Channel<'_> {
         }
         self.map.discard_output(self.key);
         if self.slot().is_some_and(|slot| slot.connection.awaits_all_sent()) {
-            // The end that waits for the queue is due.
+            // The queue is empty now, so the close or shutdown that waited for it is due.
             self.map.note(self.key, Notices::SEND);
         }
         self.touch();
     }
 
-    /// Sets the number of queued bytes at which the channel is full, 64 KiB by
-    /// default. 0 counts as 1, and more than 4 GiB as 4 GiB.
+    /// Sets the number of queued bytes at which the output counts as full, 64 KiB by default. 0
+    /// counts as 1, and more than 4 GiB as 4 GiB.
     ///
-    /// While it is full, the channels whose [sink](Channel::set_sink) it is are not read; without
-    /// a sink of its own that includes the channel itself.
+    /// While the output is full, the loop does not read the channels that have this one as their
+    /// [sink](Channel::set_sink). A channel without a sink is its own sink.
     pub fn set_high_water(&mut self, bytes: usize) {
         if let Some(slot) = self.map.slots.get_mut(self.key) {
             slot.outbox.set_high_water(self.key, &mut self.map.flow, bytes);
@@ -131,7 +133,8 @@ impl Channel<'_> {
         self.slot().is_some_and(|slot| slot.has_output())
     }
 
-    /// The default predicate `what`, which is known without asking the handler from now on.
+    /// Returns the default answer for `what`, and records that the handler does not override this
+    /// predicate.
     pub(crate) fn default_predicate(&self, what: Interest) -> bool {
         self.slot().is_some_and(|slot| {
             slot.default_predicates.set(slot.default_predicates.get() | what);
@@ -139,15 +142,15 @@ impl Channel<'_> {
         })
     }
 
-    /// The mark that [`set_high_water`](Channel::set_high_water) sets.
+    /// Returns the mark that [`set_high_water`](Channel::set_high_water) sets.
     pub fn high_water(&self) -> usize {
         self.slot().map_or(0, |slot| slot.outbox.high_water())
     }
 
     /// Returns the number of bytes that another channel has queued, 0 if it is gone.
     ///
-    /// A predicate that looks is asked again when that changes: this is the backpressure of a
-    /// relay.
+    /// A predicate that calls this is evaluated again when the number changes. For the backpressure
+    /// of a relay, [`set_sink`](Channel::set_sink) is simpler.
     pub fn output_len_of<T: ?Sized>(&self, token: Token<T>) -> usize {
         self.map.work.consult(token.key);
         self.map.slots.get(token.key).map_or(0, |slot| slot.output_len())

@@ -1,4 +1,4 @@
-//! Bytes in and out, and the end.
+//! Receiving, sending and closing.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -15,15 +15,16 @@ use crate::transport::Transport;
 use crate::transport::is_disconnected;
 
 impl Channel<'_> {
-    /// Receives what is there into `buf` and tells how much that is.
+    /// Receives available bytes into `buf` and returns their number.
     ///
-    /// `Ok(0)` says that the stream has ended, in order or by a reset, unless `buf` has no room;
-    /// the channel has noted that and gets `handle_eof` or `handle_close` when the running
-    /// callback has returned. (Python called `handle_close` from inside `recv`.)
+    /// `Ok(0)` means that the stream has ended, orderly or by a reset, unless `buf` is empty. After
+    /// the running callback has returned, the loop calls `handle_eof` or `handle_close`. (Python
+    /// called `handle_close` from inside `recv`.)
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there, which a callback can
-    /// return with `?`; the system's others, and `NotConnected` without a socket.
+    /// Fails with [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is available, which a
+    /// callback can return with `?`; with `NotConnected` without a socket; and with other errors of
+    /// the system.
     #[inline(always)]
     pub fn recv(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         let now = self.map.now;
@@ -56,7 +57,7 @@ impl Channel<'_> {
         }
     }
 
-    /// Has the loop receive for this channel up to `bytes` at a time, or no longer, with 0; see
+    /// Makes the loop receive up to `bytes` at a time for this channel, or no longer, with 0; see
     /// [`Dispatcher::ac_in_buffer_size`](crate::Dispatcher::ac_in_buffer_size).
     pub fn set_in_buffer_size(&mut self, bytes: usize) {
         if let Some(slot) = self.slot_mut() {
@@ -64,14 +65,16 @@ impl Channel<'_> {
         }
     }
 
-    /// Sends as much of `data` as the socket takes now, past the output queue, and tells how much
-    /// that was: 0 when it takes nothing now, is still connecting, or when the connection is gone.
+    /// Sends as much of `data` as the socket takes now, without the output queue, and returns that
+    /// number of bytes: 0 if the socket takes nothing now, is still connecting, or if the
+    /// connection is gone.
     ///
-    /// With output queued this sends nothing, since it would overtake that; most programs
-    /// [`push`](Channel::push) instead and need not care.
+    /// While output is queued this sends nothing, because `data` would overtake it. Most programs
+    /// call [`push`](Channel::push) instead, which sends everything in order.
     ///
     /// # Errors
-    /// `NotConnected` without a socket, and the system's that do not mean the connection's end.
+    /// Fails with `NotConnected` without a socket, and with errors of the system that do not end
+    /// the connection.
     pub fn send(&mut self, data: &[u8]) -> io::Result<usize> {
         let now = self.map.now;
         let Some(slot) = self.map.slots.get_mut(self.key) else {
@@ -103,28 +106,28 @@ impl Channel<'_> {
         }
     }
 
-    /// Moves up to `limit` bytes that were received to the end of another channel's output, inside
-    /// the kernel (splice(2)), and tells how many that was.
+    /// Moves up to `limit` received bytes to the end of another channel's output, inside the kernel
+    /// (splice(2)), and returns their number.
     ///
-    /// It is what `recv` and a `push` to the other channel do, without the copy through the
-    /// program; pushes before and after keep their order. A relay gains by it once a stream keeps
-    /// filling its buffer. The pipes that carry the bytes are the map's, 64 at the most by default
-    /// ([`max_pipes`](crate::MapBuilder::max_pipes)), and are lent to a channel only while
-    /// something is in them. Linux only.
+    /// This replaces `recv` and a `push` to the other channel, without the copy through the
+    /// program; pushes before and after keep their order. A relay gains from it once a stream keeps
+    /// filling its buffer. The bytes pass through pipes of the map, 64 at most by default
+    /// ([`max_pipes`](crate::MapBuilder::max_pipes)); a channel holds a pipe only while bytes are
+    /// in it. Linux only.
     ///
-    /// `Ok(0)` is the end of the stream, as from [`recv`](Channel::recv), unless `limit` is 0.
+    /// `Ok(0)` means the end of the stream, as from [`recv`](Channel::recv), unless `limit` is 0.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when nothing is there.
-    /// [`Unsupported`](io::ErrorKind::Unsupported) and
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) when it cannot be done for these channels, or
-    /// not now because all pipes are in use: nothing was moved, so copy instead.
+    /// Fails with [`WouldBlock`](io::ErrorKind::WouldBlock) if nothing is available. Fails with
+    /// [`Unsupported`](io::ErrorKind::Unsupported) or [`InvalidInput`](io::ErrorKind::InvalidInput)
+    /// if these channels cannot be spliced, or if all pipes are in use now; nothing was moved then,
+    /// so copy instead.
     #[cfg(target_os = "linux")]
     pub fn splice_to<T: ?Sized>(&mut self, to: Token<T>, limit: usize) -> io::Result<usize> {
         self.map.splice(self.key, to.key, limit)
     }
 
-    /// Receives one datagram and tells its length and where it came from.
+    /// Receives one datagram, and returns its length and the address of its sender.
     ///
     /// # Errors
     /// As [`recv`](Channel::recv).
@@ -138,7 +141,7 @@ impl Channel<'_> {
             return Err(no_socket());
         };
         if !transport.is_datagram() {
-            // It would miss the end of the stream.
+            // recv_from would not notice the end of a stream.
             let what = "recv_from receives datagrams; use recv on this channel";
             return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
@@ -150,8 +153,9 @@ impl Channel<'_> {
     /// Sends one datagram to `to`.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) when the socket takes nothing now: datagrams are
-    /// not queued. A program that needs them to arrive sends them again. The system's others.
+    /// Fails with [`WouldBlock`](io::ErrorKind::WouldBlock) if the socket takes nothing now: this
+    /// method does not queue datagrams, and a program that needs them to arrive sends them again.
+    /// Also fails with other errors of the system.
     pub fn send_to(&mut self, data: &[u8], to: impl Into<Address>) -> io::Result<usize> {
         let now = self.map.now;
         let Some(slot) = self.map.slots.get_mut(self.key) else {
@@ -166,13 +170,13 @@ impl Channel<'_> {
         Ok(n)
     }
 
-    /// Makes a system call of the program's own on the channel's descriptor: recvmsg with
-    /// descriptors, writev, recvmmsg, a call into a library.
+    /// Calls `call` with the channel's descriptor, for a system call of the program's own: recvmsg
+    /// with descriptors, writev, recvmmsg, a call into a library.
     ///
     /// The call must not block; the descriptor is in non-blocking mode. It counts as an attempt to
-    /// read and to write, so the callback is called again while the descriptor is ready. The
-    /// channel learns nothing else of it: bytes are not counted, and an end of the stream goes to
-    /// no `handle_eof`; a handler that finds one closes the channel.
+    /// read and to write, so the loop calls the callback again while the descriptor is ready. The
+    /// channel does not see its result: it does not count the bytes, and an end of the stream does
+    /// not go to `handle_eof`; the handler closes the channel then.
     ///
     /// ```
     /// use asyncore::{Channel, Dispatcher, Result};
@@ -192,10 +196,10 @@ impl Channel<'_> {
     /// ```
     ///
     /// # Errors
-    /// What `call` fails with; [`WouldBlock`](io::ErrorKind::WouldBlock) can be returned from a
-    /// callback. `NotConnected` without a descriptor, also on a simulated network;
-    /// [`Unsupported`](io::ErrorKind::Unsupported) for a channel with [layers](crate::Layer),
-    /// whose bytes the call would bypass.
+    /// Returns the error of `call`; a callback can return [`WouldBlock`](io::ErrorKind::WouldBlock)
+    /// with `?`. Fails with `NotConnected` without a descriptor, also on a simulated network, and
+    /// with [`Unsupported`](io::ErrorKind::Unsupported) for a channel with [layers](crate::Layer)
+    /// or unread input, which the call would bypass.
     pub fn try_io<R>(
         &mut self,
         call: impl FnOnce(BorrowedFd<'_>) -> io::Result<R>,
@@ -214,7 +218,7 @@ impl Channel<'_> {
         }
     }
 
-    /// Asks for `handle_expt` when out-of-band data arrives, which is off until asked for.
+    /// Sets whether `handle_expt` is called when out-of-band data arrives; off by default.
     pub fn set_priority(&mut self, wanted: bool) {
         if let Some(slot) = self.slot_mut() {
             slot.wants_priority = wanted;
@@ -222,10 +226,11 @@ impl Channel<'_> {
         self.touch();
     }
 
-    /// Sends out-of-band data; of TCP's only the last byte is.
+    /// Sends out-of-band data; with TCP only the last byte of `data` is out of band.
     ///
     /// # Errors
-    /// The system's, and `NotConnected` without a socket.
+    /// Returns the system's error; fails with `NotConnected` without a socket, and with
+    /// [`Unsupported`](io::ErrorKind::Unsupported) for a file and a channel with layers.
     pub fn send_oob(&mut self, data: &[u8]) -> io::Result<usize> {
         let n = self.transport()?.send_oob(data)?;
         let now = self.map.now;
@@ -238,8 +243,9 @@ impl Channel<'_> {
     /// Receives out-of-band data.
     ///
     /// # Errors
-    /// The system's, which are [`InvalidInput`](io::ErrorKind::InvalidInput) when there is none,
-    /// and `NotConnected` without a socket.
+    /// Returns the system's error, which is [`InvalidInput`](io::ErrorKind::InvalidInput) if there
+    /// is no such data; fails with `NotConnected` without a socket, and with
+    /// [`Unsupported`](io::ErrorKind::Unsupported) for a file and a channel with layers.
     pub fn recv_oob(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         if let Some(slot) = self.slot_mut() {
             slot.progress = slot.progress | Interest::PRIORITY;
@@ -252,24 +258,24 @@ impl Channel<'_> {
         Ok(n)
     }
 
-    /// Ends our half of the stream once the queue is sent; the peer's goes on.
+    /// Shuts down the channel's half of the stream once its queue is sent; the peer's half stays
+    /// open.
     ///
-    /// What is pushed after this is an error. The channel closes when the peer has ended its half
-    /// too.
+    /// A later push is an error. The channel closes when the peer has ended its half too.
     pub fn shutdown_write(&mut self) {
         self.map.shutdown_when_sent(self.key);
     }
 
-    /// Closes the channel now: its socket is closed when this returns, and `handle_close` is
-    /// called when the running callback has returned.
+    /// Closes the channel now. Its socket is closed when this returns; `handle_close` is called
+    /// after the running callback has returned.
     ///
     /// Queued output is lost; [`close_when_done`](Channel::close_when_done) sends it first.
     pub fn close(&mut self) {
         self.map.close_now(self.key, None);
     }
 
-    /// Closes the channel now by resetting the connection, so that the peer learns of it as an
-    /// error and not as an end in good order.
+    /// Closes the channel now and resets the connection, so that the peer gets an error instead of
+    /// an orderly end.
     pub fn abort(&mut self) {
         if let Some(transport) = self.slot_mut().and_then(|slot| slot.transport.as_mut()) {
             transport.reset_on_close();
@@ -281,11 +287,12 @@ impl Channel<'_> {
         self.slot().and_then(|slot| slot.transport.as_ref()).ok_or_else(no_socket)
     }
 
-    /// Lends `act` a buffer of `size` bytes that all channels of the map share, to receive into.
+    /// Calls `act` with a buffer of `size` bytes to receive into, which all channels of the map
+    /// share.
     ///
-    /// So a channel needs no buffer of its own, and none is cleared for each read: what the
-    /// buffer holds at first is left over from its last use. It is taken back also when `act`
-    /// panics; a call inside of `act` gets another.
+    /// A channel thus needs no buffer of its own, and no buffer is cleared for each read: at first
+    /// it holds bytes of its last use. The map takes the buffer back even if `act` panics. A nested
+    /// call gets another buffer.
     ///
     /// ```
     /// use asyncore::{Channel, Dispatcher, Result};
@@ -304,7 +311,8 @@ impl Channel<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for more than 16 MiB; what `act` fails with.
+    /// Fails with [`InvalidInput`](io::ErrorKind::InvalidInput) for more than 16 MiB; returns the
+    /// error of `act`.
     pub fn with_buffer<R, E: From<io::Error>>(
         &mut self,
         size: usize,
@@ -325,5 +333,5 @@ impl Channel<'_> {
 }
 
 pub(crate) fn no_socket() -> io::Error {
-    io::Error::new(io::ErrorKind::NotConnected, "the channel has no socket that is open for this")
+    io::Error::new(io::ErrorKind::NotConnected, "the channel has no open socket for this operation")
 }

@@ -1,21 +1,22 @@
-//! The state of one connection: what may still come in, what may still go out, and how it ends.
+//! The state of one connection: whether input and output are open, and how it ends.
 //!
-//! A pure state machine. It owns no socket and makes no calls: every transition has a name,
-//! checks that it is allowed, and answers what the map has to do.
+//! A pure state machine. It owns no socket and makes no calls. Every transition has a name, checks
+//! that it is allowed, and returns the action that the map has to take.
 
 use std::io;
 
 /// The phase of a channel's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// No connection: no socket yet, or a datagram socket, which needs none.
+    /// No connection: no socket yet, or a datagram socket, which needs no connection.
     Created,
     Connecting,
-    /// The transport stands, and its layers are not ready.
+    /// The transport is connected, and its layers are not ready.
     Handshaking,
     Listening,
     Connected,
-    /// All is sent and our half is shut; input is discarded until the peer has closed its half.
+    /// All output is sent and the local half is shut down; input is discarded until the peer closes
+    /// its half.
     Lingering,
     /// The socket is gone; `handle_close` is due.
     Closed,
@@ -34,17 +35,17 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InputEnd {
     Orderly,
-    /// A layer found its closing message missing.
+    /// The closing message of a layer is missing.
     Truncated,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sending {
     Open,
-    /// It ends when what is queued is sent.
+    /// Output ends when the queue is sent.
     Ending,
     Ended,
-    /// The peer is gone; the connection ends when what was received before is read.
+    /// The peer is gone; the connection ends when the input received before is read.
     Failed,
 }
 
@@ -57,31 +58,32 @@ pub(crate) enum Act {
     NotifyEof,
     /// Close the channel now.
     Close,
-    /// Send what is queued; [`Connection::all_sent`] follows.
+    /// Send the queue; [`Connection::all_sent`] follows.
     SendRest,
-    /// Shut our half of the transport down, then call [`Connection::output_ended`].
+    /// Shut down the local half of the transport, then call [`Connection::output_ended`].
     EndOutput,
 }
 
 /// The state of one connection.
 ///
-/// INVARIANT: `sending` and `input_end` speak of the present socket; a new one resets them.
+/// INVARIANT: `sending`, `input_end` and `cause` speak of the present socket; a new one resets
+/// them.
 #[derive(Debug)]
 pub(crate) struct Connection {
     kind: Kind,
     phase: Phase,
     input_end: Option<InputEnd>,
     sending: Sending,
-    /// `close_when_done` was called: input is no longer parsed.
+    /// Set by `close_when_done`: input is no longer parsed.
     closing: bool,
-    /// A hang-up was reported and the connection kept, since its input is not read yet.
+    /// A hang-up was reported, and the connection stays until its input is read.
     hung_up: bool,
     /// The cause of an end that was not orderly.
     cause: Option<io::Error>,
 }
 
 impl Connection {
-    /// A channel without a socket.
+    /// Creates the state of a channel without a socket.
     pub(crate) fn new() -> Self {
         Connection {
             kind: Kind::Nothing,
@@ -94,36 +96,32 @@ impl Connection {
         }
     }
 
-    /// The channel has another socket, in the phase that it was found in; false, and nothing
-    /// changes, once the channel has closed.
+    /// Starts anew with another socket, which is in `phase`. Returns false, and changes nothing, if
+    /// the channel has closed.
     pub(crate) fn attach(&mut self, kind: Kind, phase: Phase) -> bool {
         if self.phase == Phase::Closed {
             return false;
         }
-        *self = Connection {
-            kind,
-            phase,
-            closing: self.closing,
-            cause: self.cause.take(),
-            ..Connection::new()
-        };
+        *self = Connection { kind, phase, closing: self.closing, ..Connection::new() };
         true
     }
 
-    /// An address that was tried has answered, and its socket is the channel's from now on. What
-    /// was asked of the channel meanwhile, such as the end of its output, still holds.
+    /// Takes over the socket of an address that has answered. Requests made meanwhile, such as the
+    /// end of the output, stay in force.
     pub(crate) fn adopt(&mut self, kind: Kind) {
-        self.kind = kind;
+        if self.phase != Phase::Closed {
+            self.kind = kind;
+        }
     }
 
-    /// A connection is being made.
+    /// Starts to connect.
     pub(crate) fn begin_connecting(&mut self) {
         if self.phase == Phase::Created {
             self.phase = Phase::Connecting;
         }
     }
 
-    /// The transport stands, and its layers have to agree with the peer first.
+    /// Starts the handshakes of the layers on a connected transport.
     pub(crate) fn begin_handshake(&mut self) {
         if matches!(self.phase, Phase::Created | Phase::Connecting | Phase::Connected) {
             self.phase = Phase::Handshaking;
@@ -136,7 +134,7 @@ impl Connection {
         }
     }
 
-    /// The connection is made; whether `handle_connect` is to be called.
+    /// Marks the connection as established. Returns whether `handle_connect` is due.
     pub(crate) fn established(&mut self) -> bool {
         if !matches!(self.phase, Phase::Created | Phase::Connecting | Phase::Handshaking) {
             return false;
@@ -145,17 +143,17 @@ impl Connection {
         !self.closing
     }
 
-    /// The connection could not be made. A handler that keeps the channel may give it another
-    /// socket, so it is as it was before the first, unless it was to close.
+    /// Resets the state after a failure to connect: a handler that keeps the channel may give it
+    /// another socket. A channel that was to close closes.
     pub(crate) fn connect_failed(&mut self) -> Act {
         if self.phase == Phase::Closed {
             return Act::Nothing;
         }
-        *self = Connection { closing: self.closing, cause: self.cause.take(), ..Connection::new() };
+        *self = Connection { closing: self.closing, ..Connection::new() };
         if self.closing { Act::Close } else { Act::Nothing }
     }
 
-    /// The input has come to its end.
+    /// Ends the input.
     pub(crate) fn end_input(&mut self, end: InputEnd) -> Act {
         if self.input_end.is_some() || self.phase == Phase::Closed {
             return Act::Nothing;
@@ -167,15 +165,21 @@ impl Connection {
         }
     }
 
-    /// Input that was being discarded has come to its end.
+    /// Ends the input of a channel that discards it.
     pub(crate) fn end_discarded_input(&mut self) -> Act {
+        if self.phase == Phase::Closed {
+            return Act::Nothing;
+        }
         self.input_end.get_or_insert(InputEnd::Orderly);
         if self.phase == Phase::Lingering { Act::Close } else { Act::Nothing }
     }
 
-    /// Sending failed because the connection is gone. What was received before is still read,
-    /// if it is of interest.
+    /// Marks the output as failed because the connection is gone. Input that was received before is
+    /// still read, unless the channel is closing.
     pub(crate) fn fail_output(&mut self, cause: io::Error) -> Act {
+        if self.phase == Phase::Closed {
+            return Act::Nothing;
+        }
         self.cause.get_or_insert(cause);
         if self.input_end.is_some() || self.closing || self.kind != Kind::Stream {
             return Act::Close;
@@ -184,7 +188,7 @@ impl Connection {
         Act::Nothing
     }
 
-    /// Our half is to end once all is sent.
+    /// Ends the output once all is sent.
     pub(crate) fn end_output_when_sent(&mut self) -> Act {
         if self.sending != Sending::Open || self.phase == Phase::Closed {
             return Act::Nothing;
@@ -193,7 +197,7 @@ impl Connection {
         Act::SendRest
     }
 
-    /// Nothing is left to send.
+    /// Returns the action that is due when nothing is left to send.
     pub(crate) fn all_sent(&self) -> Act {
         if !self.can_transfer() {
             return Act::Nothing;
@@ -204,15 +208,18 @@ impl Connection {
             return if is_open_stream && peer_may_send { Act::EndOutput } else { Act::Close };
         }
         match self.sending {
-            // The close that follows ends it as well.
+            // The close that follows ends the output as well.
             Sending::Ending if self.input_end.is_some() => Act::Close,
             Sending::Ending => Act::EndOutput,
             _ => Act::Nothing,
         }
     }
 
-    /// Our half is shut down; whether the channel lingers from now on.
+    /// Marks the local half as shut down. Returns whether the channel lingers from now on.
     pub(crate) fn output_ended(&mut self) -> bool {
+        if self.phase == Phase::Closed {
+            return false;
+        }
         self.sending = Sending::Ended;
         let lingers = self.closing && self.phase == Phase::Connected;
         if lingers {
@@ -221,7 +228,7 @@ impl Connection {
         lingers
     }
 
-    /// The channel is to close once all is sent.
+    /// Closes the channel once all is sent.
     pub(crate) fn close_when_sent(&mut self) -> Act {
         if self.is_ending() {
             return Act::Nothing;
@@ -237,7 +244,7 @@ impl Connection {
         Act::Nothing
     }
 
-    /// The channel closes; false if it has closed before.
+    /// Closes the channel. Returns false if it was already closed.
     pub(crate) fn close(&mut self, cause: Option<io::Error>) -> bool {
         if self.phase == Phase::Closed {
             return false;
@@ -248,7 +255,7 @@ impl Connection {
         true
     }
 
-    /// The socket was taken out of the channel, which closes without having failed.
+    /// Releases the socket, which was taken out of the channel.
     pub(crate) fn detach(&mut self) {
         self.kind = Kind::Nothing;
     }
@@ -277,12 +284,12 @@ impl Connection {
         self.input_end.is_some()
     }
 
-    /// Returns whether it closes once all is sent.
+    /// Returns whether the channel closes once all is sent.
     pub(crate) fn is_closing(&self) -> bool {
         self.closing
     }
 
-    /// Returns whether the connection is ending, so that its input is of no interest any more.
+    /// Returns whether the connection is ending, so that its input no longer matters.
     pub(crate) fn is_ending(&self) -> bool {
         self.closing || matches!(self.phase, Phase::Lingering | Phase::Closed)
     }
@@ -291,28 +298,28 @@ impl Connection {
         self.sending == Sending::Failed
     }
 
-    /// Returns whether our half ends, or has ended, while the connection goes on.
+    /// Returns whether the local half ends, or has ended, while the connection continues.
     pub(crate) fn output_is_ending(&self) -> bool {
         matches!(self.sending, Sending::Ending | Sending::Ended)
     }
 
-    /// Returns whether our half is shut down.
+    /// Returns whether the local half is shut down.
     pub(crate) fn output_has_ended(&self) -> bool {
         self.sending == Sending::Ended
     }
 
-    /// Returns whether something happens once all is sent.
+    /// Returns whether a close or shutdown waits until all is sent.
     #[inline]
     pub(crate) fn awaits_all_sent(&self) -> bool {
         self.closing || self.sending == Sending::Ending
     }
 
-    /// Returns whether what is pushed now will be sent.
+    /// Returns whether output pushed now will be sent.
     pub(crate) fn accepts_output(&self) -> bool {
         !self.is_ending() && self.sending == Sending::Open
     }
 
-    /// Returns whether bytes can go in and out: a connection, or a socket that needs none.
+    /// Returns whether bytes can pass: the socket is connected, or needs no connection.
     pub(crate) fn can_transfer(&self) -> bool {
         match self.phase {
             Phase::Connected => true,
@@ -321,7 +328,7 @@ impl Connection {
         }
     }
 
-    /// Returns whether both halves have ended, so that nothing can happen any more.
+    /// Returns whether both halves have ended, so that no more events can occur.
     pub(crate) fn both_ended(&self) -> bool {
         self.phase == Phase::Connected && self.input_end.is_some() && self.sending == Sending::Ended
     }
@@ -331,7 +338,7 @@ impl Connection {
         self.phase == Phase::Connected && self.kind == Kind::Stream && !self.hung_up
     }
 
-    /// Returns whether nothing is special about the connection: it stands, in both directions.
+    /// Returns whether the connection is established and open in both directions.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self.phase == Phase::Connected
@@ -348,3 +355,6 @@ impl Connection {
         self.kind == Kind::Datagram
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! Delivering what was noted on channels while callbacks ran.
+//! Delivering the notices that channels got while callbacks ran.
 
 use crate::error::Error;
 use crate::event_loop::EventLoop;
@@ -6,7 +6,7 @@ use crate::slot::Notices;
 use crate::token::Key;
 
 impl EventLoop {
-    /// Delivers what was noted, until nothing is left.
+    /// Delivers notices until none is left.
     pub(super) fn deliver_due(&mut self) {
         while let Some(key) = self.map.work.due.pop_front() {
             if let Some(slot) = self.map.slots.get_mut(key) {
@@ -16,13 +16,13 @@ impl EventLoop {
         }
     }
 
-    /// Delivers what is due on one channel, in a fixed order.
+    /// Delivers the notices of one channel, in the order of [`Notices`].
     fn deliver(&mut self, key: Key) {
         let map = &mut *self.map;
         let Some(slot) = map.slots.get_mut(key) else {
             return;
         };
-        // Most often there is an answer to send and nothing else.
+        // The common case: output to send and nothing else.
         if slot.notices.take_alone(Notices::SEND) {
             return map.flush(key);
         }
@@ -37,7 +37,7 @@ impl EventLoop {
             self.deliver_error(key);
         }
         let map = &mut *self.map;
-        // After the error: whether input goes on is for `handle_error` to decide.
+        // After the error, because `handle_error` decides whether to read on.
         if map.take_notice(key, Notices::PARSE) {
             map.touch(key);
             map.callback(key, |handler, ch| handler.handle_pending_input(ch));
@@ -58,7 +58,7 @@ impl EventLoop {
             map.close_if_both_ended(key);
         }
         if map.take_notice(key, Notices::CLOSE) {
-            // What the callbacks above have noted comes before the end.
+            // Notices from the callbacks above come before the end.
             if map.slots.get(key).is_some_and(|slot| !slot.notices.is_empty()) {
                 self.deliver(key);
             }
@@ -85,21 +85,21 @@ impl EventLoop {
                 map.report(key, &Error::msg(told));
                 Some(again)
             }
-            // What handle_error itself did does not go to it again, or that might never end.
+            // A failure of handle_error does not go to it again, because that might never end.
             _ => map.slots.get_mut(key).and_then(|slot| slot.failure.take()).map(|it| *it),
         };
         if let Some(again) = again {
             map.report(key, &again);
             map.close_now(key, None);
         }
-        // What waits for the queue to be sent must not wait on if a failing producer was its end.
+        // If the queue ended with the failed producer, a close that waits for the queue is due.
         map.note(key, Notices::SEND);
     }
 
-    /// Makes the last callback of a channel, and takes it out of the map.
+    /// Makes the last callback of a channel, and removes it from the map.
     fn deliver_close(&mut self, key: Key) {
         let map = &mut *self.map;
-        // A poller or a predicate that failed closes a channel whose handler did not.
+        // If the poller or a predicate has failed, the channel is not closed yet.
         map.close_now(key, None);
         if let Some(Err(error)) = map.lend(key, |handler, ch| handler.handle_close(ch)) {
             map.report(key, &error);

@@ -1,4 +1,4 @@
-//! From one readiness to the right callbacks in the right order.
+//! Dispatching a readiness event to callbacks.
 
 use std::io;
 use std::rc::Rc;
@@ -15,11 +15,11 @@ use crate::token::Key;
 use crate::transport::Transport;
 
 impl EventLoop {
-    /// Dispatches one readiness event; an event of a channel that is gone is dropped.
+    /// Dispatches one readiness event, and drops the event of a channel that is gone.
     ///
-    /// Mostly it can be read from, and nothing else. That way is inlined as a whole into the loop,
-    /// down to the system calls: returning from a function that has made one costs more than all
-    /// its other instructions (ARCHITECTURE.md, "What a message costs").
+    /// Most channels are readable and nothing else. That path is inlined into the loop, down to the
+    /// system calls: returning from a function that has made a system call costs more than all its
+    /// other instructions (ARCHITECTURE.md, "What a message costs").
     #[inline(always)]
     pub(super) fn dispatch(&mut self, key: Key, ready: Readiness) {
         let Some(slot) = self.map.slots.get_mut(key) else {
@@ -35,7 +35,7 @@ impl EventLoop {
         }
     }
 
-    /// Receives for `handle_data`.
+    /// Receives and calls `handle_data`.
     #[inline(always)]
     fn receive(&mut self, key: Key, size: usize) {
         let mut buffer = self.map.buffers.take_scratch(size);
@@ -54,7 +54,7 @@ impl EventLoop {
                     self.map.input.end();
                 }
             }
-            // The end was noted.
+            // `recv` has noted the end of the stream.
             Ok(_) => self.map.touch(key),
             Err(error) => {
                 self.map.touch(key);
@@ -69,7 +69,7 @@ impl EventLoop {
         self.map.slots.get(key).is_some_and(|slot| slot.connection.is_datagram())
     }
 
-    /// Has a handler that receives by itself do so, and others told what was received.
+    /// Calls `handle_read`, or receives and calls `handle_data`.
     fn read_ready(&mut self, key: Key) {
         match self.map.slots.get(key).map_or(0, |slot| slot.in_buffer_size as usize) {
             0 => self
@@ -94,10 +94,15 @@ impl EventLoop {
         self.offer(key, Interest::READ, Interest::NONE, |handler, ch| handler.handle_accept(ch));
     }
 
-    /// Reads before it writes; `recv` finds the end, after all that came before it.
+    /// Reads before it writes, so that `recv` reports the end after all input before it.
     fn transfer_ready(&mut self, key: Key, ready: Readiness) {
         let slot = &mut self.map.slots[key];
         let ended = ready.hangup || ready.error;
+        if ended && slot.connection.input_ended() {
+            // All was read, and nothing can be sent any more.
+            let cause = slot.transport.as_ref().and_then(|it| it.take_error().ok().flatten());
+            return self.map.close_now(key, cause);
+        }
         if slot.connection.is_closing() {
             self.map.reconsider(key);
             let slot = &self.map.slots[key];
@@ -105,11 +110,6 @@ impl EventLoop {
                 self.discard_input(key);
             }
             return self.map.flush(key);
-        }
-        if ended && slot.connection.input_ended() {
-            // All was read, and nothing can be sent any more.
-            let cause = slot.transport.as_ref().and_then(|it| it.take_error().ok().flatten());
-            return self.map.close_now(key, cause);
         }
         let reads = slot.reads();
         let writes = slot.registered.is_some_and(|it| it.contains(Interest::WRITE));
@@ -133,11 +133,10 @@ impl EventLoop {
         }
     }
 
-    /// A connection of which nothing is read now has ended, in some way.
+    /// Handles the end or failure of a connection that is not read now.
     ///
-    /// A reset or another failure closes it: no peer is left to answer, and input that is still
-    /// unread is void. After a hang-up in good order that input counts, so the channel stays until
-    /// it is read.
+    /// A reset or another failure closes the channel: the peer is gone, and unread input is void.
+    /// After an orderly hang-up that input counts, so the channel stays until it is read.
     #[cold]
     fn end_unread(&mut self, key: Key) {
         let Some(slot) = self.map.slots.get_mut(key) else { return };
@@ -148,14 +147,15 @@ impl EventLoop {
             Some(Ok(Some(error)) | Err(error)) => self.map.close_now(key, Some(error)),
             _ => {
                 slot.connection.note_hang_up();
-                // With no interest left it leaves the poller, which would report it without end.
-                // Reading is not suppressed: it goes on once the channel is read again.
+                // With no interest left, the channel leaves the poller, which would report the
+                // hang-up without end. Reading is not suppressed: it continues once the channel is
+                // read again.
                 self.suppress(key, Interest::PRIORITY);
             }
         }
     }
 
-    /// Sends what is queued, and then lets the handler send more if it wants to.
+    /// Sends the queue, and then lets the handler send more.
     fn write_ready(&mut self, key: Key) {
         self.map.flush(key);
         let wants_more = self.map.slots.get(key).is_some_and(|slot| {
@@ -171,10 +171,10 @@ impl EventLoop {
         }
     }
 
-    /// Calls back about something that stays ready until it is used: a callback that leaves it
-    /// alone is not offered it again until something touches the channel, or the loop would spin.
+    /// Calls a callback for level-triggered readiness. If the callback makes no progress, the
+    /// readiness is suppressed until the channel is touched; otherwise the loop would spin.
     ///
-    /// `done` is what the loop has used on behalf of the callback.
+    /// `done` is the progress that the loop has made on behalf of the callback.
     #[inline(always)]
     fn offer(
         &mut self,
@@ -208,18 +208,18 @@ impl EventLoop {
             return;
         };
         if slot.progress.contains(what) {
-            // It moved on, so what it left alone before may have a chance now.
+            // After progress, readiness that was not used before is offered again.
             slot.suppressed = Interest::NONE;
             if !slot.is_settled() {
                 self.map.touch(key);
             }
         } else if slot.connection.output_failed() && what == Interest::READ {
-            // The connection is gone, and the handler does not want what was received before.
+            // The connection is gone, and the handler does not read the input received before.
             self.map.close_now(key, None);
         } else if slot.is_still_ready(what) {
             self.suppress(key, what);
         } else {
-            // It was read by other means than the channel.
+            // The input was read by other means than the channel.
             self.map.touch(key);
         }
     }
@@ -231,7 +231,7 @@ impl EventLoop {
         }
     }
 
-    /// Throws input away on a channel that is closing, until its peer closes too.
+    /// Discards input on a channel that is closing, until the peer closes too.
     #[cold]
     fn discard_input(&mut self, key: Key) {
         self.map.touch(key);
@@ -251,12 +251,12 @@ impl EventLoop {
                 self.map.perform(key, act);
             }
             Ok(n) => {
-                // Not for the handler, so it does not end its silence.
+                // Discarded input does not count as activity for the handler's timeout.
                 let last = slot.traffic.last;
                 slot.traffic.received(n, last, &mut self.map.stats);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // The peer does not wait for what is left.
+            // The peer does not wait for the rest of the output.
             Err(error) => self.map.close_now(key, Some(error)),
         }
     }

@@ -1,4 +1,4 @@
-//! Running what is due: calls, and the deadlines of channels.
+//! Running due timers: calls, and the deadlines of channels.
 
 use crate::error::{Error, ExitNow, Result};
 use crate::event_loop::EventLoop;
@@ -8,7 +8,8 @@ use crate::panic;
 use crate::timer::TimerKey;
 
 impl EventLoop {
-    /// Runs what is due by now, but not what that sets for now, so that sockets get their turn.
+    /// Runs the timers that are due now, but not those that they set for now, so that sockets get
+    /// their turn.
     pub(super) fn run_timers(&mut self) {
         for _ in 0..self.map.timers.len() {
             if self.map.exit {
@@ -38,7 +39,7 @@ impl EventLoop {
         }
     }
 
-    /// Runs a closure that belongs to no channel.
+    /// Runs a closure that belongs to no channel, and logs its failure.
     pub(super) fn run_call(&mut self, what: &str, call: impl FnOnce(&mut SocketMap) -> Result) {
         let outcome = panic::catch(|| call(&mut self.map));
         if let Err(error) = outcome.and_then(|result| result) {

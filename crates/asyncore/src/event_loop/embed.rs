@@ -1,4 +1,4 @@
-//! Running inside another event loop.
+//! Embedding in another event loop.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Instant;
@@ -6,13 +6,13 @@ use std::time::Instant;
 use crate::event_loop::EventLoop;
 
 impl EventLoop {
-    /// Prepares the loop to be waited for by another one, and returns when its next timer is due;
-    /// `None` when no timer is set.
+    /// Prepares for a wait of an outer loop, and returns the deadline of the next timer; `None` if
+    /// no timer is set.
     ///
     /// The outer loop waits until the [descriptor](EventLoop::as_fd) is readable or the deadline
-    /// has come, and then calls [`poll`](EventLoop::poll) with a timeout of zero. Call this before
-    /// each wait of the outer loop: it delivers what is due and registers changes of interest, so
-    /// that what was done with the map since the last pass is seen.
+    /// has passed, and then calls [`poll`](EventLoop::poll) with a timeout of zero. Call this
+    /// before each wait of the outer loop: it delivers pending events and registers changes of
+    /// interest, so that changes made to the map since the last pass take effect.
     ///
     /// ```
     /// use std::time::Duration;
@@ -29,8 +29,8 @@ impl EventLoop {
     /// # }
     /// ```
     ///
-    /// The deadline is now while channels are ready without the poller (regular files, input that
-    /// a layer holds).
+    /// The deadline is the current time while channels are ready without the poller (regular files,
+    /// input that a layer holds).
     pub fn next_deadline(&mut self) -> Option<Instant> {
         self.settle();
         if self.map.exit || !self.map.self_ready.is_empty() {
@@ -40,16 +40,21 @@ impl EventLoop {
     }
 }
 
-/// The poller's own descriptor, which is readable while channels are ready or a trigger was pulled.
+/// Returns the poller's own descriptor, which is readable while a channel is ready or a trigger was
+/// pulled.
 ///
-/// Another event loop waits for it; call [`next_deadline`](EventLoop::next_deadline) before each
-/// wait. With the epoll poller, and kqueue, it is exact. The poll and select pollers and a
-/// simulated network have none: theirs is always readable, so that the outer loop makes one pass
+/// An outer event loop waits for it; call [`next_deadline`](EventLoop::next_deadline) before each
+/// wait. With the epoll and kqueue pollers it is exact. The poll and select pollers and a simulated
+/// network have no descriptor: a stand-in is always readable, so that the outer loop makes one pass
 /// after another.
 ///
+/// An outer loop that watches for edges, as tokio does, waits again only after a pass that reported
+/// no [event](crate::Pass::events), and needs one of the exact pollers. The descriptor stays the
+/// same for as long as the loop lives.
+///
 /// # Panics
-/// With the poll and select pollers and on a simulated network, when the process has no descriptor
-/// left for the one that stands in.
+/// With the poll and select pollers and on a simulated network, if the process has no descriptor
+/// left for the stand-in.
 impl AsFd for EventLoop {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.map.poller.descriptor()

@@ -1,8 +1,8 @@
-//! What runs: one pass after another waits, dispatches, and settles.
+//! The event loop: each pass settles, waits, and dispatches.
 //!
-//! `pass` is the loop itself. `dispatch` goes from one ready channel to its callbacks, `deliver`
-//! hands over what was noted while they ran, and `settle` turns the answers of predicates into
-//! what the poller watches. `due` does the same for timers and `wake` for other threads.
+//! `pass` makes one pass. `dispatch` calls the callbacks of a ready channel, `deliver` delivers the
+//! notices that arose while they ran, and `settle` evaluates predicates and registers the interest
+//! with the poller. `due` runs timers, and `wake` runs calls of triggers and signals.
 
 mod deliver;
 mod dispatch;
@@ -23,11 +23,12 @@ use self::stale::StaleEvents;
 use crate::map::SocketMap;
 use crate::poller::Event;
 
-/// Owns a [`SocketMap`] and runs it.
+/// An event loop, which owns a [`SocketMap`] and runs it.
 ///
-/// It dereferences to its map, so that everything that a callback can do with the map can be done
-/// with the loop between two passes. Dropping it closes the sockets and drops the handlers without
-/// calling them; [`close_all`](EventLoop::close_all) and [`drain`](SocketMap::drain) call them.
+/// The loop dereferences to its map, so that the program can use the map between two passes as a
+/// callback does during one. Dropping the loop closes the sockets and drops the handlers without
+/// calling them; [`close_all`](EventLoop::close_all) and [`drain`](SocketMap::drain) call them
+/// first.
 ///
 /// ```
 /// use std::time::Duration;
@@ -38,7 +39,7 @@ use crate::poller::Event;
 ///     assert!(map.is_empty());
 ///     Ok(())
 /// });
-/// event_loop.run() // until no call is put off and no channel is left
+/// event_loop.run() // until no timer and no channel is left
 /// # }
 /// ```
 pub struct EventLoop {
@@ -53,21 +54,21 @@ impl EventLoop {
         EventLoop { map, stale: StaleEvents::default(), events: Vec::new() }
     }
 
-    /// Runs until the map is empty: no channel is left, no call is put off, and no
-    /// [`Trigger`](crate::Trigger) is held anywhere; or until a callback returns
+    /// Runs until no channel and no timer is left and no [`Trigger`](crate::Trigger) exists, until
+    /// a [drain](SocketMap::drain) is complete, or until a callback returns
     /// [`ExitNow`](crate::ExitNow).
     ///
     /// # Errors
-    /// The system's, of a failed wait. On a simulated network, a loop that nothing could ever
-    /// wake.
+    /// Returns the system's error if a wait fails. On a simulated network, fails if nothing could
+    /// ever wake the loop.
     pub fn run(&mut self) -> io::Result<()> {
         self.run_with(LoopOptions::default())
     }
 
-    /// Runs as [`run`](EventLoop::run) does, with bounds on the number and length of its passes.
+    /// Runs as [`run`](EventLoop::run) does, with limits on the number and duration of passes.
     ///
     /// # Errors
-    /// As `run`.
+    /// As [`run`](EventLoop::run).
     pub fn run_with(&mut self, options: LoopOptions) -> io::Result<()> {
         let mut passes = 0;
         loop {
@@ -83,7 +84,7 @@ impl EventLoop {
         }
     }
 
-    /// Makes one pass: waits up to `timeout` (for ever when `None`) until sockets are ready,
+    /// Makes one pass: waits up to `timeout` (without limit if `None`) until sockets are ready,
     /// timers are due or a trigger is pulled, and makes the callbacks for them.
     ///
     /// # Errors
@@ -92,16 +93,16 @@ impl EventLoop {
         self.pass(timeout)
     }
 
-    /// Closes every channel at once; each gets its `handle_close` before this returns.
+    /// Closes every channel now. Each gets its `handle_close` before this returns.
     ///
-    /// Output that is still queued is lost: [`drain`](SocketMap::drain) sends it. Errors of
-    /// handlers are logged as always, so there is nothing to ignore (`ignore_all` in Python).
+    /// Queued output is lost; [`drain`](SocketMap::drain) sends it first. Errors of handlers are
+    /// logged as always, so there is no counterpart to Python's `ignore_all`.
     pub fn close_all(&mut self) {
         self.map.close_all();
         self.deliver_due();
     }
 
-    /// Returns whether nothing can happen any more.
+    /// Returns whether the loop has nothing left to do.
     fn is_finished(&mut self) -> bool {
         if self.map.end_of_drain() {
             return true;
@@ -118,7 +119,7 @@ impl EventLoop {
 
 impl Drop for EventLoop {
     fn drop(&mut self) {
-        // One by one, so that a handler whose own Drop panics costs no other.
+        // One by one, so that a panic in the Drop of one handler does not affect the others.
         self.map.drop_handlers();
     }
 }

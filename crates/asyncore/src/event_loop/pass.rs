@@ -7,7 +7,7 @@ use crate::event_loop::EventLoop;
 use crate::poller::{EVENTS_PER_WAIT, Event, Interest, Readiness};
 use crate::wake::WAKE;
 
-/// Bounds on [`EventLoop::run_with`].
+/// Limits for [`EventLoop::run_with`].
 ///
 /// ```
 /// use asyncore::{LoopOptions, SocketMap};
@@ -21,10 +21,10 @@ use crate::wake::WAKE;
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoopOptions {
-    /// Maximum duration of one wait, without limit by default; timers and triggers end a wait
-    /// earlier. Python's default was 30 s.
+    /// Maximum duration of one wait, unlimited by default; timers and triggers end a wait earlier.
+    /// Python's default was 30 s.
     pub timeout: Option<Duration>,
-    /// Number of passes after which the loop returns; without limit by default.
+    /// Number of passes after which the loop returns, unlimited by default.
     pub count: Option<u64>,
 }
 
@@ -50,19 +50,19 @@ pub struct LoopOptions {
 pub struct Pass {
     /// Number of ready sockets.
     pub events: usize,
-    /// A callback returned [`ExitNow`](crate::ExitNow), which ends [`EventLoop::run`]; a program
-    /// that makes the passes itself and has no such callback need not look.
+    /// Whether a callback returned [`ExitNow`](crate::ExitNow), which ends [`EventLoop::run`]. A
+    /// program without such a callback can ignore this.
     pub exit: bool,
 }
 
 /// The outcome of one wait.
 struct Waited {
     events: usize,
-    /// A signal ended it, so nothing is known about what is ready.
+    /// A signal interrupted the wait, so readiness is unknown.
     interrupted: bool,
 }
 
-/// Maximum number of interrupted waits in a row before timers run nevertheless.
+/// Maximum number of interrupted waits in a row before timers run anyway.
 const MAX_INTERRUPTS: usize = 16;
 
 impl EventLoop {
@@ -80,7 +80,7 @@ impl EventLoop {
         let waited = self.wait_and_dispatch(timeout)?;
         let mut events = waited.events;
         if self.map.timers.next_deadline().is_some_and(|deadline| deadline <= self.map.now) {
-            // A wait that timed out has found nothing ready.
+            // If the wait has timed out, nothing was ready.
             if waited.events > 0 || waited.interrupted {
                 events += self.catch_up()?;
             }
@@ -109,11 +109,11 @@ impl EventLoop {
         waited
     }
 
-    /// Dispatches what is ready already, before due timers run.
+    /// Dispatches all channels that are already ready, before due timers run.
     ///
-    /// A loop that was held up, by a callback or because the process was stopped, finds deadlines
-    /// passed although input came in time. Only what arrives after `now` is later than they are,
-    /// so a wait that ends after `now` has to have reported everything.
+    /// After a delay (a slow callback, a stopped process) deadlines may have passed although input
+    /// arrived in time. Such input must be dispatched first. It arrived before `now`, so waits
+    /// without a timeout report it until one returns fewer events than it could.
     #[inline(never)]
     fn catch_up(&mut self) -> io::Result<usize> {
         let (now, mut count) = (self.map.now, 0);
@@ -137,7 +137,7 @@ impl EventLoop {
         self.map.stats.events += events.len() as u64;
         for event in events {
             if self.map.exit {
-                // What is left is still ready in the next pass.
+                // The remaining channels are still ready in the next pass.
                 return;
             }
             if event.key == WAKE {
@@ -178,7 +178,8 @@ impl EventLoop {
         }
     }
 
-    /// The shortest of the caller's timeout, the first timer, and nothing if something is ready.
+    /// Returns the time to wait: up to the caller's timeout or the first timer, and zero if a
+    /// channel is ready without the poller.
     fn wait_time(&mut self, timeout: Option<Duration>) -> Option<Duration> {
         let map = &mut *self.map;
         if !map.self_ready.is_empty() {

@@ -1,4 +1,4 @@
-//! From the predicates' answers to what the poller watches for.
+//! Settling: evaluating predicates and registering the interest with the poller.
 
 use crate::channel::Channel;
 use crate::connection::Phase;
@@ -8,7 +8,8 @@ use crate::slot::Notices;
 use crate::token::Key;
 
 impl EventLoop {
-    /// Delivers what is due and asks the predicates of what was touched, until both are done.
+    /// Delivers notices and evaluates the predicates of touched channels, until nothing is left of
+    /// either.
     pub(super) fn settle(&mut self) {
         loop {
             self.deliver_due();
@@ -25,9 +26,9 @@ impl EventLoop {
         }
     }
 
-    /// Adds those whose predicates consulted a touched channel.
+    /// Touches the channels whose predicates consulted a touched channel.
     ///
-    /// One step is enough: asking a predicate changes no channel.
+    /// One step is enough, because a predicate cannot change a channel.
     fn touch_dependents(&mut self) {
         if !self.map.work.has_links {
             return;
@@ -55,24 +56,24 @@ impl EventLoop {
                 Interest::NONE
             }
             // An accepting socket is never writable, as in asyncore.
-            Phase::Listening => self.ask(key).and(Interest::READ),
+            Phase::Listening => self.evaluate_predicates(key).and(Interest::READ),
             Phase::Created | Phase::Connected if !slot.connection.can_transfer() => Interest::NONE,
-            // Input is discarded, so that a peer that sends first and reads later gets to reading.
+            // Input is discarded, so that a peer that sends first and reads later starts to read.
             Phase::Created | Phase::Connected
                 if slot.connection.is_closing() && slot.connection.is_stream() =>
             {
                 Interest::READ
             }
             Phase::Created | Phase::Connected if slot.connection.is_closing() => Interest::NONE,
-            // The peer is gone, and what it sent before will not be read.
+            // The peer is gone, and the input received before will not be read.
             Phase::Created | Phase::Connected
                 if slot.connection.output_failed() && self.map.is_held_back(key) =>
             {
                 return self.map.close_now(key, None);
             }
-            // The end comes when all is read.
+            // The channel ends when all input is read.
             Phase::Created | Phase::Connected if slot.connection.output_failed() => Interest::READ,
-            Phase::Created | Phase::Connected => self.ask(key),
+            Phase::Created | Phase::Connected => self.evaluate_predicates(key),
         };
         let wanted = self.without_held_back(key, wanted);
         let Some(slot) = self.map.slots.get_mut(key) else {
@@ -84,7 +85,7 @@ impl EventLoop {
         self.map.note_self_ready(key);
     }
 
-    /// `wanted` without reading, where the channel is paused or its sink is full.
+    /// Returns `wanted` without reading if the channel is paused or its sink is full.
     fn without_held_back(&self, key: Key, wanted: Interest) -> Interest {
         let Some(slot) = self.map.slots.get(key) else { return wanted };
         let phase = slot.connection.phase();
@@ -93,15 +94,15 @@ impl EventLoop {
         if reads && self.map.is_held_back(key) { wanted.without(Interest::READ) } else { wanted }
     }
 
-    /// Asks the channel's predicates, and records which other channels they consult.
+    /// Evaluates the channel's predicates, and records the channels that they consult.
     ///
-    /// A handler whose predicates are the default ones is not called: their answers are known.
-    fn ask(&mut self, key: Key) -> Interest {
+    /// A handler that overrides neither predicate is not called.
+    fn evaluate_predicates(&mut self, key: Key) -> Interest {
         let slot = &self.map.slots[key];
         if slot.default_predicates.get() == Interest::READ | Interest::WRITE {
             return slot.default_answers();
         }
-        self.map.work.begin_asking(key);
+        self.map.work.begin_recording(key);
         let answers = self.map.lend(key, |handler, ch| {
             let ch: &Channel<'_> = ch;
             let mut wanted = Interest::NONE;
@@ -117,7 +118,7 @@ impl EventLoop {
         match answers {
             Some(Ok(wanted)) => wanted,
             Some(Err(error)) => {
-                // It would fail at every asking, so there is no way on for the channel.
+                // The predicate would fail at every evaluation, so the channel has to close.
                 self.map.fail(key, error);
                 self.map.note(key, Notices::CLOSE);
                 Interest::NONE
@@ -126,8 +127,9 @@ impl EventLoop {
         }
     }
 
+    /// Links the channel with the channels that its predicates consulted.
     fn record_consulted(&mut self, key: Key) {
-        if !self.map.work.end_asking() {
+        if !self.map.work.end_recording() {
             return;
         }
         self.map.work.has_links = true;
@@ -148,25 +150,30 @@ impl EventLoop {
         self.map.work.give_back(consulted);
     }
 
-    /// Asks all predicates, and panics where an answer changed although the channel was not touched.
+    /// Evaluates all predicates, and panics if an answer changed although the channel was not
+    /// touched.
     pub(super) fn check_predicates(&mut self) {
         for key in self.map.slots.keys().collect::<Vec<_>>() {
             let slot = &self.map.slots[key];
-            let asked = slot.connection.is(Phase::Listening) || slot.connection.can_transfer();
+            let evaluated = slot.connection.is(Phase::Listening) || slot.connection.can_transfer();
             let paused = slot.listener.as_ref().is_some_and(|it| it.paused);
-            if !asked || slot.connection.is_closing() || slot.connection.output_failed() || paused {
+            if !evaluated
+                || slot.connection.is_closing()
+                || slot.connection.output_failed()
+                || paused
+            {
                 continue;
             }
             let before = slot.wanted;
             let now = match slot.connection.phase() {
-                Phase::Listening => self.ask(key).and(Interest::READ),
-                _ => self.ask(key),
+                Phase::Listening => self.evaluate_predicates(key).and(Interest::READ),
+                _ => self.evaluate_predicates(key),
             };
             let now = self.without_held_back(key, now);
             assert!(
                 before == now,
-                "the predicates of channel {:?} answered {before:?} and now answer {now:?}, \
-                 though nothing touched it; call touch() on it when what they depend on changes",
+                "the predicates of channel {:?} returned {before:?} and now return {now:?}, \
+                 although nothing touched it; call touch() on it when something they depend on changes",
                 self.map.channel_mut(key),
             );
         }

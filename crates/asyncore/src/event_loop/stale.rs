@@ -1,4 +1,4 @@
-//! Events for channels that are gone.
+//! Stale events: events of channels that are gone.
 
 use std::io;
 
@@ -8,13 +8,14 @@ use crate::token::Key;
 /// Passes to wait before rebuilding the poller again after a failure.
 const RETRY_PASSES: u64 = 1000;
 
-/// Watches for a poller that keeps reporting a channel that is gone.
+/// The record of the last event of a channel that is gone.
 ///
-/// Once is normal: it was closed in this very pass. When it comes again, the channel's descriptor
-/// lives on as a duplicate, in this process or in another one, and would be reported for ever.
+/// One such event is normal: the channel was closed in this very pass. If the event comes again, a
+/// duplicate of the channel's descriptor is open, in this process or in another one, and the poller
+/// would report it for ever.
 #[derive(Default)]
 pub(super) struct StaleEvents {
-    /// The channel last reported, and in which pass.
+    /// The channel last reported, and the pass in which it was.
     last: Option<(Key, u64)>,
 }
 
@@ -24,19 +25,20 @@ impl EventLoop {
         let pass = self.map.stats.passes;
         self.stale.last = match self.stale.last {
             Some((last, since)) if last == key && since < pass => self.rebuild_poller(),
-            // Only the pass after its own tells whether it comes again.
+            // Only the next pass shows whether the event comes again.
             Some((last, since)) if since + 1 >= pass => Some((last, since)),
             _ => Some((key, pass)),
         };
     }
 
-    /// Registers what the map has with a new poller; answers when to try again if that fails.
+    /// Rebuilds the poller with the channels of the map. If that fails, returns the pass after
+    /// which to try again.
     fn rebuild_poller(&mut self) -> Option<(Key, u64)> {
         let (key, _) = self.stale.last?;
         let error: io::Error = self.map.rebuild_poller().err()?;
         tracing::error!(
             target: "asyncore",
-            "a duplicate of a closed descriptor is ready without end, and the poller cannot be rebuilt: {error}"
+            "a duplicate of a closed descriptor stays ready, and rebuilding the poller failed: {error}; trying again"
         );
         Some((key, self.map.stats.passes + RETRY_PASSES))
     }

@@ -1,10 +1,10 @@
-//! Running what triggers and signals have asked for.
+//! Running the calls of triggers and signals.
 
 use crate::event_loop::EventLoop;
 use crate::wake::MAX_QUEUED_CALLS;
 
 impl EventLoop {
-    /// Runs what triggers and signals have asked for by now.
+    /// Runs the calls that triggers and signals have queued so far.
     pub(super) fn run_wake(&mut self) {
         let Some(wake) = &mut self.map.wake else { return };
         wake.clear();
@@ -22,7 +22,7 @@ impl EventLoop {
     #[cfg(feature = "signals")]
     fn run_signals(&mut self) {
         let mut index = 0;
-        // Looked up anew each time, since a call may watch for another signal.
+        // Looked up by index each time, because a call may add a watch.
         while let Some(watch) = self.map.signal_watch(index) {
             if let Some(mut call) = watch.take_call() {
                 self.run_call("a signal's call", &mut call);

@@ -1,15 +1,15 @@
 use std::error::Error;
 use std::{fmt, mem};
 
-/// Keeps the pieces of one message together until it is complete, up to a limit.
+/// A buffer for the pieces of one incoming message, up to a limit.
 ///
-/// Python's `_collect_incoming_data` and `_get_data`: collect in `collect_incoming_data`, take in
-/// `found_terminator`.
+/// It corresponds to Python's `_collect_incoming_data` and `_get_data`: collect in
+/// `collect_incoming_data`, take in `found_terminator`.
 ///
 /// # Differences from asynchat
 ///
 /// Python's list of pieces has no limit, so a peer that never sends the terminator fills memory.
-/// Here a message over the limit is an error, and the program decides what to do with the peer.
+/// Here a message over the limit is an error, and the program decides how to treat the peer.
 ///
 /// # Examples
 ///
@@ -31,16 +31,16 @@ pub struct Accumulator {
 }
 
 impl Accumulator {
-    /// The longest message [`Accumulator::new`] accepts: 1 MiB.
+    /// Maximum message length of [`Accumulator::new`]: 1 MiB.
     pub const DEFAULT_LIMIT: usize = 1 << 20;
 
-    /// An empty accumulator for messages of up to [`Accumulator::DEFAULT_LIMIT`] bytes.
+    /// Creates an empty accumulator for messages of up to [`Accumulator::DEFAULT_LIMIT`] bytes.
     pub const fn new() -> Self {
         Self::with_limit(Self::DEFAULT_LIMIT)
     }
 
-    /// An empty accumulator for messages of up to `limit` bytes. Memory is allocated as data
-    /// arrives.
+    /// Creates an empty accumulator for messages of up to `limit` bytes. Memory is allocated as
+    /// data arrives.
     pub const fn with_limit(limit: usize) -> Self {
         Self { data: Vec::new(), limit }
     }
@@ -49,8 +49,8 @@ impl Accumulator {
     ///
     /// # Errors
     ///
-    /// [`TooLong`] if the message would be over the limit. Nothing of `data` is added then; what
-    /// was collected before stays.
+    /// [`TooLong`] if the message would exceed the limit. The accumulator then adds nothing of
+    /// `data` and keeps what it collected before.
     pub fn collect(&mut self, data: &[u8]) -> Result<(), TooLong> {
         if data.len() > self.limit - self.data.len() {
             return Err(TooLong {
@@ -62,27 +62,27 @@ impl Accumulator {
         Ok(())
     }
 
-    /// Takes the message out and leaves the accumulator empty, ready for the next one.
+    /// Takes the message and leaves the accumulator empty for the next one.
     pub fn take(&mut self) -> Vec<u8> {
         mem::take(&mut self.data)
     }
 
-    /// Drops what was collected. Its memory is kept for the next message.
+    /// Drops the collected bytes, and keeps their memory for the next message.
     pub fn clear(&mut self) {
         self.data.clear();
     }
 
-    /// What has been collected so far.
+    /// Returns the bytes collected so far.
     pub fn as_slice(&self) -> &[u8] {
         &self.data
     }
 
-    /// How many bytes have been collected.
+    /// Returns the number of bytes collected so far.
     pub fn len(&self) -> usize {
         self.data.len()
     }
 
-    /// Whether nothing has been collected.
+    /// Returns `true` if nothing has been collected.
     pub fn is_empty(&self) -> bool {
         self.data.is_empty()
     }
@@ -94,7 +94,7 @@ impl Default for Accumulator {
     }
 }
 
-/// A message was longer than its [`Accumulator`] accepts.
+/// The error for a message that exceeds the limit of its [`Accumulator`].
 ///
 /// # Examples
 ///
@@ -120,12 +120,12 @@ pub struct TooLong {
 }
 
 impl TooLong {
-    /// The longest message that is accepted, in bytes.
+    /// Returns the maximum message length, in bytes.
     pub fn limit(&self) -> usize {
         self.limit
     }
 
-    /// How long the message had become with the piece that was refused, in bytes.
+    /// Returns the length of the message including the refused piece, in bytes.
     pub fn size(&self) -> usize {
         self.size
     }
@@ -135,8 +135,8 @@ impl fmt::Display for TooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "the incoming message is too long: {} bytes so far, {} accepted; \
-             if such messages are legitimate, make the accumulator with a higher limit",
+            "the incoming message is too long: {} bytes so far, the limit is {}; \
+             if such messages are legitimate, create the accumulator with a higher limit",
             self.size, self.limit
         )
     }
@@ -158,18 +158,18 @@ mod tests {
     }
 
     #[test]
-    fn over_the_limit_nothing_is_added() {
+    fn a_piece_over_the_limit_is_not_added() {
         let mut accumulator = Accumulator::with_limit(4);
         accumulator.collect(b"abc").unwrap();
         let error = accumulator.collect(b"de").unwrap_err();
         assert_eq!((error.limit(), error.size()), (4, 5));
         let sentence = error.to_string();
-        assert!(sentence.contains("5 bytes so far, 4 accepted"), "{sentence}");
+        assert!(sentence.contains("5 bytes so far, the limit is 4"), "{sentence}");
         assert_eq!((accumulator.as_slice(), accumulator.len()), (&b"abc"[..], 3));
     }
 
     #[test]
-    fn the_whole_limit_is_there_again_after_take_and_clear() {
+    fn take_and_clear_restore_the_whole_limit() {
         let mut accumulator = Accumulator::with_limit(3);
         accumulator.collect(b"abc").unwrap();
         assert_eq!(accumulator.take(), b"abc");

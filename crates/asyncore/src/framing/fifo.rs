@@ -3,11 +3,11 @@ use std::collections::vec_deque::Iter;
 
 /// A first-in, first-out queue with asynchat's method names.
 ///
-/// It has no bound of its own: whoever pushes decides how much may wait.
+/// The queue has no bound of its own: the caller limits how much it pushes.
 ///
 /// # Differences from asynchat
 ///
-/// `first` and `pop` answer `None` on an empty queue. Python's `first` raises `IndexError`, and
+/// `first` and `pop` return `None` on an empty queue. Python's `first` raises `IndexError`, and
 /// its `pop` returns a pair of a flag and the item.
 ///
 /// # Examples
@@ -28,32 +28,32 @@ pub struct Fifo<T> {
 }
 
 impl<T> Fifo<T> {
-    /// An empty queue. Allocates nothing.
+    /// Creates an empty queue without allocating.
     pub const fn new() -> Self {
         Self { items: VecDeque::new() }
     }
 
-    /// Puts `item` at the end.
+    /// Appends `item` at the end.
     pub fn push(&mut self, item: T) {
         self.items.push_back(item);
     }
 
-    /// Puts `item` back at the front, to be popped next.
+    /// Puts `item` at the front, so that it is popped next.
     pub fn push_front(&mut self, item: T) {
         self.items.push_front(item);
     }
 
-    /// Takes the first item out.
+    /// Removes and returns the first item.
     pub fn pop(&mut self) -> Option<T> {
         self.items.pop_front()
     }
 
-    /// The first item, to be changed in place.
+    /// Returns a mutable reference to the first item.
     pub fn first_mut(&mut self) -> Option<&mut T> {
         self.items.front_mut()
     }
 
-    /// The last item, to be changed in place.
+    /// Returns a mutable reference to the last item.
     pub fn last_mut(&mut self) -> Option<&mut T> {
         self.items.back_mut()
     }
@@ -63,22 +63,22 @@ impl<T> Fifo<T> {
         self.items.clear();
     }
 
-    /// The first item.
+    /// Returns the first item.
     pub fn first(&self) -> Option<&T> {
         self.items.front()
     }
 
-    /// The items, first to last.
+    /// Returns an iterator over the items, first to last.
     pub fn iter(&self) -> Iter<'_, T> {
         self.items.iter()
     }
 
-    /// How many items wait.
+    /// Returns the number of items.
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether nothing waits.
+    /// Returns `true` if the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
     }
@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn items_leave_in_the_order_they_came() {
+    fn items_are_popped_in_push_order() {
         let mut fifo = Fifo::new();
         for item in 0..100 {
             fifo.push(item);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_put_back_is_the_next_one_out() {
+    fn an_item_pushed_to_the_front_is_popped_next() {
         let mut fifo = Fifo::new();
         fifo.push(2);
         fifo.push_front(1);

@@ -6,23 +6,23 @@ use super::terminator::Terminator;
 
 /// Splits a stream of bytes at its current [`Terminator`].
 ///
-/// The caller feeds what it has read to [`Framer::step`] until that answers `None`, and acts on
-/// each [`Step`]. Between two steps it may change the terminator, and the new one applies to the
-/// very next byte of the stream: the one after what has been collected or found.
+/// The caller passes the bytes it has read to [`Framer::step`] until that returns `None`, and
+/// handles each [`Step`]. Between two steps it may change the terminator. The new one applies to
+/// the very next byte of the stream: the one after the bytes already collected or found.
 ///
-/// At the end of the input, bytes that may turn out to be the beginning of the terminator are
-/// held back. Everything else is passed on at once, so the framer keeps no message: at most one
-/// byte less than the terminator is held, and a message of any length costs no memory.
-/// Every byte is looked at a constant number of times, however the input is cut into pieces.
+/// At the end of the input, the framer holds back bytes that may be the beginning of the
+/// terminator. It passes everything else on at once and never stores a message: it holds at most
+/// one byte less than the terminator, and a message of any length costs no memory.
+/// Each byte takes constant time, averaged over the stream, however the input is cut into pieces.
 ///
 /// # Differences from asynchat
 ///
 /// - `Length(0)` is found at once, before any input.
-/// - A terminator set while data is being collected replaces the one that is being looked for,
-///   also when all of that one has been read already. Python reports the old one still, or
-///   counts the new one down by what was collected.
-/// - When the terminator is replaced while bytes are held, they are examined under the new one
-///   right away (see [`Framer::has_pending`]); Python waits for the next read.
+/// - A terminator set while data is being collected replaces the current one, even if the current
+///   one has been read completely. Python still reports the old one, or counts the new one down
+///   by the number of bytes collected.
+/// - When the terminator is replaced while bytes are held, they are matched against the new one
+///   immediately (see [`Framer::has_pending`]); Python waits for the next read.
 ///
 /// # Examples
 ///
@@ -48,7 +48,7 @@ pub struct Framer {
     pending: Pending,
 }
 
-/// What [`Framer::step`] came upon.
+/// One result of [`Framer::step`].
 ///
 /// # Examples
 ///
@@ -70,7 +70,7 @@ pub enum Step<'d> {
     Found,
 }
 
-/// The current terminator, and how far the stream has come towards it.
+/// The current terminator and the progress towards it.
 #[derive(Clone, Debug, Default)]
 #[allow(
     clippy::large_enum_variant,
@@ -83,8 +83,8 @@ enum Target {
     None,
 }
 
-/// Input that comes before all other: bytes held for a terminator that was replaced since, and
-/// what was put back.
+/// Input to process before any new input: bytes that were held for a terminator replaced since,
+/// and bytes that were put back.
 #[derive(Clone, Debug, Default)]
 struct Pending {
     bytes: Vec<u8>,
@@ -92,12 +92,12 @@ struct Pending {
 }
 
 impl Framer {
-    /// A framer without a terminator: it collects everything.
+    /// Creates a framer without a terminator, which collects everything.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets what ends the message, from the next byte on.
+    /// Sets the terminator that applies from the next byte on.
     pub fn set_terminator(&mut self, terminator: Terminator) {
         if let Target::Delimiter(replaced) = &self.target {
             if !replaced.held().is_empty() {
@@ -111,7 +111,7 @@ impl Framer {
         };
     }
 
-    /// Drops the bytes that are held back or were put back. The terminator stays as it is.
+    /// Drops the bytes that are held back or were put back. The terminator does not change.
     pub fn clear(&mut self) {
         if let Target::Delimiter(delimiter) = &mut self.target {
             delimiter.clear();
@@ -119,15 +119,15 @@ impl Framer {
         self.pending = Pending::default();
     }
 
-    /// Puts back what [`Framer::step`] has left of its input, so that the stream goes on there
-    /// although the caller cannot keep it: when a callback failed, for example.
+    /// Puts back the input that [`Framer::step`] has left, so that the stream continues there
+    /// even if the caller cannot keep the input: when a callback failed, for example.
     ///
-    /// It is copied, and kept until it has been stepped through.
+    /// The framer copies the bytes and keeps them until it has stepped through them.
     pub fn unread(&mut self, input: &[u8]) {
         self.pending.push(input);
     }
 
-    /// Takes out the bytes that are held back or were put back: input that has led to no step.
+    /// Takes out the bytes that are held back or were put back: input not yet part of a step.
     pub(crate) fn take_unread(&mut self) -> Vec<u8> {
         let mut unread = match &self.target {
             Target::Delimiter(delimiter) => delimiter.held().to_vec(),
@@ -138,15 +138,15 @@ impl Framer {
         unread
     }
 
-    /// Takes the next step along the stream, and removes from the front of `input` what that
-    /// step has dealt with.
+    /// Takes the next step along the stream, and removes the bytes of that step from the front of
+    /// `input`.
     ///
-    /// `None` means that more input is needed: `input` is empty then, and the next call wants
-    /// what follows it in the stream. After `Some`, call again with the same `input`, even if it
-    /// is empty by now.
+    /// `None` means that more input is needed: `input` is then empty, and the next call must pass
+    /// the bytes that follow it in the stream. After `Some`, call again with the same `input`,
+    /// even if it is now empty.
     ///
-    /// The terminator stays after it was found, except that a [`Terminator::Length`] becomes
-    /// [`Terminator::None`] until the next one is set.
+    /// The terminator remains set after it was found, except that a [`Terminator::Length`]
+    /// becomes [`Terminator::None`] until the next one is set.
     pub fn step<'d>(&mut self, input: &mut &'d [u8]) -> Option<Step<'d>> {
         if !self.pending.is_empty() {
             let mut pending = mem::take(&mut self.pending);
@@ -163,7 +163,8 @@ impl Framer {
         self.scan(input)
     }
 
-    /// The current terminator. For [`Terminator::Length`], how many bytes are still to come.
+    /// Returns the current terminator. A [`Terminator::Length`] holds the number of bytes still
+    /// to come.
     pub fn terminator(&self) -> Terminator {
         match &self.target {
             Target::Delimiter(delimiter) => Terminator::Bytes(delimiter.needle().clone()),
@@ -172,8 +173,8 @@ impl Framer {
         }
     }
 
-    /// Whether [`Framer::step`] has something to do even without new input: a `Length(0)` to
-    /// find, bytes held back for a terminator that was replaced since, or input put back.
+    /// Returns `true` if [`Framer::step`] has work even without new input: a `Length(0)` to find,
+    /// bytes that were held for a terminator replaced since, or input that was put back.
     pub fn has_pending(&self) -> bool {
         !self.pending.is_empty() || matches!(self.target, Target::Length(0))
     }

@@ -1,16 +1,16 @@
 //! Framing: from bytes to messages on the way in, from producers to bytes on the way out.
 //!
-//! Everything here is pure. Nothing knows a socket, a clock or the loop, so each part can be
-//! tested byte by byte, and used on its own with any source of bytes.
+//! Everything here is pure. No part depends on a socket, a clock or the loop, so each can be
+//! tested byte by byte and used on its own with any source of bytes.
 //!
 //! - On the way in, a [`Framer`] splits a stream at its current [`Terminator`]; an
-//!   [`Accumulator`] keeps a message together until it is complete.
-//! - On the way out, a [`Producer`] hands over its data piece by piece, as the peer takes it; a
-//!   [`Fifo`] keeps what waits in order.
+//!   [`Accumulator`] collects a message until it is complete.
+//! - On the way out, a [`Producer`] supplies its data piece by piece, as the peer takes it; a
+//!   [`Fifo`] keeps pending items in order.
 
 mod accumulator;
-mod borders;
 mod delimiter;
+mod failure;
 mod fifo;
 mod framer;
 mod producer;

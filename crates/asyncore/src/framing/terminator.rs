@@ -1,13 +1,13 @@
 use std::borrow::Cow;
 
-/// What ends the message that is being received.
+/// The condition that ends the message being received.
 ///
-/// Made with `into()` from what Python's `set_terminator` takes: a byte string or a number.
+/// `into()` converts everything that Python's `set_terminator` takes: a byte string or a number.
 ///
 /// # Differences from asynchat
 ///
 /// `Length(0)` is found at once, so that a body of length 0 needs no special case. In Python a
-/// terminator of 0 means the same as `None`: collect for ever.
+/// terminator of 0 means the same as `None`: collect forever.
 ///
 /// # Examples
 ///
@@ -20,19 +20,19 @@ use std::borrow::Cow;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Terminator {
-    /// The message ends where these bytes are found; they are no part of it. An empty byte
+    /// The message ends where these bytes are found; they are not part of it. An empty byte
     /// string means [`Terminator::None`].
     Bytes(Cow<'static, [u8]>),
     /// The message ends after this many bytes.
     Length(usize),
-    /// The message does not end: all that arrives is collected.
+    /// The message does not end: all input is collected.
     #[default]
     None,
 }
 
 impl Terminator {
-    /// An empty byte string would be found everywhere; like Python's `not terminator`, it stands
-    /// for no terminator at all.
+    /// Maps an empty byte string, which would be found everywhere, to no terminator, like
+    /// Python's `not terminator`.
     pub(super) fn normalized(self) -> Self {
         match self {
             Terminator::Bytes(bytes) if bytes.is_empty() => Terminator::None,
@@ -71,17 +71,16 @@ impl From<usize> for Terminator {
     }
 }
 
-/// How many bytes at the end of `haystack` are the beginning of `needle`, the whole of `needle`
-/// not counted.
+/// Returns the length of the longest proper prefix of `needle` that `haystack` ends with.
 ///
-/// This tells how much of a buffer must be held back because the rest of a terminator may still
-/// come. The longest such beginning is meant. The time it takes can grow with the square of
-/// `needle.len()`; [`Framer`](crate::Framer) does the same in linear time.
+/// This is the number of bytes to hold back at the end of a buffer because the rest of a
+/// terminator may still come. The running time can grow with the square of `needle.len()`;
+/// [`Framer`](crate::Framer) does the same in linear time.
 ///
 /// # Differences from asynchat
 ///
-/// Every input has an answer: an empty `needle` gives 0 (Python: -1), and a `haystack` that ends
-/// with the whole of `needle` gives the longest shorter beginning.
+/// The function is defined for every input: an empty `needle` gives 0 (Python: -1), and a
+/// `haystack` that ends with the whole of `needle` gives the longest shorter prefix.
 ///
 /// # Examples
 ///
@@ -100,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_source_python_accepts_converts() {
+    fn every_type_python_accepts_converts() {
         assert_eq!(Terminator::from(b"\n"), Terminator::Bytes(Cow::Borrowed(b"\n")));
         assert_eq!(Terminator::from(&b"\n"[..]), Terminator::Bytes(Cow::Borrowed(b"\n")));
         assert_eq!(Terminator::from(vec![b'\n']), Terminator::Bytes(Cow::Owned(vec![b'\n'])));
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_prefix_at_the_end_wins() {
+    fn the_longest_prefix_at_the_end_is_found() {
         assert_eq!(find_prefix_at_end(b"xaba", b"abab"), 3);
         assert_eq!(find_prefix_at_end(b"xaa", b"aab"), 2);
         assert_eq!(find_prefix_at_end(b"a", b"aab"), 1);
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn find_prefix_at_end_answers_empty_input() {
+    fn find_prefix_at_end_accepts_empty_input() {
         assert_eq!(find_prefix_at_end(b"", b""), 0);
         assert_eq!(find_prefix_at_end(b"abc", b""), 0);
         assert_eq!(find_prefix_at_end(b"", b"abc"), 0);

@@ -1,7 +1,7 @@
-//! Layers: what transforms a stream's bytes between its transport and its handler.
+//! Layers, which transform a stream's bytes between its transport and its handler.
 //!
-//! `stack` runs the layers of one channel. To everything above, a transport with layers is a
-//! transport: the loop, the output queue, framing and handlers are the same with and without.
+//! `stack` runs the layers of one channel. A transport with layers is a transport: the loop, the
+//! output queue, framing and handlers do not distinguish them.
 
 mod stack;
 
@@ -10,15 +10,15 @@ use std::io;
 
 pub(crate) use self::stack::Layered;
 
-/// Transforms the bytes of a stream in both directions: encryption, compression, a header.
+/// A transformation of the bytes of a stream in both directions: encryption, compression, a header.
 ///
-/// A layer is put into a channel with [`Channel::insert_layer`](crate::Channel::insert_layer).
-/// It does no I/O: each method is given bytes and a [`LayerIo`], to which it hands what goes up to
-/// the handler and what goes down to the peer. It must take all the input that it is given, and
-/// bound what it keeps of it. Several layers stack; the one inserted last is nearest the handler.
+/// [`Channel::insert_layer`](crate::Channel::insert_layer) adds a layer to a channel. A layer does
+/// no I/O: its methods take bytes and a [`LayerIo`], through which it delivers bytes up to the
+/// handler and transmits bytes down to the peer. It must take all the input that it gets, and limit
+/// how much of it it keeps. Several layers stack; the one inserted last is nearest the handler.
 ///
-/// An error of any method ends the channel's input: it goes to
-/// [`handle_error`](crate::Dispatcher::handle_error), and what the layer transmitted before is
+/// An error of any method ends the channel's input and goes to
+/// [`handle_error`](crate::Dispatcher::handle_error). Bytes that the layer transmitted before are
 /// still sent.
 ///
 /// ```
@@ -45,11 +45,13 @@ pub(crate) use self::stack::Layered;
 /// }
 /// ```
 ///
-/// Python had no counterpart: `ssl` wrapped the socket, and every program handled its errors.
+/// Python had no counterpart: `ssl` wrapped the socket, and every program had to handle the errors
+/// of that wrapper.
 pub trait Layer: Any + Send {
-    /// Begins, once the stream below can carry bytes; a client transmits its first message.
+    /// Starts the layer, once the stream below can carry bytes. A client transmits its first
+    /// message here.
     ///
-    /// By default does nothing.
+    /// The default does nothing.
     ///
     /// # Errors
     /// End the channel's input, as from every method.
@@ -58,10 +60,10 @@ pub trait Layer: Any + Send {
         Ok(())
     }
 
-    /// Returns whether the handshake is done, so that the handler's bytes can pass.
+    /// Returns whether the handshake is complete, so that the handler's bytes can pass.
     ///
-    /// Until then the channel is [connecting](crate::Channel::is_connecting) and what is pushed waits
-    /// in its queue. By default there is no handshake.
+    /// Until then the channel is [connecting](crate::Channel::is_connecting), and pushed output
+    /// waits in its queue. The default returns true: no handshake.
     fn is_ready(&self) -> bool {
         true
     }
@@ -69,17 +71,18 @@ pub trait Layer: Any + Send {
     /// Takes `input` from the peer; it is never empty.
     ///
     /// # Errors
-    /// For input that is malformed.
+    /// Fails for malformed input.
     fn receive(&mut self, input: &[u8], io: &mut LayerIo<'_>) -> io::Result<()>;
 
-    /// Takes `output` of the handler, at most 16 KiB at a time and never empty; not called before
-    /// the layer is ready.
+    /// Takes `output` of the handler, at most 16 KiB at a time and never empty. This is not called
+    /// before the layer is ready.
     ///
     /// # Errors
-    /// When it cannot be transformed.
+    /// Fails if the output cannot be transformed.
     fn send(&mut self, output: &[u8], io: &mut LayerIo<'_>) -> io::Result<()>;
 
-    /// Ends the output: transmits the closing message, if there is one.
+    /// Ends the output: transmits the closing message, if the protocol has one. The default does
+    /// nothing.
     ///
     /// # Errors
     /// As `send`.
@@ -88,19 +91,20 @@ pub trait Layer: Any + Send {
         Ok(())
     }
 
-    /// The stream below has ended. A layer whose peer should have sent a closing message and has
-    /// not answers [`UnexpectedEof`](io::ErrorKind::UnexpectedEof): the handler finds
-    /// [`input_truncated`](crate::Channel::input_truncated).
+    /// Handles the end of the stream below. If the peer should have sent a closing message and has
+    /// not, the layer returns [`UnexpectedEof`](io::ErrorKind::UnexpectedEof);
+    /// [`input_truncated`](crate::Channel::input_truncated) then returns true. The default does
+    /// nothing.
     ///
     /// # Errors
-    /// As above; others are failures of the layer.
+    /// `UnexpectedEof` as above; every other error is a failure of the layer.
     fn receive_end(&mut self, io: &mut LayerIo<'_>) -> io::Result<()> {
         let _ = io;
         Ok(())
     }
 }
 
-/// The two sides of a [`Layer`], to which it hands its bytes.
+/// The two sides of a [`Layer`], which take its bytes.
 pub struct LayerIo<'a> {
     up: &'a mut Vec<u8>,
     down: &'a mut Vec<u8>,
@@ -115,23 +119,23 @@ struct Verdict {
 }
 
 impl LayerIo<'_> {
-    /// Hands `bytes` up, towards the handler.
+    /// Passes `bytes` up, towards the handler.
     pub fn deliver(&mut self, bytes: &[u8]) {
         self.up.extend_from_slice(bytes);
     }
 
-    /// Hands `bytes` down, towards the peer.
+    /// Passes `bytes` down, towards the peer.
     pub fn transmit(&mut self, bytes: &[u8]) {
         self.down.extend_from_slice(bytes);
     }
 
-    /// Ends the input in good order, after what was delivered: the peer's closing message.
+    /// Ends the input orderly, after the delivered bytes: the peer's closing message has arrived.
     pub fn end_input(&mut self) {
         self.verdict.input_ended = true;
     }
 
-    /// Takes the layer out of the channel after this call, because it has done its work: a header
-    /// was read, and the rest of the stream needs no transformation.
+    /// Removes the layer from the channel after this call, because its work is complete. For
+    /// example, it has read a header, and the rest of the stream needs no transformation.
     pub fn remove_layer(&mut self) {
         self.verdict.removed = true;
     }

@@ -1,25 +1,33 @@
 //! A transport with layers on it.
 
+mod bytes;
+mod passing;
+
 use std::any::Any;
 use std::io;
 
 use rustix::io::Errno;
 
-use super::{Layer, LayerIo, Verdict};
+use self::bytes::Bytes;
+use super::Layer;
 use crate::connection::InputEnd;
-use crate::panic;
 use crate::transport::Transport;
 
-/// Bytes of the handler that a layer is given at a time.
+/// Maximum number of bytes of the handler that a layer gets at a time.
 const CHUNK: usize = 16 * 1024;
+/// A buffer of this size is worth receiving into.
+const SMALL: usize = 4 * 1024;
+/// Maximum number of bytes that the layers deliver and the handler has not read. A layer is given at
+/// most 16 KiB at a time, so this is an expansion by a thousand: a decompression bomb.
+const MAX_DELIVERED: usize = 16 * 1024 * 1024;
 /// Number of waiting bytes with which the layers answered input, at which nothing more is
 /// received: a peer that asks and does not read must not fill the memory.
 const MAX_ANSWERS: usize = 64 * 1024;
-/// Maximum number of receives below for one above, so that input which brings nothing to the
-/// handler cannot occupy the loop.
+/// Maximum number of receives from the transport for one `recv`, so that input that yields nothing
+/// for the handler cannot occupy the loop.
 const MAX_FILLS: usize = 16;
 
-/// A transport, the layers between it and the channel, and what is on its way through them.
+/// A transport, the layers between it and the channel, and the bytes that are passing through them.
 ///
 /// Without layers it is a transport with unread input, such as one that was taken out of another
 /// channel.
@@ -31,27 +39,27 @@ pub(crate) struct Layered {
     started: usize,
     /// Received input that has passed all layers.
     input: Bytes,
-    /// How the input ends after that, if it does.
+    /// The end of the input after these bytes, if it has ended.
     input_end: Option<InputEnd>,
-    /// Why a layer ended the input; it is reported after what was received before.
+    /// The failure of a layer, reported after the input that was received before.
     failure: Option<io::Error>,
     /// Output that has passed all layers.
     wire: Bytes,
     /// Number of bytes in `wire` that answer input. Only these stop the input: if output did, two
     /// ends that both have much to send would wait for each other for ever.
     answers: usize,
-    /// The layers have ended the output; what one transmits later goes nowhere.
+    /// The layers have ended the output; bytes that one transmits later are dropped.
     finished: bool,
     aborted: bool,
 }
 
 /// One layer of the stack.
 ///
-/// INVARIANT: a layer that has removed itself keeps its place, and is passed by, until the call
-/// from above returns ([`sweep`](Layered::sweep)), so that levels stay valid meanwhile.
+/// INVARIANT: a layer that has removed itself keeps its place, and is bypassed, until the outermost
+/// call returns ([`sweep`](Layered::sweep)), so that levels stay valid during the call.
 struct Level {
     layer: Box<dyn Layer>,
-    /// How the stream below has ended, if it has.
+    /// The end of the stream below, if it has ended.
     below_end: Option<InputEnd>,
     /// The layer has ended the stream above it.
     ended: bool,
@@ -64,43 +72,13 @@ impl Level {
         Level { layer, below_end: None, ended: false, failed: false, removed: false }
     }
 
-    /// Returns whether bytes pass, be it because the layer is gone.
+    /// Returns whether bytes can pass: the layer is ready, or has removed itself.
     fn is_ready(&self) -> bool {
         self.removed || self.layer.is_ready()
     }
 
     fn takes_input(&self) -> bool {
         self.below_end.is_none() && !self.ended && !self.failed
-    }
-}
-
-/// Bytes that are taken from the front.
-#[derive(Default)]
-struct Bytes {
-    data: Vec<u8>,
-    taken: usize,
-}
-
-impl Bytes {
-    fn as_slice(&self) -> &[u8] {
-        &self.data[self.taken..]
-    }
-
-    fn len(&self) -> usize {
-        self.data.len() - self.taken
-    }
-
-    fn take(&mut self, n: usize) {
-        self.taken += n;
-        if self.taken == self.data.len() {
-            // Nothing is held while nothing is on its way.
-            *self = Bytes::default();
-        }
-    }
-
-    fn push_front(&mut self, mut bytes: Vec<u8>) {
-        bytes.extend_from_slice(self.as_slice());
-        *self = Bytes { data: bytes, taken: 0 };
     }
 }
 
@@ -120,11 +98,11 @@ impl Layered {
         }
     }
 
-    /// Puts a layer on top. `unread` was received and is the layer's input from now on, with what
-    /// the channel has not read yet; `queued` was pushed before, and passes below the layer.
+    /// Adds a layer on top. Its input is `unread`, which was received before, and the input that
+    /// the channel has not read yet. `queued` was pushed before, and passes below the layer.
     ///
-    /// On a connection that `stands` the layer starts as soon as those below it are ready, and
-    /// otherwise with [`shake_hands`](Layered::shake_hands).
+    /// If the connection is established (`stands`), the layer starts as soon as those below it are
+    /// ready; otherwise it starts with [`shake_hands`](Layered::shake_hands).
     pub(crate) fn insert(
         &mut self,
         layer: Box<dyn Layer>,
@@ -150,7 +128,7 @@ impl Layered {
         self.failure.take().map_or(Ok(()), Err)
     }
 
-    /// Takes the top layer off; `queued` was pushed before, and still passes through it.
+    /// Removes the top layer; `queued` was pushed before, and still passes through it.
     pub(crate) fn remove(&mut self, queued: &[u8]) -> io::Result<Option<Box<dyn Layer>>> {
         self.sweep();
         let Some(top) = self.layers.len().checked_sub(1) else {
@@ -165,12 +143,12 @@ impl Layered {
         }
         self.sweep();
         if self.layers.len() == top {
-            // It has removed itself.
+            // The layer has removed itself.
             return Ok(None);
         }
         self.started = self.started.min(top);
         Ok(self.layers.pop().map(|level| {
-            // What ended was the stream above the layer, which goes on below it.
+            // Only the stream above the layer has ended; the stream below it continues.
             self.input_end = level.below_end;
             level.layer
         }))
@@ -183,7 +161,7 @@ impl Layered {
         }
     }
 
-    /// The topmost layer of type `L`.
+    /// Returns the topmost layer of type `L`.
     pub(crate) fn layer<L: Layer>(&self) -> Option<&L> {
         self.layers.iter().rev().find_map(|level| (&*level.layer as &dyn Any).downcast_ref())
     }
@@ -197,12 +175,12 @@ impl Layered {
         &self.below
     }
 
-    /// The transport alone, if nothing is on it any more.
+    /// Returns whether no layer and no bytes are left, so that the transport alone suffices.
     pub(crate) fn is_transparent(&self) -> bool {
         self.layers.is_empty() && !self.has_input() && self.wire.len() == 0
     }
 
-    /// The transport, and layers that have not started.
+    /// Returns the transport, and the layers, which have not started.
     pub(crate) fn into_parts(self) -> (Transport, Vec<Box<dyn Layer>>) {
         (*self.below, self.layers.into_iter().map(|level| level.layer).collect())
     }
@@ -215,7 +193,7 @@ impl Layered {
         !self.layers.is_empty()
     }
 
-    /// Returns whether all handshakes are done.
+    /// Returns whether all handshakes are complete.
     pub(crate) fn is_ready(&self) -> bool {
         self.started == self.layers.len() && self.layers.iter().all(Level::is_ready)
     }
@@ -225,7 +203,7 @@ impl Layered {
         self.input.len() > 0 || self.input_end.is_some() || self.failure.is_some()
     }
 
-    /// Received input that the handler has not read.
+    /// Returns the received input that the handler has not read.
     pub(crate) fn input(&self) -> &[u8] {
         self.input.as_slice()
     }
@@ -239,7 +217,7 @@ impl Layered {
         self.input_end
     }
 
-    /// Bytes below the layers that wait for the transport.
+    /// Returns the number of bytes below the layers that wait for the transport.
     pub(crate) fn pending_output(&self) -> usize {
         self.wire.len()
     }
@@ -249,7 +227,7 @@ impl Layered {
         self.answers >= MAX_ANSWERS
     }
 
-    /// Takes the handshakes on as far as they go now; true when all are done.
+    /// Continues the handshakes as far as possible now. Returns true when all are complete.
     pub(crate) fn shake_hands(&mut self) -> io::Result<bool> {
         self.start_layers()?;
         for _ in 0..MAX_FILLS {
@@ -257,7 +235,7 @@ impl Layered {
             if self.handshake_is_done()? {
                 return Ok(true);
             }
-            match self.fill() {
+            match self.fill(&mut [0; CHUNK]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 outcome => outcome?,
             }
@@ -294,12 +272,16 @@ impl Layered {
             if self.input_end.is_some() {
                 return Ok(0);
             }
-            self.fill()?;
+            match buf.len() {
+                // The caller's buffer serves for what comes from below too.
+                SMALL.. => self.fill(buf)?,
+                _ => self.fill(&mut [0; CHUNK])?,
+            }
         }
         Err(io::ErrorKind::WouldBlock.into())
     }
 
-    /// Takes `data` as far as the transport takes what becomes of it.
+    /// Sends as much of `data` as the transport takes after its transformation.
     pub(crate) fn send(&mut self, data: &[u8]) -> io::Result<usize> {
         if self.finished {
             return Err(Errno::PIPE.into());
@@ -320,8 +302,8 @@ impl Layered {
         }
     }
 
-    /// Sends what is below the layers; true when nothing is left. What cannot be sent any more is
-    /// dropped, or the loop would try it again and again.
+    /// Sends the bytes below the layers. Returns true when none are left. Bytes that can no longer
+    /// be sent are dropped; otherwise the loop would retry them for ever.
     pub(crate) fn flush(&mut self) -> io::Result<bool> {
         while self.wire.len() > 0 {
             match self.below.send(self.wire.as_slice()) {
@@ -341,7 +323,7 @@ impl Layered {
         self.answers = self.answers.min(self.wire.len());
     }
 
-    /// Lets the layers send their closing messages; true when nothing is left to send.
+    /// Lets the layers send their closing messages. Returns true when nothing is left to send.
     pub(crate) fn finish(&mut self) -> io::Result<bool> {
         if !self.finished && !self.aborted {
             let outcome = self.finish_layers();
@@ -352,7 +334,7 @@ impl Layered {
         self.flush()
     }
 
-    /// What is above a layer that has failed cannot be sent any more.
+    /// Ends the output of the layers. Output above a failed layer can no longer be sent.
     fn finish_layers(&mut self) -> io::Result<()> {
         let sound = self.layers.iter().position(|level| level.failed).unwrap_or(self.started);
         for level in (0..sound.min(self.started)).rev() {
@@ -369,17 +351,16 @@ impl Layered {
         self.below.reset_on_close();
     }
 
-    /// Receives from the transport once. What a layer fails with is kept until all that it
+    /// Receives from the transport once. An error of a layer is kept until all input that it
     /// delivered before is read.
-    fn fill(&mut self) -> io::Result<()> {
+    fn fill(&mut self, buf: &mut [u8]) -> io::Result<()> {
         if self.is_output_full() {
             self.flush()?;
             if self.is_output_full() {
                 return Err(io::ErrorKind::WouldBlock.into());
             }
         }
-        let mut buf = [0; CHUNK];
-        let n = self.below.recv(&mut buf)?;
+        let n = self.below.recv(buf)?;
         let before = self.wire.len();
         let outcome = match n {
             0 => self.end_up(0, InputEnd::Orderly),
@@ -391,141 +372,6 @@ impl Layered {
         }
         self.sweep();
         Ok(())
-    }
-
-    /// Starts each layer once those below it are ready.
-    fn start_layers(&mut self) -> io::Result<()> {
-        while self.started < self.layers.len()
-            && self.layers[..self.started].iter().all(|level| level.is_ready() && !level.failed)
-        {
-            self.started += 1;
-            self.run(self.started - 1, |layer, io| layer.start(io))?;
-        }
-        Ok(())
-    }
-
-    /// Hands `bytes` to the layer at `level`, or to the channel above the last one.
-    fn pass_up(&mut self, level: usize, bytes: &[u8]) -> io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
-        }
-        match self.layers.get(level) {
-            None if self.input_end.is_none() => self.input.data.extend_from_slice(bytes),
-            None => {}
-            Some(above) if above.removed => return self.pass_up(level + 1, bytes),
-            Some(above) if !above.takes_input() => {}
-            Some(_) if level >= self.started => {
-                let what = "a layer delivered input before it was ready";
-                return Err(self.failed(level, io::Error::other(what)));
-            }
-            Some(_) => return self.run(level, |layer, io| layer.receive(bytes, io)),
-        }
-        Ok(())
-    }
-
-    /// Tells the layer at `level`, or the channel above the last one, that the stream below has
-    /// ended.
-    fn end_up(&mut self, level: usize, end: InputEnd) -> io::Result<()> {
-        let Some(above) = self.layers.get_mut(level) else {
-            self.input_end.get_or_insert(end);
-            return Ok(());
-        };
-        if above.removed {
-            return self.end_up(level + 1, end);
-        }
-        if !above.takes_input() {
-            above.below_end.get_or_insert(end);
-            return Ok(());
-        }
-        above.below_end = Some(end);
-        let mut end = end;
-        if level < self.started {
-            match self.call(level, |layer, io| layer.receive_end(io)) {
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    end = InputEnd::Truncated;
-                }
-                Err(error) => return Err(self.failed(level, error)),
-                Ok(()) => {}
-            }
-        }
-        // If the layer has ended the stream above by itself, this says nothing new.
-        self.end_up(level + 1, end)
-    }
-
-    /// Hands `bytes` to the layer below `level`, or to the transport's queue.
-    fn pass_down(&mut self, level: usize, bytes: &[u8]) -> io::Result<()> {
-        for chunk in bytes.chunks(CHUNK) {
-            match (0..level).rev().find(|below| !self.layers[*below].removed) {
-                Some(below) if self.layers[below].failed => {
-                    return Err(io::Error::other("a layer of this channel has failed"));
-                }
-                Some(below) => self.run(below, |layer, io| layer.send(chunk, io))?,
-                None if self.finished => {}
-                None => self.wire.data.extend_from_slice(chunk),
-            }
-        }
-        Ok(())
-    }
-
-    /// Notes that the layer at `level` has failed, which ends the input.
-    fn failed(&mut self, level: usize, error: io::Error) -> io::Error {
-        self.layers[level].failed = true;
-        self.input_end.get_or_insert(InputEnd::Truncated);
-        error
-    }
-
-    /// Calls the layer at `level`, and notes if it fails.
-    fn run(
-        &mut self,
-        level: usize,
-        call: impl FnOnce(&mut dyn Layer, &mut LayerIo<'_>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        self.call(level, call).map_err(|error| self.failed(level, error))
-    }
-
-    /// Calls the layer at `level`, and passes on what it hands up and down, also when it fails. A
-    /// panic is a failure.
-    fn call(
-        &mut self,
-        level: usize,
-        call: impl FnOnce(&mut dyn Layer, &mut LayerIo<'_>) -> io::Result<()>,
-    ) -> io::Result<()> {
-        let (mut up, mut down, mut verdict) = (Vec::new(), Vec::new(), Verdict::default());
-        let mut io = LayerIo { up: &mut up, down: &mut down, verdict: &mut verdict };
-        let layer = &mut *self.layers[level].layer;
-        let outcome = panic::catch(|| call(layer, &mut io))
-            .unwrap_or_else(|panicked| Err(io::Error::other(panicked.to_string())));
-        self.pass_down(level, &down)?;
-        self.layers[level].removed |= verdict.removed;
-        let above = self.pass_on(level, &up, &verdict, outcome.is_ok());
-        if let Err(failure) = above {
-            // Not of this layer.
-            self.failure.get_or_insert(failure);
-        }
-        outcome
-    }
-
-    /// Passes on what the layer at `level` hands up.
-    fn pass_on(&mut self, level: usize, up: &[u8], verdict: &Verdict, ok: bool) -> io::Result<()> {
-        if ok {
-            // The layers above begin before they are given input.
-            self.start_layers()?;
-        }
-        self.pass_up(level + 1, up)?;
-        if verdict.input_ended {
-            self.layers[level].ended = true;
-            self.end_up(level + 1, InputEnd::Orderly)?;
-        }
-        Ok(())
-    }
-
-    /// Takes out the layers that have removed themselves.
-    fn sweep(&mut self) {
-        if self.layers.iter().any(|level| level.removed) {
-            let gone = self.layers[..self.started].iter().filter(|level| level.removed).count();
-            self.started -= gone;
-            self.layers.retain(|level| !level.removed);
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Memory that channels borrow while something happens on them, so that idle ones hold none.
+//! Buffers that channels borrow while they have work, so that idle channels hold none.
 
 use std::rc::Rc;
 
@@ -18,7 +18,7 @@ pub(crate) struct Buffers {
 }
 
 /// Maximum number of empty output queues kept for reuse.
-const SPARE_QUEUES: usize = 16;
+const MAX_SPARE_QUEUES: usize = 16;
 
 impl Buffers {
     pub(crate) fn new(settings: &Settings) -> Self {
@@ -30,7 +30,8 @@ impl Buffers {
         }
     }
 
-    /// A buffer of at least `size` bytes to read into, to be given back after.
+    /// Takes a buffer of at least `size` bytes to read into;
+    /// [`give_scratch`](Buffers::give_scratch) returns it.
     #[inline]
     pub(crate) fn take_scratch(&mut self, size: usize) -> Rc<Vec<u8>> {
         let mut scratch = self.scratch.take().unwrap_or_default();
@@ -52,7 +53,7 @@ impl Buffers {
     }
 
     pub(crate) fn give_queue(&mut self, mut queue: Box<OutputQueue>) {
-        if self.queues.len() < SPARE_QUEUES {
+        if self.queues.len() < MAX_SPARE_QUEUES {
             queue.clear();
             self.queues.push(queue);
         }

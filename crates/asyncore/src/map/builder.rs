@@ -8,7 +8,7 @@ use crate::map::SocketMap;
 use crate::panic;
 use crate::poller::{AnyPoller, PollerKind};
 
-/// Settings of a [`SocketMap`], each with a default that is safe.
+/// Settings of a [`SocketMap`], each with a safe default.
 ///
 /// ```
 /// use asyncore::{PollerKind, SocketMap};
@@ -64,95 +64,96 @@ impl MapBuilder {
         self
     }
 
-    /// Sets the maximum number of other channels before a listener pauses; without limit by default
-    /// but the system's on descriptors, at which listeners pause as well.
+    /// Sets the maximum number of other channels before a listener pauses. By default the only
+    /// limit is the system's on descriptors, at which listeners pause as well.
     ///
-    /// Channels that are added by other means than accepting count, but are not refused.
+    /// Channels that are added by other means than accepting count too, but are never refused.
     pub fn max_channels(mut self, limit: usize) -> Self {
         self.settings.max_channels = limit;
         self
     }
 
-    /// Sets how long a connection may take to be made, 30 s by default;
-    /// [`Channel::set_connect_timeout`](crate::Channel::set_connect_timeout) sets it for one.
+    /// Sets the time limit for connecting, 30 s by default;
+    /// [`Channel::set_connect_timeout`](crate::Channel::set_connect_timeout) sets it for one
+    /// channel.
     pub fn connect_timeout(mut self, limit: Duration) -> Self {
         self.settings.connect_timeout = limit;
         self
     }
 
-    /// Sets how long the handshakes of a channel's [layers](crate::Layer) may take, 10 s by default;
-    /// [`Channel::set_handshake_timeout`](crate::Channel::set_handshake_timeout) sets it for one
-    /// channel.
+    /// Sets the time limit for the handshakes of a channel's [layers](crate::Layer), 10 s by
+    /// default; [`Channel::set_handshake_timeout`](crate::Channel::set_handshake_timeout) sets it
+    /// for one channel.
     pub fn handshake_timeout(mut self, limit: Duration) -> Self {
         self.settings.handshake_timeout = limit;
         self
     }
 
-    /// Sets how long a channel that closes when its output is sent waits for a peer that takes
+    /// Sets how long a channel that closes when its output is sent waits while the peer takes
     /// nothing, 30 s by default.
     pub fn send_timeout(mut self, limit: Duration) -> Self {
         self.settings.send_timeout = limit;
         self
     }
 
-    /// Sets how long a channel that has sent its output and closes waits for the peer to close too,
-    /// 2 s by default.
+    /// Sets how long a closing channel that has sent its output waits until the peer closes too, 2
+    /// s by default.
     ///
-    /// Closing at once, with input on its way, would reset the connection, and the peer could
-    /// lose the end of what it was sent.
+    /// Closing at once, with input on its way, would reset the connection, and the peer could lose
+    /// the end of the output.
     pub fn linger(mut self, limit: Duration) -> Self {
         self.settings.linger = limit;
         self
     }
 
-    /// Sets the maximum number of pipes that the map opens for [`Channel::splice_to`](crate::Channel::splice_to), 64 by
-    /// default; each is two descriptors and up to 256 KiB of the kernel's memory.
+    /// Sets the maximum number of pipes for [`Channel::splice_to`](crate::Channel::splice_to), 64
+    /// by default. Each pipe takes two descriptors and up to 256 KiB of kernel memory.
     pub fn max_pipes(mut self, limit: usize) -> Self {
         self.settings.max_pipes = limit;
         self
     }
 
-    /// Asks all predicates in each pass, and panics, naming the channel, where one answers
-    /// differently than when it was asked last; off by default.
+    /// Evaluates all predicates in each pass, and panics with the name of the channel if an answer
+    /// has changed since its last evaluation; off by default.
     ///
-    /// That finds predicates which depend on something that the map cannot know of. It makes
-    /// every pass cost what is open: for tests.
+    /// This finds predicates that depend on something that the map cannot observe. It is for tests,
+    /// because the cost of each pass then grows with the number of channels.
     pub fn check_predicates(mut self, check: bool) -> Self {
         self.settings.check_predicates = check;
         self
     }
 
-    /// Has errors and warnings written to standard error too, as long as the program has set no
-    /// `tracing` subscriber; off by default.
+    /// Sets whether errors and warnings are also written to standard error, as long as the program
+    /// has set no `tracing` subscriber; off by default.
     ///
-    /// For small programs, whose errors would be lost otherwise. [`asyncore::run`](crate::run)
-    /// does so.
+    /// This is for small programs, whose errors would be lost otherwise.
+    /// [`asyncore::run`](crate::run) enables it.
     pub fn log_to_stderr(mut self, write: bool) -> Self {
         self.settings.log_to_stderr = write;
         self
     }
 
-    /// Installs a panic hook in the process, if it was not installed before: a panic in a callback
-    /// prints nothing, since it becomes the error of a channel, and notes its place for that
-    /// error. Off by default; [`asyncore::run`](crate::run) does so.
+    /// Sets whether to install a panic hook in the process, once; off by default. With the hook, a
+    /// panic in a callback prints nothing, because it becomes the error of a channel, and that
+    /// error contains the location of the panic. [`asyncore::run`](crate::run) enables it.
     ///
-    /// Every other panic still goes to the hook that was there before, and these do too when a
-    /// backtrace was asked for (`RUST_BACKTRACE`).
+    /// Every other panic still goes to the previous hook, and so do panics in callbacks if
+    /// `RUST_BACKTRACE` asks for a backtrace.
     pub fn panic_hook(mut self, install: bool) -> Self {
         self.panic_hook = install;
         self
     }
 
-    /// Makes the map.
+    /// Creates the map and the loop that runs it.
     ///
     /// # Errors
-    /// When the system refuses the poller's own descriptor.
+    /// Fails if the system refuses the poller's own descriptor.
     pub fn build(self) -> io::Result<EventLoop> {
         let poller = self.poller.open()?;
         Ok(self.assemble(poller, None))
     }
 
-    /// Makes a map on a simulated network, whose clock is then the map's.
+    /// Creates a map on a simulated network, whose clock the map uses.
     pub fn build_simulated(self, network: &crate::sim::Network) -> EventLoop {
         let poller = AnyPoller::other(network.poller());
         self.assemble(poller, Some(network.clone()))

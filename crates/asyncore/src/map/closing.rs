@@ -1,4 +1,4 @@
-//! Endings of channels: at once, when all is sent, or all of them together.
+//! Closing channels: at once, when their output is sent, or all together.
 
 use std::io;
 use std::net::Shutdown;
@@ -10,29 +10,29 @@ use crate::slot::Notices;
 use crate::token::Key;
 
 impl SocketMap {
-    /// Closes every channel: its socket now, and `handle_close` is called when the running callback
-    /// has returned.
+    /// Closes the socket of every channel now; each `handle_close` is called after the running
+    /// callback has returned.
     ///
-    /// Output that is still queued is lost: [`drain`](SocketMap::drain) sends it.
+    /// Queued output is lost; [`drain`](SocketMap::drain) sends it first.
     pub fn close_all(&mut self) {
         for key in self.slots.keys().collect::<Vec<_>>() {
             self.close_now(key, None);
         }
     }
 
-    /// Returns whether a drain has begun and is not over.
+    /// Returns whether a drain is in progress.
     pub fn is_draining(&self) -> bool {
         self.draining.is_some()
     }
 
-    /// Closes a channel whose handler knows of the drain, unless it is held open.
+    /// Closes a channel after its `handle_drain`, unless it is held open.
     pub(crate) fn close_drained(&mut self, key: Key) {
         if self.slots.get(key).is_some_and(|slot| !slot.held_open) {
             self.close_when_done(key);
         }
     }
 
-    /// Returns whether a drain has come to its end, and forgets the drain then.
+    /// Returns whether a drain is complete, and clears its state then.
     pub(crate) fn end_of_drain(&mut self) -> bool {
         let ended = self.slots.is_empty().then(|| self.draining.take()).flatten();
         ended.is_some_and(|deadline| {
@@ -41,21 +41,21 @@ impl SocketMap {
         })
     }
 
-    /// Returns whether no channel is left, no call is put off and no trigger is held.
+    /// Returns whether no channel and no timer is left, and no trigger exists.
     pub(crate) fn is_idle(&self) -> bool {
         let awaited = self.wake.as_ref().is_some_and(|wake| wake.is_awaited());
         self.slots.is_empty() && self.timers.is_empty() && !awaited
     }
 
-    /// Begins to end in good order: closes the listeners, lets every other channel send what is
-    /// queued and close, and closes what is left after `deadline`.
+    /// Starts a graceful shutdown: closes the listeners, lets every other channel send its queue
+    /// and close, and closes the remaining channels after `deadline`.
     ///
-    /// Every channel gets [`handle_drain`](crate::Dispatcher::handle_drain) first. One that is
-    /// [held open](crate::Channel::hold_open), because its answer is still being made, stays until it is
-    /// released or the deadline has come.
+    /// Every other channel gets [`handle_drain`](crate::Dispatcher::handle_drain) first. A channel
+    /// that is [held open](crate::Channel::hold_open), because its answer is still in preparation,
+    /// stays until it is released or the deadline has passed.
     ///
-    /// This returns at once; the loop goes on, and [`run`](crate::EventLoop::run) returns when the last
-    /// channel has ended, whatever is put off for later.
+    /// This returns at once. The loop continues, and [`run`](crate::EventLoop::run) returns when
+    /// the last channel has ended, even if timers remain.
     ///
     /// ```
     /// use std::time::Duration;
@@ -96,7 +96,7 @@ impl SocketMap {
         self.perform(key, act);
     }
 
-    /// Ends our half of the stream once its output is sent.
+    /// Shuts down the local half of the stream once its output is sent.
     pub(crate) fn shutdown_when_sent(&mut self, key: Key) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
@@ -112,19 +112,19 @@ impl SocketMap {
         }
     }
 
-    /// Does what a transition of the connection asks for.
+    /// Takes the action that a transition of the connection returned.
     pub(crate) fn perform(&mut self, key: Key, act: Act) {
         match act {
             Act::Nothing => {}
             Act::NotifyEof => self.note(key, Notices::EOF),
             Act::Close => self.close_now(key, None),
-            // The flush finds out whether anything is left, when the running callback is done.
+            // After the running callback, the flush finds out whether anything is left.
             Act::SendRest => self.note(key, Notices::SEND),
             Act::EndOutput => self.end_output(key),
         }
     }
 
-    /// Nothing is left to send: does what was put off until then.
+    /// Takes the action that waited until all output was sent.
     pub(crate) fn all_sent(&mut self, key: Key) {
         let slot = &self.slots[key];
         let act = slot.connection.all_sent();
@@ -134,7 +134,7 @@ impl SocketMap {
         self.perform(key, act);
     }
 
-    /// Shuts our half down; a channel that closes lingers then, for the peer to do the same.
+    /// Shuts down the local half. A closing channel then lingers until the peer does the same.
     fn end_output(&mut self, key: Key) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
@@ -148,21 +148,21 @@ impl SocketMap {
             // The peer is gone already.
             return self.close_now(key, None);
         }
-        // A connection that goes on and is gone has reported so, or will.
+        // If the connection stays open, the poller reports its failure.
         if slot.connection.output_ended() {
             self.limit_phase(key, self.settings.linger);
             self.touch(key);
         }
     }
 
-    /// Ends a channel on which nothing can happen any more: both halves have ended.
+    /// Closes a channel if both halves of its stream have ended.
     pub(crate) fn close_if_both_ended(&mut self, key: Key) {
         if self.slots.get(key).is_some_and(|slot| slot.connection.both_ended()) {
             self.close_now(key, None);
         }
     }
 
-    /// Ends the channel: its socket is closed now, and `handle_close` is due.
+    /// Closes the channel's socket now, and notes `handle_close`.
     pub(crate) fn close_now(&mut self, key: Key, cause: Option<io::Error>) {
         let Some(slot) = self.slots.get(key) else {
             return;
@@ -171,7 +171,8 @@ impl SocketMap {
             return;
         }
         if let Some(layered) = self.slots[key].layered_mut() {
-            // As far as the socket takes it now: the peer learns that this is no truncation.
+            // The closing message tells the peer that nothing is missing. It is sent as far as the
+            // socket takes it now.
             let _ = layered.finish();
         }
         self.close_transport(key);
@@ -191,7 +192,7 @@ impl SocketMap {
         self.touch(key);
     }
 
-    /// `recv` has come to the end of the stream.
+    /// Notes that `recv` has found the end of the stream.
     pub(crate) fn stream_ended(&mut self, key: Key) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
@@ -201,7 +202,8 @@ impl SocketMap {
         self.perform(key, act);
     }
 
-    /// The connection is lost: what was received before is still read, then the channel ends.
+    /// Handles a lost connection: input that was received before is still read, then the channel
+    /// ends.
     pub(crate) fn send_failed(&mut self, key: Key, cause: io::Error) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
@@ -212,13 +214,13 @@ impl SocketMap {
         self.touch(key);
     }
 
-    /// Takes the channel out of the map.
+    /// Removes the channel from the map.
     pub(crate) fn discard_slot(&mut self, key: Key) {
         if self.slots.get(key).is_some_and(|slot| !slot.connection.is(Phase::Closed)) {
             self.deregister(key);
             self.abandon_host(key);
         }
-        // A handle_close may have set one.
+        // handle_close may have set a timer.
         self.cancel_timers(key);
         self.touch_dependents_of(key);
         self.release_sources(key);
@@ -230,7 +232,7 @@ impl SocketMap {
         let Some(slot) = self.slots.remove(key) else {
             return;
         };
-        match slot.is_attempt {
+        match slot.is_attempt() {
             true => self.attempts -= 1,
             false => self.stats.closed += 1,
         }

@@ -1,4 +1,4 @@
-//! From a socket that connects to a channel that is connected, or to its failure.
+//! Completing a connection, or its failure.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::slot::Notices;
 use crate::token::Key;
 
 impl SocketMap {
-    /// A socket that was connecting is ready: it is connected, or it failed.
+    /// Handles a ready socket that was connecting: it is connected, or it has failed.
     pub(crate) fn connect_ready(&mut self, key: Key, ready: Readiness) {
         let Some(slot) = self.slots.get(key) else {
             return;
@@ -59,11 +59,11 @@ impl SocketMap {
         tracing::debug!(target: "asyncore", channel = ?self.channel_mut(key), "connected");
     }
 
-    /// Notes for `handle_error` alone that the connection could not be made.
+    /// Passes a failure to connect to `handle_error`, and closes the socket.
     pub(crate) fn connect_failed(&mut self, key: Key, error: io::Error) {
         self.lift_phase_limit(key);
         self.abandon_host(key);
-        // The socket is of no more use; a handler that keeps the channel may make another.
+        // The socket is of no more use; a handler that keeps the channel may create another.
         self.close_transport(key);
         let Some(slot) = self.slots.get_mut(key) else {
             return;
@@ -79,7 +79,8 @@ impl SocketMap {
         let Some(slot) = self.slots.get(key) else {
             return;
         };
-        // A loop that was held up learns that it is connected only after the time for it.
+        // After a delay of the loop, the time limit may pass before the loop sees that the socket
+        // is connected.
         if self.is_made(key) {
             return self.connected(key);
         }
@@ -98,7 +99,7 @@ impl SocketMap {
         self.connect_failed(key, io::Error::new(io::ErrorKind::TimedOut, what));
     }
 
-    /// Returns whether the channel's connection stands, known to the loop or not.
+    /// Returns whether the channel's socket is connected, even if the loop has not seen that yet.
     fn is_made(&self, key: Key) -> bool {
         let transport = self.slots.get(key).and_then(|slot| slot.transport.as_ref());
         transport.is_some_and(|transport| transport.peer_addr().is_ok())

@@ -17,21 +17,21 @@ pub(crate) struct Cork {
     /// The channel that the bytes belong to, while there are any.
     key: Key,
     bytes: Vec<u8>,
-    /// A callback runs after which the cork is pulled.
+    /// Set while a callback runs after which the cork is pulled.
     is_set: bool,
 }
 
-/// A callback that pushes more has no small answer to give.
-const CORKED: usize = 16 * 1024;
+/// Maximum number of corked bytes; larger output goes to the channel's queue.
+const MAX_CORKED: usize = 16 * 1024;
 
 impl Cork {
-    /// Collects what the next callback pushes.
+    /// Starts to collect the output of the next callback.
     #[inline]
     pub(crate) fn set(&mut self) {
         self.is_set = true;
     }
 
-    /// Takes `piece` in, if nothing comes before it that is not here too.
+    /// Takes `piece`, if no earlier output is queued elsewhere, and returns whether it did.
     #[inline]
     pub(crate) fn take(
         &mut self,
@@ -45,7 +45,7 @@ impl Cork {
             _ => true,
         };
         let size = self.bytes.len() + piece.len();
-        let fits = size <= CORKED.min(slot.outbox.limit());
+        let fits = size <= MAX_CORKED.min(slot.outbox.limit());
         if !is_next
             || !fits
             || !slot.connection.is(Phase::Connected)
@@ -61,7 +61,7 @@ impl Cork {
 }
 
 impl SocketMap {
-    /// Sends what the callback of `running` that has returned has pushed.
+    /// Sends the collected output after the callback of `running` has returned.
     #[inline(always)]
     pub(crate) fn pull_cork(&mut self, running: Key) {
         self.cork.is_set = false;
@@ -90,7 +90,7 @@ impl SocketMap {
         }
     }
 
-    /// Queues what is left when `sent` bytes have gone.
+    /// Queues the rest after `sent` bytes were sent.
     #[cold]
     fn queue_corked(&mut self, key: Key, sent: usize, outcome: io::Result<usize>) {
         let slot = &mut self.slots[key];
@@ -101,13 +101,13 @@ impl SocketMap {
         self.cork.bytes.drain(..sent);
         self.uncork(key);
         if is_full {
-            // To be watched for; and what was pushed is not tried again before.
+            // The socket is full, so the queue waits for the poller instead of another attempt now.
             self.slots[key].notices.take(Notices::SEND);
         }
         self.touch(key);
     }
 
-    /// Moves what was collected for the channel, if anything was, into its queue.
+    /// Moves the collected output of the channel, if any, into its queue.
     #[inline]
     pub(crate) fn uncork(&mut self, key: Key) {
         if self.slots.get(key).is_some_and(|slot| slot.outbox.corked() > 0) {
@@ -127,7 +127,7 @@ impl SocketMap {
         self.note(key, Notices::SEND);
     }
 
-    /// Drops what was collected for the channel.
+    /// Drops the collected output of the channel.
     #[inline]
     pub(crate) fn discard_corked(&mut self, key: Key) {
         if let Some(slot) = self.slots.get_mut(key).filter(|slot| slot.outbox.corked() > 0) {

@@ -1,7 +1,8 @@
-//! A channel's deadlines: for the phase it is in, for its silence, and for output that stalls.
+//! A channel's deadlines: for its phase, for silence, and for stalled output.
 //!
-//! A channel has one timer for all. It is due no later than the first of them, and what passes or
-//! moves a deadline leaves it alone: what is due is found out when it comes.
+//! A channel has one timer for all of them. INVARIANT: it is due no later than the first deadline.
+//! A deadline that moves later or ends does not change the timer; the timer finds the due deadlines
+//! when it fires.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -12,8 +13,8 @@ use crate::slot::Notices;
 use crate::timer::TimerKey;
 use crate::token::Key;
 
-/// The longest time that counts, which every clock can tell.
-const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+/// Maximum delay, which every clock can represent.
+const MAX_DELAY: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
 /// The deadlines of a channel that has any.
 #[derive(Default)]
@@ -22,45 +23,46 @@ pub(crate) struct Deadlines {
     /// Deadline of the phase: connecting, shaking hands, or lingering.
     phase: Option<Instant>,
     silence: Option<SilenceLimit>,
-    /// Since when output has been queued without a byte leaving.
+    /// The time since which queued output has made no progress.
     stalled_since: Option<Instant>,
-    /// Maximum time for which output stalls; `None` while the channel is open has no limit.
+    /// Maximum time for which output may stall. With `None`, only a closing channel has a limit,
+    /// the map's.
     send_timeout: Option<Duration>,
 }
 
-/// The time after which a channel without traffic gets `handle_timeout`.
+/// The limit on time without traffic, after which the channel gets `handle_timeout`.
 struct SilenceLimit {
     after: Duration,
-    /// The time at which it was set, or `handle_timeout` was last due.
+    /// The time at which the limit was set, or `handle_timeout` was last due.
     since: Instant,
 }
 
 impl Deadlines {
-    /// Returns when a channel whose last traffic was at `last_activity` has been silent for its time.
+    /// Returns the deadline for silence of a channel whose last traffic was at `last_activity`.
     fn silence_ends(&self, last_activity: Instant) -> Option<Instant> {
         self.silence.as_ref().map(|limit| limit.since.max(last_activity) + limit.after)
     }
 }
 
 impl SocketMap {
-    /// The instant `delay` from now, or a century from now if that is sooner.
+    /// Returns the instant `delay` from now; longer delays than `MAX_DELAY` count as that.
     pub(crate) fn deadline(&self, delay: Duration) -> Instant {
-        self.poller.now() + delay.min(CENTURY)
+        self.poller.now() + delay.min(MAX_DELAY)
     }
 
-    /// Returns the time that the channel has to connect.
+    /// Returns the channel's time limit for connecting.
     pub(crate) fn connect_timeout(&self, key: Key) -> Duration {
         let own = self.slots.get(key).and_then(|slot| slot.dial.as_ref()?.connect_timeout);
         own.unwrap_or(self.settings.connect_timeout)
     }
 
-    /// Returns the time that the layers of the channel have to shake hands.
+    /// Returns the time limit for the handshakes of the channel's layers.
     pub(crate) fn handshake_timeout(&self, key: Key) -> Duration {
         let own = self.slots.get(key).and_then(|slot| slot.dial.as_ref()?.handshake_timeout);
         own.unwrap_or(self.settings.handshake_timeout)
     }
 
-    /// Limits the phase that the channel has come to.
+    /// Sets the deadline of the phase that the channel has entered.
     pub(crate) fn limit_phase(&mut self, key: Key, limit: Duration) {
         let deadline = self.deadline(limit);
         let Some(slot) = self.slots.get_mut(key) else {
@@ -70,7 +72,7 @@ impl SocketMap {
         self.wake_channel_at(key, deadline);
     }
 
-    /// The phase is over.
+    /// Clears the deadline of the phase, which is over.
     pub(crate) fn lift_phase_limit(&mut self, key: Key) {
         let Some(deadlines) = self.slots.get_mut(key).and_then(|it| it.deadlines.as_mut()) else {
             return;
@@ -81,14 +83,14 @@ impl SocketMap {
         }
     }
 
-    /// Limits the channel's silence from now on, or no more.
+    /// Sets or clears the limit on the channel's silence.
     pub(crate) fn limit_silence(&mut self, key: Key, after: Option<Duration>) {
         let since = self.now();
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
         let deadlines = slot.deadlines.get_or_insert_default();
-        deadlines.silence = after.map(|it| SilenceLimit { after: it.min(CENTURY), since });
+        deadlines.silence = after.map(|it| SilenceLimit { after: it.min(MAX_DELAY), since });
         match deadlines.silence_ends(since) {
             Some(deadline) => self.wake_channel_at(key, deadline),
             None if deadlines.phase.is_none() && deadlines.stalled_since.is_none() => {
@@ -98,7 +100,7 @@ impl SocketMap {
         }
     }
 
-    /// Lifts all limits of a channel that ends.
+    /// Clears all deadlines of a channel that ends.
     pub(crate) fn lift_limits(&mut self, key: Key) {
         self.cancel_channel_timer(key);
         if let Some(slot) = self.slots.get_mut(key) {
@@ -106,7 +108,7 @@ impl SocketMap {
         }
     }
 
-    /// Has the channel's timer come at `deadline`, or before.
+    /// Makes the channel's timer fire at `deadline` or earlier.
     fn wake_channel_at(&mut self, key: Key, deadline: Instant) {
         let Some(deadlines) = self.slots.get_mut(key).and_then(|it| it.deadlines.as_mut()) else {
             return;
@@ -126,7 +128,7 @@ impl SocketMap {
         }
     }
 
-    /// The channel's timer has come.
+    /// Handles the channel's timer.
     pub(crate) fn channel_due(&mut self, key: Key) {
         let now = self.now;
         let Some(deadlines) = self.slots.get_mut(key).and_then(|it| it.deadlines.as_mut()) else {
@@ -153,7 +155,7 @@ impl SocketMap {
         }
     }
 
-    /// A phase has lasted for its time.
+    /// Handles the end of the time limit of a phase.
     fn phase_expired(&mut self, key: Key) {
         match self.slots.get(key).map(|slot| slot.connection.phase()) {
             Some(Phase::Connecting) => self.connect_timed_out(key),
@@ -163,21 +165,21 @@ impl SocketMap {
         }
     }
 
-    /// Sets for how long queued output may stall.
+    /// Sets how long queued output may stall.
     pub(crate) fn set_send_timeout(&mut self, key: Key, limit: Option<Duration>) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
-        let limit = limit.map(|limit| limit.min(CENTURY));
+        let limit = limit.map(|limit| limit.min(MAX_DELAY));
         slot.deadlines.get_or_insert_default().send_timeout = limit;
         self.note_waiting_output(key, true);
     }
 
-    /// The limit on stalled output that applies to the channel now.
+    /// Returns the limit on stalled output that applies to the channel now.
     fn send_timeout(&self, key: Key) -> Option<Duration> {
         let slot = self.slots.get(key)?;
         let own = slot.deadlines.as_ref().and_then(|deadlines| deadlines.send_timeout);
-        own.or(slot.connection.is_closing().then_some(self.settings.send_timeout.min(CENTURY)))
+        own.or(slot.connection.is_closing().then_some(self.settings.send_timeout.min(MAX_DELAY)))
     }
 
     /// Notes that output waits for the socket, and whether some of it `moved` just now.
@@ -198,7 +200,7 @@ impl SocketMap {
         }
     }
 
-    /// Closes a channel whose output has stalled for its time.
+    /// Closes the channel if its output has stalled for the time limit.
     fn check_stall(&mut self, key: Key) {
         let (now, limit) = (self.now, self.send_timeout(key));
         let Some(slot) = self.slots.get_mut(key) else {
@@ -218,7 +220,7 @@ impl SocketMap {
         };
         if now.saturating_duration_since(since) >= limit {
             let what = format!("the peer took none of the last {left} bytes in {limit:?}");
-            // A part of the output must not pass for the whole.
+            // A reset, so that the peer cannot take a part of the output for the whole.
             if let Some(transport) = &mut slot.transport {
                 transport.reset_on_close();
             }
@@ -226,8 +228,7 @@ impl SocketMap {
         }
     }
 
-    /// Notes that `handle_timeout` is due if the channel was silent for its time, and begins the
-    /// time anew.
+    /// Notes `handle_timeout` if the channel was silent for the time limit, and restarts the time.
     fn check_silence(&mut self, key: Key) {
         let now = self.now;
         let Some(slot) = self.slots.get_mut(key).filter(|slot| !slot.connection.is_ending()) else {

@@ -1,4 +1,4 @@
-//! Connecting to a host by name: its addresses are tried as RFC 8305 has it.
+//! Connecting to a host by name, with the racing of addresses of RFC 8305.
 
 use std::io;
 use std::net::SocketAddr;
@@ -16,10 +16,10 @@ use crate::socket::Socket;
 use crate::token::{Key, Token};
 use crate::transport::Transport;
 
-/// Time one address has before the next is tried beside it (RFC 8305, section 5).
+/// Delay before the next address is tried while the last attempt continues (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// One address being tried, as a channel of its own until it is decided.
+/// The handler of one attempt, which connects to one address on behalf of `parent`.
 struct Attempt {
     parent: Key,
 }
@@ -43,7 +43,7 @@ impl SocketMap {
         Some(self.slots.get_mut(key)?.dial.get_or_insert_default())
     }
 
-    /// Begins to connect the channel to a host, by looking its name up.
+    /// Starts to connect the channel to a host, with the look-up of its name.
     pub(crate) fn connect_host(
         &mut self,
         key: Key,
@@ -57,7 +57,7 @@ impl SocketMap {
         Ok(())
     }
 
-    /// Begins to connect the channel to one of several addresses.
+    /// Starts to connect the channel to one of several addresses.
     pub(crate) fn connect_any(
         &mut self,
         key: Key,
@@ -71,14 +71,14 @@ impl SocketMap {
         Ok(())
     }
 
-    /// Takes the socket that the channel has already, to try the first address with it.
+    /// Takes the socket that the channel already has, to try the first address with it.
     fn take_prepared(&mut self, key: Key) -> io::Result<Option<PreparedSocket>> {
         let Some(slot) = self.slots.get(key).filter(|slot| slot.transport.is_some()) else {
             return Ok(None);
         };
         if !slot.connection.is(Phase::Created) || !slot.connection.is_stream() {
-            let what = "the channel has a socket already that cannot connect to a host by TCP; \
-                        connect by another channel";
+            let what = "the channel's socket is not an unconnected TCP socket; \
+                        connect to the host on a new channel";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
         let Some(transport) = self.release_transport(key) else {
@@ -119,7 +119,7 @@ impl SocketMap {
         }
     }
 
-    /// Tries the next address, and sets the time after which the one after it has its turn.
+    /// Tries the next address, and starts the timer for the one after it.
     pub(crate) fn try_next_address(&mut self, key: Key) {
         while let Some(timer) = self.host(key).map(|host| host.timer.take()) {
             if let Some(timer) = timer {
@@ -170,7 +170,7 @@ impl SocketMap {
             if let Some(prepare) = prepare {
                 prepare(ch, addr)?;
             }
-            // The parent's runs out before this one, and tells the name of the host.
+            // The parent's limit expires before this one, and its error names the host.
             ch.set_connect_timeout(limit);
             ch.connect(addr)?;
             Ok(Attempt { parent })
@@ -178,12 +178,12 @@ impl SocketMap {
     }
 
     fn count_as_attempt(&mut self, key: Key) {
-        self.slots[key].is_attempt = true;
+        self.slots[key].dial.get_or_insert_default().is_attempt = true;
         self.attempts += 1;
         self.stats.opened -= 1;
     }
 
-    /// Gives the winner's socket to the channel, and ends the other attempts.
+    /// Gives the winner's socket to the parent channel, and ends the other attempts.
     pub(crate) fn attempt_succeeded(&mut self, parent: Key, winner: Key) {
         let Some(transport) = self.release_transport(winner) else {
             return;
@@ -217,7 +217,7 @@ impl SocketMap {
         }
     }
 
-    /// Ends what is under way to connect the channel to a host.
+    /// Ends the attempts to connect the channel to a host.
     pub(crate) fn abandon_host(&mut self, key: Key) {
         let dial = self.slots.get_mut(key).and_then(|slot| slot.dial.as_mut());
         let Some(host) = dial.and_then(|dial| dial.host.take()) else {

@@ -1,4 +1,4 @@
-//! Flow control between channels: one is read only while another has room.
+//! Flow control between channels: a channel is read only while its sink has room.
 
 use slotmap::SecondaryMap;
 
@@ -6,9 +6,9 @@ use crate::connection::Phase;
 use crate::map::SocketMap;
 use crate::token::Key;
 
-/// The channels that feed others, by the channel they feed: its *sink*.
+/// The channels that feed a *sink*, by that sink.
 ///
-/// Kept beside the channels, so that a channel without a relation pays nothing for it.
+/// Kept outside the slots, so that a channel without a sink pays nothing for it.
 #[derive(Default)]
 pub(crate) struct Flow {
     sources: SecondaryMap<Key, Sources>,
@@ -16,19 +16,19 @@ pub(crate) struct Flow {
     crossed: Vec<Key>,
 }
 
-/// The sources of one sink; entries that are out of date are dropped now and then.
+/// The sources of one sink. Outdated entries are dropped when the list has grown to `limit`.
 #[derive(Default)]
 struct Sources {
     keys: Vec<Key>,
-    /// The length at which the list is cleaned up.
+    /// The list length at which outdated entries are dropped.
     limit: usize,
 }
 
-/// List length below which cleaning up is not worth it.
-const SHORT: usize = 16;
+/// List length below which outdated entries are not dropped, because that is not worth the effort.
+const MIN_CLEANUP_LENGTH: usize = 16;
 
 impl Flow {
-    /// Notes that `sink` has room now and had none, or the reverse.
+    /// Notes that the output of `sink` has crossed its high-water mark, in either direction.
     pub(crate) fn note_crossed(&mut self, sink: Key) {
         self.crossed.push(sink);
     }
@@ -39,7 +39,8 @@ impl Flow {
 }
 
 impl SocketMap {
-    /// Reads `source` only while the output of `sink` has room; without a sink, while its own has.
+    /// Makes the loop read `source` only while the output of `sink` has room; without a sink, while
+    /// its own output has.
     pub(crate) fn set_sink(&mut self, source: Key, sink: Option<Key>) {
         let sink = sink.filter(|sink| *sink != source && self.slots.contains_key(*sink));
         let Some(slot) = self.slots.get_mut(source) else { return };
@@ -49,7 +50,7 @@ impl SocketMap {
         self.slots[sink].outbox.note_source();
         let Some(entry) = self.flow.sources.entry(sink) else { return };
         let sources = entry.or_default();
-        if sources.keys.len() >= sources.limit.max(SHORT) {
+        if sources.keys.len() >= sources.limit.max(MIN_CLEANUP_LENGTH) {
             let slots = &self.slots;
             sources.keys.retain(|key| slots.get(*key).is_some_and(|it| it.sink == Some(sink)));
             sources.limit = 2 * sources.keys.len();
@@ -59,7 +60,7 @@ impl SocketMap {
         }
     }
 
-    /// Returns whether the channel must not be read now, whatever its predicates answer.
+    /// Returns whether the channel must not be read now, whatever its predicates return.
     pub(crate) fn is_held_back(&self, key: Key) -> bool {
         let Some(slot) = self.slots.get(key) else { return false };
         let sink = slot.sink.and_then(|sink| self.slots.get(sink));
@@ -67,7 +68,7 @@ impl SocketMap {
         slot.paused || sink.is_some_and(|sink| !sink.outbox.has_room())
     }
 
-    /// Has the interest of the sources reconsidered whose sinks have crossed their mark.
+    /// Reconsiders the interest of the sources whose sinks have crossed their high-water mark.
     pub(crate) fn reconsider_sources(&mut self) {
         while let Some(sink) = self.flow.crossed.pop() {
             self.reconsider_sources_of(sink);

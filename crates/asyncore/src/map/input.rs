@@ -1,13 +1,12 @@
-//! The input that is being parsed.
+//! The input that a dialogue is parsing.
 
 use std::rc::Rc;
 
 use crate::token::Key;
 
-/// Input that a channel's dialogue parses now: received, and only partly seen by its handler.
+/// The input that a channel's dialogue parses now; its handler has seen only a part of it.
 ///
-/// A callback can take the rest away, when it hands the socket or the stream over to something
-/// else.
+/// A callback can take the rest, when it moves the socket or the stream elsewhere.
 ///
 /// INVARIANT: while a dialogue parses `input`, the last `input.len()` bytes here are `input`.
 #[derive(Default)]
@@ -20,7 +19,7 @@ pub(crate) struct CurrentInput {
 }
 
 impl CurrentInput {
-    /// Notes what channel `key` has received: the first `end` bytes.
+    /// Records the received input of channel `key`: the first `end` of `bytes`.
     #[inline]
     pub(crate) fn begin(&mut self, key: Key, bytes: &Rc<Vec<u8>>, end: usize) {
         *self = CurrentInput { key, bytes: Some(Rc::clone(bytes)), end, left: 0 };
@@ -32,7 +31,7 @@ impl CurrentInput {
         self.left = 0;
     }
 
-    /// Prepares to parse `input`, which is copied unless it is what was received last.
+    /// Prepares to parse `input`, and copies it unless it is the input received last.
     pub(crate) fn begin_parsing(&mut self, key: Key, input: &[u8]) {
         if !self.ends_with(key, input) {
             self.begin(key, &Rc::new(input.to_vec()), input.len());
@@ -58,7 +57,7 @@ impl CurrentInput {
         self.left = left;
     }
 
-    /// Takes away what channel `key` has not parsed yet.
+    /// Takes the input that channel `key` has not parsed yet.
     pub(crate) fn take_rest(&mut self, key: Key) -> &[u8] {
         if self.key != key {
             return &[];

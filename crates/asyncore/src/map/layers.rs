@@ -1,4 +1,4 @@
-//! Channels whose bytes pass layers.
+//! Channels with layers.
 
 use std::io;
 use std::mem::replace;
@@ -12,8 +12,8 @@ use crate::token::Key;
 use crate::transport::Transport;
 
 impl SocketMap {
-    /// Puts `layer` between the channel's transport, with what it has still to send, and all that
-    /// is read and pushed from now on. `unread` has been received and is the layer's input.
+    /// Inserts `layer` above the channel's transport and its queued output, and below all that is
+    /// read and pushed from now on. `unread` was received and is the layer's input.
     pub(crate) fn insert_layer(
         &mut self,
         key: Key,
@@ -21,7 +21,7 @@ impl SocketMap {
         mut unread: Vec<u8>,
     ) -> io::Result<()> {
         let waits = |slot: &Slot| slot.transport.is_none() && !slot.connection.is_ending();
-        if self.slots.get(key).is_some_and(waits) {
+        if unread.is_empty() && self.slots.get(key).is_some_and(waits) {
             if let Some(dial) = self.dial(key) {
                 dial.layers.push(layer);
             }
@@ -30,6 +30,16 @@ impl SocketMap {
         self.check_layers(key)?;
         unread.append(&mut self.take_unparsed(key));
         let queued = self.take_output(key);
+        self.put_layer(key, layer, unread, &queued)
+    }
+
+    fn put_layer(
+        &mut self,
+        key: Key,
+        layer: Box<dyn Layer>,
+        unread: Vec<u8>,
+        queued: &[u8],
+    ) -> io::Result<()> {
         let Some(slot) = self.slots.get_mut(key) else {
             return Ok(());
         };
@@ -38,15 +48,16 @@ impl SocketMap {
         };
         let stands = matches!(slot.connection.phase(), Phase::Connected | Phase::Handshaking);
         let has_handshake = !layer.is_ready();
+        slot.traffic.unread(unread.len(), &mut self.stats);
         let mut layered = transport.into_layered();
-        let outcome = layered.insert(layer, unread, &queued, stands);
+        let outcome = layered.insert(layer, unread, queued, stands);
         let is_ready = layered.is_ready();
         slot.transport = Some(Transport::Layered(layered));
         if slot.connection.is(Phase::Connected) && (has_handshake || !is_ready) {
             slot.connection.begin_handshake();
             self.limit_phase(key, self.handshake_timeout(key));
             if is_ready && outcome.is_ok() {
-                // It took no more than what had been received.
+                // The input that was already received completed the handshake.
                 self.connected(key);
             }
         }
@@ -54,17 +65,20 @@ impl SocketMap {
         outcome
     }
 
-    /// Inserts the layers that were waiting for a socket.
+    /// Inserts the layers that were waiting for a socket. What is queued passes them: it is not
+    /// known what was pushed before, and what is to be encrypted must never go out in plain.
     pub(crate) fn insert_waiting_layers(&mut self, key: Key) {
         let dial = self.slots.get_mut(key).and_then(|slot| slot.dial.as_mut());
         for layer in dial.map(|dial| std::mem::take(&mut dial.layers)).unwrap_or_default() {
-            if let Err(error) = self.insert_layer(key, layer, Vec::new()) {
+            let inserted = self.check_stream(key);
+            let inserted = inserted.and_then(|()| self.put_layer(key, layer, Vec::new(), &[]));
+            if let Err(error) = inserted {
                 self.fail(key, error.into());
             }
         }
     }
 
-    /// Takes the top layer off; what was pushed before still passes it.
+    /// Removes the top layer; output that was pushed before still passes through it.
     pub(crate) fn remove_layer(&mut self, key: Key) -> io::Result<Option<Box<dyn Layer>>> {
         self.check_layers(key)?;
         if self.slots.get(key).and_then(|slot| slot.layered()).is_none_or(|it| !it.has_layers()) {
@@ -81,15 +95,22 @@ impl SocketMap {
         removed
     }
 
-    /// Returns whether the layers of the channel can be changed now.
-    fn check_layers(&self, key: Key) -> io::Result<()> {
-        let unsupported = |what: &str| Err(io::Error::new(io::ErrorKind::Unsupported, what));
+    fn check_stream(&self, key: Key) -> io::Result<()> {
         let Some(slot) = self.slots.get(key).filter(|slot| slot.transport.is_some()) else {
             return Err(crate::channel::no_socket());
         };
         if slot.connection.is_datagram() || slot.connection.is(Phase::Listening) {
-            return unsupported("a layer transforms a stream; this channel is none");
+            let what = "a layer transforms a stream; this channel is none";
+            return Err(io::Error::new(io::ErrorKind::Unsupported, what));
         }
+        Ok(())
+    }
+
+    /// Whether the layers of the channel can be changed now.
+    fn check_layers(&self, key: Key) -> io::Result<()> {
+        self.check_stream(key)?;
+        let unsupported = |what: &str| Err(io::Error::new(io::ErrorKind::Unsupported, what));
+        let Some(slot) = self.slots.get(key) else { return Ok(()) };
         if !slot.outbox.is_bytes_only() {
             return unsupported(
                 "producers or spliced bytes are queued, of which it is not known how much precedes \
@@ -105,7 +126,7 @@ impl SocketMap {
         Ok(())
     }
 
-    /// Goes on with the handshakes of a channel's layers; `connected` follows the last.
+    /// Continues the handshakes of a channel's layers, and calls `connected` after the last.
     pub(crate) fn shake_hands(&mut self, key: Key) {
         self.touch(key);
         let Some(layered) = self.slots.get_mut(key).and_then(|slot| slot.layered_mut()) else {
@@ -116,21 +137,21 @@ impl SocketMap {
             Ok(true) => self.connected(key),
             Ok(false) => {}
             Err(error) => {
-                // The peer may wait for the reason, which a layer has said then.
+                // A layer may have transmitted the reason, for which the peer waits.
                 let _ = layered.flush();
                 self.connect_failed(key, context(error, "the handshake failed"));
             }
         }
     }
 
-    /// The handshake has lasted for its time.
+    /// Handles the end of the time limit for the handshakes.
     pub(crate) fn handshake_timed_out(&mut self, key: Key) {
         let limit = self.handshake_timeout(key);
         let what = format!("the handshake failed: not done in {limit:?}");
         self.connect_failed(key, io::Error::new(io::ErrorKind::TimedOut, what));
     }
 
-    /// Sends what is below the layers; false while some of it waits for the transport.
+    /// Sends the bytes below the layers. Returns false while some of them wait for the transport.
     pub(crate) fn flush_layers(&mut self, key: Key) -> bool {
         let Some(layered) = self.slots.get_mut(key).and_then(|slot| slot.layered_mut()) else {
             return true;
@@ -153,7 +174,8 @@ impl SocketMap {
         }
     }
 
-    /// Lets the layers of a channel end their output; false while some of it waits to be sent.
+    /// Lets the layers of a channel end their output. Returns false while some of it waits for the
+    /// transport.
     pub(crate) fn finish_layers(&mut self, key: Key) -> bool {
         let Some(layered) = self.slots.get_mut(key).and_then(|slot| slot.layered_mut()) else {
             return true;
@@ -172,9 +194,9 @@ impl SocketMap {
         }
     }
 
-    /// Notes what the layers of a channel hold, before the loop waits: bytes below them count as
-    /// output, and input above them makes the channel ready. A transport on which nothing is left
-    /// is used as it is again.
+    /// Updates the state of a channel with layers before the loop waits: bytes below the layers
+    /// count as output. If no layer and no bytes are left, the bare transport replaces the layered
+    /// one.
     pub(crate) fn settle_layers(&mut self, key: Key) {
         self.note_output_below(key);
         let Some(slot) = self.slots.get_mut(key) else {
@@ -204,15 +226,15 @@ impl SocketMap {
         }
     }
 
-    /// What was below the layers is gone with its transport.
+    /// Stops counting the bytes below the layers, which are gone with their transport.
     pub(crate) fn forget_below(&mut self, key: Key) {
         if let Some(slot) = self.slots.get_mut(key) {
             slot.outbox.change(key, &mut self.flow, |content| content.below = 0);
         }
     }
 
-    /// Input that was received and that no handler has seen: held by the framer, being parsed
-    /// now.
+    /// Takes the received input that no handler has seen: held by the framer, or not parsed yet by
+    /// the running callback.
     pub(crate) fn take_unparsed(&mut self, key: Key) -> Vec<u8> {
         let mut unparsed = match self.slots.get_mut(key).and_then(|slot| slot.framer.as_mut()) {
             Some(framer) => framer.take_unread(),
@@ -222,7 +244,7 @@ impl SocketMap {
         unparsed
     }
 
-    /// Puts input that no handler has seen back in front of the transport's.
+    /// Puts input that no handler has seen back in front of the transport's input.
     pub(crate) fn unread(&mut self, key: Key, unread: Vec<u8>) {
         if unread.is_empty() {
             return;
@@ -230,6 +252,7 @@ impl SocketMap {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
         };
+        slot.traffic.unread(unread.len(), &mut self.stats);
         if let Some(transport) = slot.transport.take() {
             let mut layered = transport.into_layered();
             layered.unread(unread);

@@ -1,4 +1,4 @@
-//! Running a channel's callbacks, and what becomes of their failures.
+//! Running a channel's callbacks, and handling their failures.
 
 use std::fmt;
 
@@ -12,7 +12,8 @@ use crate::slot::Notices;
 use crate::token::{Key, Token};
 
 impl SocketMap {
-    /// Runs `call` with the handler lent out of its slot; `None` if it is not there.
+    /// Runs `call` with the handler, which is out of its slot meanwhile. Returns `None` if the
+    /// handler is not in its slot.
     pub(crate) fn lend<R>(
         &mut self,
         key: Key,
@@ -24,7 +25,8 @@ impl SocketMap {
         Some(outcome)
     }
 
-    /// Ends the lending of a handler; a channel leaves the map only with its handler at home.
+    /// Puts a handler back into its slot. INVARIANT: a channel leaves the map only while its
+    /// handler is in its slot.
     pub(super) fn put_back(&mut self, key: Key, handler: Option<Box<dyn Handler>>) {
         if let Some(slot) = self.slots.get_mut(key) {
             slot.handler = handler;
@@ -34,7 +36,7 @@ impl SocketMap {
         }
     }
 
-    /// Has another handler take over the channel, at once unless the old one runs.
+    /// Replaces the channel's handler: at once, or after its running callback.
     pub(crate) fn replace_handler<T: Dispatcher>(&mut self, key: Key, handler: T) -> Token<T> {
         if let Some(slot) = self.slots.get_mut(key) {
             slot.is_replaced = true;
@@ -58,7 +60,7 @@ impl SocketMap {
         self.drop_handler(key, old);
     }
 
-    /// Drops all handlers, without calling them.
+    /// Drops all handlers without calling them.
     pub(crate) fn drop_handlers(&mut self) {
         for key in self.slots.keys().collect::<Vec<_>>() {
             let handler = self.slots.get_mut(key).and_then(|slot| slot.handler.take());
@@ -66,14 +68,14 @@ impl SocketMap {
         }
     }
 
-    /// Drops a handler, whose own `Drop` can panic.
+    /// Drops a handler, and logs a panic of its `Drop`.
     pub(crate) fn drop_handler(&mut self, key: Key, handler: Option<Box<dyn Handler>>) {
         if let Err(error) = panic::catch(|| drop(handler)) {
             self.report(key, &error);
         }
     }
 
-    /// Runs one callback; what it fails with is noted for `handle_error`.
+    /// Runs one callback, and notes its failure for `handle_error`.
     pub(crate) fn callback(
         &mut self,
         key: Key,
@@ -84,7 +86,8 @@ impl SocketMap {
         }
     }
 
-    /// Notes a failure for `handle_error`, unless it is none.
+    /// Notes a failure for `handle_error`. `WouldBlock` is not a failure, and [`ExitNow`] leaves
+    /// the loop.
     #[cold]
     pub(crate) fn fail(&mut self, key: Key, error: Error) {
         if error.is_would_block() {
@@ -104,14 +107,14 @@ impl SocketMap {
         self.note(key, Notices::ERROR);
     }
 
-    /// Logs an error that no handler can be given.
+    /// Logs an error that cannot go to a handler.
     #[cold]
     pub(crate) fn report(&mut self, key: Key, error: &Error) {
         let line = format!("uncaptured error in channel {:?} ({error})", self.channel_mut(key));
         self.emit(LogType::Error, line);
     }
 
-    /// Emits one line of log.
+    /// Logs one line.
     pub(crate) fn emit(&self, kind: LogType, message: impl fmt::Display) {
         log::emit(kind, message, self.settings.log_to_stderr);
     }

@@ -1,4 +1,4 @@
-//! Listeners that pause, because the map is full or the system is short of something.
+//! Pausing listeners when the map is at capacity or system resources are exhausted.
 
 use std::io;
 use std::time::Duration;
@@ -7,11 +7,12 @@ use crate::log::LogType;
 use crate::map::{SocketMap, Task};
 use crate::token::Key;
 
-/// First pause of a listener when the system has no descriptors left; each failure doubles it.
+/// First pause of a listener when the system has no descriptors left; each further failure doubles
+/// it.
 const FIRST_BACKOFF: Duration = Duration::from_millis(10);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(1);
-/// A listener that runs out again and again complains no more often.
-const COMPLAINTS_APART: Duration = Duration::from_secs(60);
+const MAX_BACKOFF: Duration = Duration::from_secs(1);
+/// Minimum time between two log lines of one listener about pauses.
+const MIN_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 impl SocketMap {
     pub(crate) fn pause_listener(&mut self, key: Key) {
@@ -31,7 +32,7 @@ impl SocketMap {
         let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) else {
             return;
         };
-        let pause = listener.backoff.map_or(FIRST_BACKOFF, |it| (it * 2).min(LONGEST_BACKOFF));
+        let pause = listener.backoff.map_or(FIRST_BACKOFF, |it| (it * 2).min(MAX_BACKOFF));
         listener.backoff = Some(pause);
         if let Some(retry) = listener.retry.take() {
             self.timers.cancel(retry);
@@ -43,14 +44,14 @@ impl SocketMap {
             return;
         };
         listener.retry = Some(retry);
-        let is_news = listener
+        let should_log = listener
             .last_logged
-            .is_none_or(|before| now.saturating_duration_since(before) >= COMPLAINTS_APART);
-        if is_news {
+            .is_none_or(|before| now.saturating_duration_since(before) >= MIN_LOG_INTERVAL);
+        if should_log {
             listener.last_logged = Some(now);
             listener.log_recovery = true;
             let channel = self.channel_mut(key);
-            let line = format!("{channel:?} cannot accept for now: {error}; trying again");
+            let line = format!("{channel:?} cannot accept connections: {error}; trying again");
             self.emit(LogType::Error, line);
         }
     }
@@ -61,12 +62,12 @@ impl SocketMap {
         };
         listener.backoff = None;
         if std::mem::take(&mut listener.log_recovery) {
-            let line = format!("{:?} accepts again", self.channel_mut(key));
+            let line = format!("{:?} accepts connections again", self.channel_mut(key));
             self.emit(LogType::Info, line);
         }
     }
 
-    /// Lets one paused listener try again.
+    /// Resumes one paused listener.
     pub(crate) fn resume_listener(&mut self, key: Key) {
         self.paused.retain(|other| *other != key);
         if let Some(listener) = self.slots.get_mut(key).and_then(|it| it.listener.as_mut()) {
@@ -78,7 +79,7 @@ impl SocketMap {
         }
     }
 
-    /// Lets all paused listeners try again, now that there is room.
+    /// Resumes all paused listeners, because a channel has ended.
     pub(crate) fn resume_listeners(&mut self) {
         while let Some(key) = self.paused.last().copied() {
             self.resume_listener(key);

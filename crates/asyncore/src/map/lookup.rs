@@ -1,4 +1,4 @@
-//! Looking names up on threads, so that the loop never waits for a name server.
+//! Name resolution on threads, so that the loop never waits for a name server.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -10,25 +10,25 @@ use crate::map::SocketMap;
 use crate::net::resolve::{Lookup, THREADS, WAITING, in_order_of_families, with_stable_kind};
 
 impl SocketMap {
-    /// Looks a host's name up by the system's resolver, on a thread, and calls `on_answer` on the
-    /// loop with its addresses, families by turns as RFC 8305 has it.
+    /// Looks up a host's name with the system's resolver, on a thread, and calls `on_answer` on the
+    /// loop with the addresses, in the order of RFC 8305: the families alternate.
     ///
-    /// Eight look-ups run at once, and 1,024 wait at the most. On a simulated network the names
-    /// are those of its [`add_host`](crate::sim::Network::add_host).
+    /// At most eight look-ups run at once, and at most 1,024 wait. On a simulated network,
+    /// [`add_host`](crate::sim::Network::add_host) defines the names.
     ///
     /// # Errors
-    /// When 1,024 look-ups wait already, or a thread cannot be started.
+    /// Fails if 1,024 look-ups are already waiting, or if a thread cannot be started.
     ///
-    /// A failed look-up is an answer, not an error of this method. The error names the host and
-    /// quotes the system; its kind is
+    /// The error of a failed look-up goes to `on_answer`. It names the host and quotes the system;
+    /// its kind is
     ///
-    /// - [`NotFound`](io::ErrorKind::NotFound) when the host does not exist or has no address, on
-    ///   a simulated network too;
+    /// - [`NotFound`](io::ErrorKind::NotFound) if the host does not exist or has no address, also
+    ///   on a simulated network;
     /// - [`TimedOut`](io::ErrorKind::TimedOut) for a temporary failure, such as a name server that
-    ///   does not answer: a later attempt may succeed;
-    /// - [`Other`](io::ErrorKind::Other) for every other answer of the resolver, and for all of
-    ///   them in a process that has the C library translate its messages;
-    /// - that of the system call that failed, if one did.
+    ///   does not answer; a later attempt may succeed;
+    /// - [`Other`](io::ErrorKind::Other) for every other failure of the resolver, and for all its
+    ///   failures in a process whose locale makes the C library translate its messages;
+    /// - the kind of the system call's error, if a system call failed.
     ///
     /// ```
     /// # fn main() -> std::io::Result<()> {

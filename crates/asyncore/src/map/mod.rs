@@ -1,4 +1,4 @@
-//! What a loop owns: channels, timers, queued work. It cannot run the loop.
+//! The map: channels, timers and queued work of one loop. The map cannot run the loop.
 
 mod buffers;
 mod builder;
@@ -59,14 +59,13 @@ use crate::timer::{TimerKey, TimerQueue};
 use crate::token::{Key, Token};
 use crate::wake::Wake;
 
-/// The channels of one loop, with their timers and everything else that the loop owns.
+/// The channels of one loop, with their timers and everything else that they share.
 ///
-/// An [`EventLoop`] owns a map and runs it. Timers, triggers, signals and callbacks are handed
-/// the map, through which they reach every channel and cannot run the loop a second time. A
-/// [`Token`] names a channel. A map and everything in it stay on one thread; for several cores,
-/// run one loop on each thread and share the port with
-/// [`set_reuse_port`](Channel::set_reuse_port). Other threads reach the loop through a
-/// [`Trigger`](crate::Trigger).
+/// An [`EventLoop`] owns a map and runs it. Timers, triggers, signals and callbacks receive the
+/// map. Through it they reach every channel, but they cannot run the loop a second time. A
+/// [`Token`] names a channel. A map and everything in it stay on one thread. To use several cores,
+/// run one loop per thread and share the port with [`set_reuse_port`](Channel::set_reuse_port).
+/// Other threads reach the loop through a [`Trigger`](crate::Trigger).
 ///
 /// ```
 /// use asyncore::{Channel, Dispatcher, Domain, Result, Socket, SocketMap, Type};
@@ -104,11 +103,11 @@ use crate::wake::Wake;
 /// ```
 ///
 /// # Differences from Python
-/// The map is an object of its own instead of a dictionary by descriptor, and there is no default
-/// one: it would be hidden global state. [`asyncore::run`](crate::run) is the short form.
+/// The map is a type of its own instead of a dictionary by descriptor. There is no default map,
+/// because it would be hidden global state; [`asyncore::run`](crate::run) is the short form.
 ///
-/// The type parameter makes the map unsized, so that a callback cannot exchange it for another
-/// one; programs never write it.
+/// The type parameter makes the map unsized, so that a callback cannot swap it for another map.
+/// Programs never write it.
 pub struct SocketMap<Fixed: ?Sized = [Infallible]> {
     pub(crate) slots: SlotMap<Key, Slot>,
     pub(crate) poller: AnyPoller,
@@ -122,44 +121,44 @@ pub struct SocketMap<Fixed: ?Sized = [Infallible]> {
     pub(crate) cork: Cork,
     pub(crate) input: CurrentInput,
     pub(crate) resolver: Resolver,
-    /// Handlers that take a channel over when its running callback has returned.
+    /// Handlers that replace that of a channel when its running callback has returned.
     pub(crate) successors: SparseSecondaryMap<Key, Box<dyn Handler>>,
-    /// Number of slots that are addresses being tried, and no channels of the program's.
+    /// Number of slots that are connection attempts and not channels of the program.
     pub(crate) attempts: usize,
     pub(crate) wake: Option<Wake>,
     pub(crate) stats: Stats,
     state: State,
-    /// Listeners that wait for a channel to end before they accept again.
+    /// Listeners that are paused until a channel has ended.
     pub(crate) paused: Vec<Key>,
-    /// Channels that are ready without the poller: regular files, and input held in a buffer.
+    /// Channels that are ready without the poller: regular files, and input held in layers.
     pub(crate) self_ready: Vec<Key>,
     /// Channels whose end the poller cannot report now.
     pub(crate) unwatched: Unwatched,
-    /// The time of the last wait's end.
+    /// The time at the end of the last wait.
     pub(crate) now: Instant,
-    /// The loop is to be left.
+    /// Set to leave the loop.
     pub(crate) exit: bool,
-    /// The deadline of a drain that is under way.
+    /// The timer of the drain in progress.
     pub(crate) draining: Option<TimerKey>,
     _fixed: Fixed,
 }
 
 impl SocketMap {
-    /// Makes a map with the default settings, and the loop that runs it.
+    /// Creates a map with the default settings, and the loop that runs it.
     ///
     /// # Errors
-    /// When the system refuses the poller's own descriptor.
+    /// Fails if the system refuses the poller's own descriptor.
     #[allow(clippy::new_ret_no_self, reason = "a map comes with its loop, which owns it")]
     pub fn new() -> io::Result<EventLoop> {
         SocketMap::builder().build()
     }
 
-    /// Begins to set up a map that differs from the default.
+    /// Returns a builder for a map with other settings.
     pub fn builder() -> MapBuilder {
         MapBuilder::new()
     }
 
-    /// Makes a map on a simulated network, for tests; see [`sim`](crate::sim).
+    /// Creates a map on a simulated network, for tests; see [`sim`](crate::sim).
     pub fn simulated(network: &sim::Network) -> EventLoop {
         SocketMap::builder().build_simulated(network)
     }
@@ -198,9 +197,10 @@ impl SocketMap {
         map
     }
 
-    /// Adds a channel for an open socket, such as one that was accepted.
+    /// Adds a channel for an open socket, such as an accepted one.
     ///
-    /// If the poller cannot take the socket, that goes to the channel's `handle_error`.
+    /// If the poller refuses the socket, the error goes to the channel's `handle_error`, and the
+    /// channel closes.
     pub fn add<T: Dispatcher>(&mut self, handler: T, sock: Socket) -> Token<T> {
         let Ok(token) = self.insert(|ch| {
             ch.set_socket(sock);
@@ -209,11 +209,11 @@ impl SocketMap {
         token
     }
 
-    /// Adds a channel whose handler `make` builds, after it has prepared the socket: the
-    /// counterpart of a constructor in Python.
+    /// Adds a channel with the handler that `make` returns. `make` first prepares the socket, as a
+    /// constructor does in Python.
     ///
     /// # Errors
-    /// What `make` fails with; the channel is not added then, and its socket is closed.
+    /// Returns the error of `make`; the channel is then not added, and its socket is closed.
     pub fn add_with<T: Dispatcher>(
         &mut self,
         make: impl FnOnce(&mut Channel<'_>) -> io::Result<T>,
@@ -226,21 +226,21 @@ impl SocketMap {
         self.add(handler, file.into())
     }
 
-    /// The channel that `token` names, to use its socket and queue.
+    /// Returns the channel that `token` names, to use its socket and queue.
     pub fn channel<T: ?Sized>(&mut self, token: Token<T>) -> Option<Channel<'_>> {
         self.touch_unsettled(token.key);
         self.slots.contains_key(token.key).then(|| self.channel_mut(token.key))
     }
 
-    /// The handler of the channel that `token` names, to change its fields.
+    /// Returns the handler of the channel that `token` names, to change its fields.
     pub fn get_mut<T: Dispatcher>(&mut self, token: Token<T>) -> Option<&mut T> {
         self.touch(token.key);
         self.slots.get_mut(token.key)?.handler.as_mut()?.as_any_mut().downcast_mut()
     }
 
-    /// Acts as the channel that `token` names: runs `act` with its handler and its channel.
+    /// Calls `act` with the handler and the channel that `token` names, as a callback is called.
     ///
-    /// A panic in `act` goes on to the caller, and the handler stays in its place.
+    /// A panic in `act` propagates to the caller, and the handler stays in the map.
     pub fn with<T: Dispatcher, R>(
         &mut self,
         token: Token<T>,
@@ -258,14 +258,14 @@ impl SocketMap {
         )
     }
 
-    /// Changes how many channels the map holds before its listeners pause; see
+    /// Sets the maximum number of other channels before a listener pauses; see
     /// [`MapBuilder::max_channels`].
     pub fn set_max_channels(&mut self, limit: usize) {
         self.settings.max_channels = limit;
         self.resume_listeners();
     }
 
-    /// The handler of the channel that `token` names.
+    /// Returns the handler of the channel that `token` names.
     pub fn get<T: Dispatcher>(&self, token: Token<T>) -> Option<&T> {
         self.work.consult(token.key);
         self.slots.get(token.key)?.handler.as_ref()?.as_any().downcast_ref()
@@ -279,7 +279,7 @@ impl SocketMap {
 
     /// Returns the tokens of all channels.
     pub fn tokens(&self) -> impl Iterator<Item = Token> {
-        self.slots.iter().filter(|(_, slot)| !slot.is_attempt).map(|(key, _)| Token::new(key))
+        self.slots.iter().filter(|(_, slot)| !slot.is_attempt()).map(|(key, _)| Token::new(key))
     }
 
     /// Returns the number of channels.
@@ -287,7 +287,7 @@ impl SocketMap {
         self.slots.len() - self.attempts
     }
 
-    /// Returns whether there is no channel.
+    /// Returns whether the map has no channel.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
@@ -297,7 +297,8 @@ impl SocketMap {
         self.stats
     }
 
-    /// Returns the counters of one channel, and the length of its queue.
+    /// Returns the counters of one channel and the length of its queue; `None` if the channel is
+    /// gone.
     pub fn channel_stats<T: ?Sized>(&self, token: Token<T>) -> Option<ChannelStats> {
         self.slots.get(token.key).map(|slot| ChannelStats {
             bytes_in: slot.traffic.bytes_in,
@@ -308,7 +309,7 @@ impl SocketMap {
         })
     }
 
-    /// The time on the map's clock, which a simulated network can drive.
+    /// Returns the time of the map's clock, which a simulated network drives in tests.
     pub fn now(&self) -> Instant {
         self.poller.now()
     }
@@ -323,8 +324,8 @@ impl SocketMap {
         self.slots.insert(Slot::new(now))
     }
 
-    /// Adds a channel; one that gets no handler, because `make` failed or something panicked, is
-    /// taken out again.
+    /// Adds a channel, and removes it again if it gets no handler, because `make` failed or
+    /// panicked.
     fn insert<T: Dispatcher, E>(
         &mut self,
         make: impl FnOnce(&mut Channel<'_>) -> Result<T, E>,

@@ -1,4 +1,4 @@
-//! Sending what channels have queued.
+//! Queueing and sending output.
 
 use std::borrow::Cow;
 use std::io;
@@ -15,30 +15,31 @@ use crate::token::Key;
 use crate::transport::Transport;
 use crate::transport::is_disconnected;
 
-/// Maximum number of sends of one channel in a row, so that a fast reader of a long
-/// queue cannot starve the other channels.
-const SENDS_IN_A_ROW: usize = 16;
+/// Maximum number of system calls that send for one channel in a row, so that a fast reader of a
+/// long queue cannot starve the other channels.
+const MAX_SENDS_IN_A_ROW: usize = 16;
 
-/// A piece of at least this size that nothing is queued before is sent without a copy.
-const SENT_AT_ONCE: usize = 16 * 1024;
+/// Minimum size of a piece that is sent at once, without a copy into an empty queue.
+const MIN_SENT_AT_ONCE: usize = 16 * 1024;
 
-/// Maximum number of queued producers, since the size of what they will produce is unknown.
-const PRODUCERS_QUEUED: usize = 1024;
+/// Maximum number of queued producers; the size of their output is unknown, so the limit on bytes
+/// does not bound them.
+const MAX_QUEUED_PRODUCERS: usize = 1024;
 
-/// The reason why sending stopped.
+/// The reason for the end of sending.
 enum Stop {
     /// The queue is empty.
     Done,
-    /// The socket takes no more, or others have their turn.
+    /// The socket takes no more, or other channels have their turn.
     Later,
-    /// A producer has nothing yet.
+    /// A producer has no output yet.
     NothingYet,
     Disconnected(io::Error),
     Failed(Error),
 }
 
 impl SocketMap {
-    /// Queues `piece` on the channel and notes that it is to be sent.
+    /// Queues `piece` on the channel, and notes that output is to be sent.
     pub(crate) fn push(&mut self, key: Key, piece: Cow<'_, [u8]>) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
@@ -60,7 +61,7 @@ impl SocketMap {
         let slot = &mut self.slots[key];
         let is_datagram = slot.connection.is_datagram();
         let is_free = slot.connection.is(Phase::Connected) && !is_datagram && !slot.has_output();
-        if piece.len() >= SENT_AT_ONCE && is_free {
+        if piece.len() >= MIN_SENT_AT_ONCE && is_free {
             if let Cow::Borrowed(bytes) = piece {
                 let sent = send_at_once(slot, bytes);
                 slot.traffic.sent(sent, self.now, &mut self.stats);
@@ -91,9 +92,9 @@ impl SocketMap {
             return self.refuse_output(key);
         }
         slot.progress = slot.progress | Interest::WRITE;
-        if slot.outbox.producers() >= PRODUCERS_QUEUED {
+        if slot.outbox.producers() >= MAX_QUEUED_PRODUCERS {
             let what = format!(
-                "the output queue would hold more than {PRODUCERS_QUEUED} producers; push less \
+                "the output queue would hold more than {MAX_QUEUED_PRODUCERS} producers; push less \
                  while it has output"
             );
             return self.overflow(key, what);
@@ -102,7 +103,7 @@ impl SocketMap {
         self.note(key, Notices::SEND);
     }
 
-    /// Drops the queue: what is pushed is more than it may hold.
+    /// Drops the queue, because a push exceeds its limit, and notes the failure.
     #[cold]
     fn overflow(&mut self, key: Key, what: String) {
         self.discard_output(key);
@@ -110,7 +111,7 @@ impl SocketMap {
         self.fail(key, Error::msg(what));
     }
 
-    /// Sends what is queued, as far as the socket takes it now.
+    /// Sends as much of the queue as the socket takes now.
     pub(crate) fn flush(&mut self, key: Key) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
@@ -138,7 +139,7 @@ impl SocketMap {
             let Some(mut output) = content.queue.take() else {
                 return Ok(Stop::Done);
             };
-            // Only a producer runs code of the program.
+            // Only a producer runs code of the program, which can panic.
             let outcome = match output.producers() {
                 0 => Ok(send_queued(transport, size, &mut output, &mut sent)),
                 _ => panic::catch(|| send_queued(transport, size, &mut output, &mut sent)),
@@ -156,8 +157,10 @@ impl SocketMap {
         });
         if sent > 0 {
             slot.traffic.sent(sent, self.now, &mut self.stats);
-            // Before anything asks whether output is left.
-            self.note_output_below(key);
+            if slot.layered().is_some() {
+                // Before anything asks whether output is left.
+                self.note_output_below(key);
+            }
             self.touch(key);
         }
         match outcome {
@@ -172,7 +175,7 @@ impl SocketMap {
             Ok(Stop::Disconnected(error)) => self.send_failed(key, error),
             Ok(Stop::Failed(error)) | Err(error) => self.fail(key, error),
         }
-        // What is left waits for the socket, so the poller has to watch for it.
+        // The rest waits for the socket, so the poller has to watch it.
         if self
             .slots
             .get(key)
@@ -182,7 +185,7 @@ impl SocketMap {
         }
     }
 
-    /// Takes out the bytes that the channel has queued.
+    /// Takes the bytes that the channel has queued.
     pub(crate) fn take_output(&mut self, key: Key) -> Vec<u8> {
         self.uncork(key);
         let Some(slot) = self.slots.get_mut(key) else {
@@ -198,21 +201,21 @@ impl SocketMap {
         })
     }
 
-    /// Drops what the channel has queued.
+    /// Drops the queued output of the channel.
     #[cold]
     pub(crate) fn discard_output(&mut self, key: Key) {
         self.discard_corked(key);
         let Some(slot) = self.slots.get_mut(key) else { return };
         let taken = slot.outbox.change(key, &mut self.flow, |content| content.queue.take());
         let Some(mut output) = taken else { return };
-        // A producer's own Drop can panic; each attempt is rid of one item at least.
+        // The Drop of a producer can panic; each attempt drops at least one item.
         while let Err(error) = panic::catch(|| output.clear()) {
             self.report(key, &error);
         }
         self.buffers.give_queue(output);
     }
 
-    /// Adds to the channel's queue, after what was corked.
+    /// Changes the channel's queue, after moving corked output into it.
     pub(crate) fn change_queue(&mut self, key: Key, change: impl FnOnce(&mut OutputQueue)) {
         self.uncork(key);
         let slot = &mut self.slots[key];
@@ -222,21 +225,21 @@ impl SocketMap {
         });
     }
 
-    /// Drops what is pushed when it can no longer be sent, and notes the failure once.
+    /// Drops a push that can no longer be sent, and notes the failure once.
     #[cold]
     fn refuse_output(&mut self, key: Key) {
         let slot = &self.slots[key];
         let ended = slot.connection.is(Phase::Connected) && slot.connection.output_is_ending();
         if ended && !slot.connection.is_closing() && slot.failure.is_none() {
             let what =
-                "output was pushed after shutdown_write() had ended this half of the connection";
+                "output was pushed after shutdown_write(), which ends the output; push before it";
             self.fail(key, Error::msg(what));
         }
     }
 }
 
-/// What is pushed after the end of our half is not sent, and nothing after a gap until
-/// `handle_error` knows of it.
+/// Returns whether pushed output will be sent: not after the local half has ended, and not after a
+/// gap until `handle_error` was called.
 pub(crate) fn accepts_output(slot: &Slot) -> bool {
     slot.connection.accepts_output() && !slot.outbox.overflowed()
 }
@@ -246,24 +249,24 @@ fn needs_no_watch(slot: &Slot) -> bool {
     registered || slot.suppressed.contains(Interest::WRITE)
 }
 
-/// Sends as much of `bytes` as one call takes, and tells how much that was.
+/// Sends as much of `bytes` as one system call takes, and returns the number sent.
 fn send_at_once(slot: &mut Slot, bytes: &[u8]) -> usize {
     let size = bytes.len().min(slot.out_buffer_size());
     let Some(transport) = &mut slot.transport else {
         return 0;
     };
-    // A failure shows again, and is handled, when the rest is sent.
+    // A failure occurs again, and is handled, when the rest is sent.
     transport.send(&bytes[..size]).unwrap_or(0)
 }
 
-/// Sends from `output` up to `size` bytes at a time, and adds to `total` what was sent.
+/// Sends from `output`, up to `size` bytes at a time, and adds the number of sent bytes to `total`.
 fn send_queued(
     transport: &mut Transport,
     size: usize,
     output: &mut OutputQueue,
     total: &mut usize,
 ) -> Stop {
-    for _ in 0..SENDS_IN_A_ROW {
+    for _ in 0..MAX_SENDS_IN_A_ROW {
         let front = match output.front() {
             Ok(None) => return Stop::Done,
             Ok(Some(front)) => front,
@@ -294,13 +297,13 @@ fn send_queued(
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Stop::Later,
             Err(error) if transport.is_datagram() => {
-                // It concerns this datagram alone.
+                // The error concerns this datagram only.
                 output.advance(size);
                 return Stop::Failed(context(error, "cannot send").into());
             }
             Err(error) if is_disconnected(&error) => return Stop::Disconnected(error),
             Err(error) => {
-                // The piece would fail again, for ever.
+                // The piece would fail again for ever.
                 output.clear();
                 return Stop::Failed(context(error, "cannot send").into());
             }

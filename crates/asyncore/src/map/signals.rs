@@ -1,4 +1,4 @@
-//! Signals of the operating system, as calls on the loop.
+//! Calls on the loop for signals of the operating system.
 
 use std::io;
 use std::sync::Arc;
@@ -9,14 +9,15 @@ use crate::map::SocketMap;
 use crate::signals::Watch;
 
 impl SocketMap {
-    /// Calls `call` on the loop whenever the process gets the signal `signal`.
+    /// Calls `call` on the loop whenever the process receives `signal`.
     ///
-    /// Several signals of one number that come before the loop gets to them are one call. A
-    /// watch alone does not keep [`run`](crate::EventLoop::run) from returning. Feature `signals`.
+    /// Several signals of one number that arrive before the loop handles them result in one call. A
+    /// watch alone does not keep [`run`](crate::EventLoop::run) from returning. Requires the
+    /// feature `signals`.
     ///
     /// # Errors
-    /// For a signal that cannot be caught (`SIGKILL`, `SIGSTOP`) or must not (`SIGSEGV`,
-    /// `SIGILL`, `SIGFPE`), and when the system has no descriptors left.
+    /// Fails for a signal that cannot be caught (`SIGKILL`, `SIGSTOP`) or must not be (`SIGSEGV`,
+    /// `SIGILL`, `SIGFPE`), and if the system has no descriptors left.
     ///
     /// ```
     /// use asyncore::SocketMap;
@@ -45,7 +46,7 @@ impl SocketMap {
         let wake = self.wake()?;
         let came = Arc::new(AtomicBool::new(false));
         let sender = wake.sender()?;
-        // The flag first: a loop that the other wakes must find it set.
+        // The flag is registered first: the loop that the pipe wakes must find it set.
         let flag = signal_hook::flag::register(signal, Arc::clone(&came))?;
         let waking = signal_hook::low_level::pipe::register(signal, sender)?;
         wake.signals.push(Watch::new(came, Box::new(call), [flag, waking]));

@@ -11,21 +11,23 @@ impl SocketMap {
     /// Moves up to `limit` received bytes of `from` to the end of `to`'s output.
     pub(crate) fn splice(&mut self, from: Key, to: Key, limit: usize) -> io::Result<usize> {
         if limit == 0 {
-            // The system would tell the same as at the end of the stream.
+            // splice(2) would return 0, as at the end of the stream.
             return Ok(0);
         }
         let now = self.now;
         if !self.slots.get(to).is_some_and(crate::map::sending::accepts_output) {
-            return Err(unsupported("the receiving channel takes no more output"));
+            return Err(unsupported("the receiving channel accepts no more output"));
         }
         if [from, to]
             .iter()
             .any(|key| self.slots.get(*key).is_some_and(|it| it.layered().is_some()))
         {
-            return Err(unsupported("the bytes of a channel with layers have to pass them"));
+            return Err(unsupported(
+                "the channel has layers, which a splice would bypass; receive and push instead",
+            ));
         }
         let Some(mut pipe) = self.buffers.pipes.take() else {
-            return Err(unsupported("all pipes are in use"));
+            return Err(unsupported("all pipes are in use; receive and push instead"));
         };
         let Some(slot) = self.slots.get_mut(from) else {
             return Err(unsupported("the channel is gone"));

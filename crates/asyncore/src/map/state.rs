@@ -1,17 +1,17 @@
-//! State that the channels of one map share.
+//! Values that the channels of one map share.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 
 use crate::map::SocketMap;
 
-/// Values by their type, one of each.
+/// Values by type, one of each type.
 #[derive(Default)]
 pub(crate) struct State(HashMap<TypeId, Box<dyn Any>>);
 
 impl SocketMap {
-    /// Puts `value` into the map, for all its channels, timers and triggers; returns the value of
-    /// that type that was there before.
+    /// Stores `value` in the map, for all its channels, timers and triggers. Returns the previous
+    /// value of that type.
     ///
     /// ```
     /// use asyncore::{Channel, Dispatcher, Result, SocketMap};
@@ -40,24 +40,25 @@ impl SocketMap {
     /// # }
     /// ```
     ///
-    /// A predicate that looks at it is asked again only when its channel is
-    /// [touched](crate::Channel::touch).
+    /// A change of the value does not make the loop evaluate predicates that read it; that takes a
+    /// [touch](crate::Channel::touch) of their channel.
     pub fn insert_state<T: 'static>(&mut self, value: T) -> Option<T> {
         let before = self.state.0.insert(TypeId::of::<T>(), Box::new(value));
         before.and_then(|before| before.downcast().ok()).map(|before| *before)
     }
 
-    /// The value of type `T` that was put into the map.
+    /// Returns the value of type `T`, if the map has one.
     pub fn state<T: 'static>(&self) -> Option<&T> {
         self.state.0.get(&TypeId::of::<T>())?.downcast_ref()
     }
 
-    /// The value of type `T`, to change it.
+    /// Returns the value of type `T`, to change it.
     pub fn state_mut<T: 'static>(&mut self) -> Option<&mut T> {
         self.state.0.get_mut(&TypeId::of::<T>())?.downcast_mut()
     }
 
-    /// Takes the value of type `T` out of the map, for example to use it beside the map.
+    /// Removes the value of type `T` from the map and returns it, for example to use it together
+    /// with the map.
     pub fn remove_state<T: 'static>(&mut self) -> Option<T> {
         let value = self.state.0.remove(&TypeId::of::<T>())?;
         value.downcast().ok().map(|value| *value)

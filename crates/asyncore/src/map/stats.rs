@@ -16,7 +16,7 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Passes of the loop: waits for readiness.
+    /// Passes of the loop, each with one wait for readiness.
     pub passes: u64,
     /// Ready sockets that the waits reported.
     pub events: u64,
@@ -24,15 +24,15 @@ pub struct Stats {
     pub bytes_in: u64,
     /// Bytes sent by all channels.
     pub bytes_out: u64,
-    /// Channels that were added.
+    /// Channels added.
     pub opened: u64,
-    /// Channels that have ended.
+    /// Channels ended.
     pub closed: u64,
-    /// Connections that were accepted.
+    /// Connections accepted.
     pub accepted: u64,
     /// Errors and panics that went to `handle_error`.
     pub errors: u64,
-    /// Timers that have fired.
+    /// Timers fired.
     pub timers: u64,
 }
 
@@ -58,6 +58,6 @@ pub struct ChannelStats {
     pub events: u64,
     /// Bytes queued to be sent.
     pub output_len: usize,
-    /// For how long no byte has come or gone, by the time of the last wait.
+    /// Time without a byte in or out, up to the last wait.
     pub idle: Duration,
 }

@@ -1,4 +1,4 @@
-//! Calls that are put off, and what else waits for its time.
+//! Timers: scheduled calls, and the map's own deadlines.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::token::Key;
 pub(crate) enum Task {
     Once(Box<dyn FnOnce(&mut SocketMap) -> Result>),
     Every(Box<dyn FnMut(&mut SocketMap) -> Result>),
-    /// A channel may have been silent, or in a phase, for its time.
+    /// A deadline of a channel may have passed.
     Channel(Key),
     /// The next address of a host may be tried.
     NextAddress(Key),
     /// A listener that ran out of descriptors may try again.
     Accept(Key),
-    /// Channels whose end the poller cannot report have to be looked at.
+    /// Connections whose end the poller cannot report have to be checked.
     CheckEnds,
-    /// The time to drain is over.
+    /// The deadline of a drain has passed.
     CloseAll,
 }
 
 impl SocketMap {
-    /// Calls `call` once, after `delay`.
+    /// Schedules `call` to run once, after `delay`.
     ///
     /// Timers run between the events of channels, never inside a callback. An error is logged;
     /// [`ExitNow`](crate::ExitNow) leaves the loop.
@@ -38,7 +38,7 @@ impl SocketMap {
     ///     assert!(map.is_empty());
     ///     Ok(())
     /// });
-    /// map.run() // until nothing is put off any more
+    /// map.run() // until no timer is left
     /// # }
     /// ```
     pub fn call_later(
@@ -50,9 +50,9 @@ impl SocketMap {
         Timer(self.timers.insert(deadline, Task::Once(Box::new(call))))
     }
 
-    /// Calls `call` again and again, `period` after its last call, until it is cancelled.
+    /// Schedules `call` to run repeatedly, `period` after its last call, until it is cancelled.
     ///
-    /// A period of zero is taken as a millisecond, so that sockets get their turn.
+    /// A period below a millisecond counts as one millisecond, so that sockets get their turn.
     pub fn call_every(
         &mut self,
         period: Duration,
@@ -63,13 +63,13 @@ impl SocketMap {
         Timer(self.timers.insert_repeating(deadline, period, Task::Every(Box::new(call))))
     }
 
-    /// Cancels a call; false if it has been made already, or was cancelled before.
+    /// Cancels a timer. Returns false if its call was already made or cancelled.
     pub fn cancel(&mut self, timer: Timer) -> bool {
         self.timers.cancel(timer.0)
     }
 
-    /// Puts a call off anew, by `delay` from now; false if it has been made already, or was
-    /// cancelled before.
+    /// Schedules a timer again, for `delay` from now. Returns false if its call was already made or
+    /// cancelled.
     pub fn reset(&mut self, timer: Timer, delay: Duration) -> bool {
         let deadline = self.deadline(delay);
         self.timers.reset(timer.0, deadline)

@@ -1,4 +1,4 @@
-//! Ends of connections that the poller cannot report.
+//! Detecting ends of connections that the poller cannot report.
 
 use std::time::Duration;
 
@@ -10,8 +10,9 @@ use crate::timer::TimerKey;
 use crate::token::Key;
 use crate::transport::Transport;
 
-/// Time between two looks at connections that are not read and whose end the poller cannot report.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Interval between two checks of connections that are not read and whose end the poller cannot
+/// report.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Connections that are not read, on a poller that reports no ends (select, kqueue).
 #[derive(Default)]
@@ -25,12 +26,12 @@ impl SocketMap {
     pub(super) fn check_end_later(&mut self, key: Key) {
         self.unwatched.keys.insert(key, ());
         if self.unwatched.timer.is_none() {
-            let at = self.deadline(LOOK_EVERY);
+            let at = self.deadline(CHECK_INTERVAL);
             self.unwatched.timer = Some(self.timers.insert(at, Task::CheckEnds));
         }
     }
 
-    /// Closes the connections that have failed, and goes on as long as there are others.
+    /// Closes the connections that have failed, and schedules the next check if others remain.
     pub(crate) fn check_ends(&mut self) {
         self.unwatched.timer = None;
         for (key, ()) in std::mem::take(&mut self.unwatched.keys) {

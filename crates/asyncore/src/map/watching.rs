@@ -11,7 +11,8 @@ use crate::token::Key;
 use crate::transport::Transport;
 
 impl SocketMap {
-    /// Makes the poller watch for `interest`, with no system call when it does already.
+    /// Registers the interest `wanted` with the poller, without a system call if it has not
+    /// changed.
     pub(crate) fn register(&mut self, key: Key, wanted: Option<Interest>) {
         let slot = &mut self.slots[key];
         if wanted == slot.registered {
@@ -48,12 +49,12 @@ impl SocketMap {
     /// Takes the channel off the poller; its descriptor stays open.
     pub(crate) fn deregister(&mut self, key: Key) {
         self.unwatch(key, |poller, source| {
-            // It cannot fail for a source that was added, and nothing could be done.
+            // This cannot fail for a registered source, and an error would have no remedy.
             let _ = poller.delete(source);
         });
     }
 
-    /// Takes the channel's transport, which is no longer watched.
+    /// Takes the channel's transport off the poller and out of the channel.
     pub(crate) fn release_transport(&mut self, key: Key) -> Option<Transport> {
         self.deregister(key);
         self.forget_below(key);
@@ -69,7 +70,8 @@ impl SocketMap {
         if is_connection {
             self.unwatch(key, AnyPoller::closing);
         } else {
-            // Listeners are passed on to other processes, and this is no place to save a call.
+            // Other processes can share a listener's descriptor, so closing it does not end its
+            // registration.
             self.deregister(key);
         }
         let transport = self.slots.get_mut(key).and_then(|slot| slot.transport.take());
@@ -92,7 +94,7 @@ impl SocketMap {
         }
     }
 
-    /// Lists the channel among those that are ready without the poller, or takes it off the list.
+    /// Adds the channel to the list of channels that are ready without the poller, or removes it.
     #[inline]
     pub(crate) fn note_self_ready(&mut self, key: Key) {
         let slot = &mut self.slots[key];
@@ -114,7 +116,7 @@ impl SocketMap {
         }
     }
 
-    /// Registers every channel anew, with a poller that knows none.
+    /// Replaces the poller, and registers every channel with the new one.
     pub(crate) fn rebuild_poller(&mut self) -> io::Result<()> {
         if !self.poller.renew()? {
             return Ok(());
@@ -133,7 +135,7 @@ impl SocketMap {
     }
 }
 
-/// epoll and kqueue refuse what is always ready, such as regular files.
+/// epoll and kqueue refuse descriptors that are always ready, such as regular files.
 fn is_never_blocking(error: &std::io::Error) -> bool {
     rustix::io::Errno::from_io_error(error) == Some(rustix::io::Errno::PERM)
 }

@@ -1,4 +1,4 @@
-//! Queued work: notices to deliver and predicates to ask again.
+//! Queued work: notices to deliver and predicates to evaluate.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -8,16 +8,16 @@ use crate::poller::Interest;
 use crate::slot::{Notices, Slot};
 use crate::token::Key;
 
-/// The channels with something due, and those whose predicates may answer differently now.
+/// The channels with notices, and those whose predicates have to be evaluated.
 #[derive(Default)]
 pub(crate) struct WorkQueue {
-    /// Channels with notices, in the order in which they got the first.
+    /// Channels with notices, in the order of their first notice.
     pub(crate) due: VecDeque<Key>,
     pub(crate) touched: Vec<Key>,
     /// Set once a predicate has consulted another channel.
     pub(crate) has_links: bool,
     /// The channel whose predicates run now; what they consult is recorded.
-    asking: Cell<Option<Key>>,
+    evaluating: Cell<Option<Key>>,
     consulted: RefCell<Vec<Key>>,
 }
 
@@ -30,17 +30,17 @@ impl WorkQueue {
         }
     }
 
-    pub(crate) fn begin_asking(&mut self, key: Key) {
-        self.asking.set(Some(key));
+    pub(crate) fn begin_recording(&mut self, key: Key) {
+        self.evaluating.set(Some(key));
     }
 
-    /// Ends the recording, and tells whether anything was consulted.
-    pub(crate) fn end_asking(&mut self) -> bool {
-        self.asking.set(None);
+    /// Ends the recording, and returns whether anything was consulted.
+    pub(crate) fn end_recording(&mut self) -> bool {
+        self.evaluating.set(None);
         !self.consulted.get_mut().is_empty()
     }
 
-    /// The list of what was consulted, to be drained and given back.
+    /// Takes the list of consulted channels, to be drained and given back.
     pub(crate) fn take_consulted(&mut self) -> Vec<Key> {
         std::mem::take(self.consulted.get_mut())
     }
@@ -50,9 +50,9 @@ impl WorkQueue {
         *self.consulted.get_mut() = consulted;
     }
 
-    /// Notes that a predicate, if one runs, depends on the channel `key`.
+    /// Records that the running predicate, if any, depends on the channel `key`.
     pub(crate) fn consult(&self, key: Key) {
-        if self.asking.get().is_some_and(|asking| asking != key) {
+        if self.evaluating.get().is_some_and(|evaluating| evaluating != key) {
             self.consulted.borrow_mut().push(key);
         }
     }
@@ -60,8 +60,8 @@ impl WorkQueue {
 
 /// The channels that a channel's predicates consulted, and those whose predicates consulted it.
 ///
-/// Both ends of each dependency are kept, so that recording one again and resolving one cost
-/// what the channel itself depends on (few), not how many depend on it (perhaps thousands).
+/// Both directions of each dependency are stored, so that recording and resolving one costs as many
+/// steps as the channel has dependencies (few), not as it has dependents (perhaps thousands).
 #[derive(Default)]
 pub(crate) struct Links {
     pub(crate) consults: Vec<Key>,
@@ -69,8 +69,8 @@ pub(crate) struct Links {
 }
 
 impl SocketMap {
-    /// Says that the channel's predicates may answer differently from now on, and offers again
-    /// what a callback left alone.
+    /// Makes the loop evaluate the channel's predicates again, and lifts the suppression of
+    /// readiness.
     pub(crate) fn touch(&mut self, key: Key) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
@@ -79,7 +79,7 @@ impl SocketMap {
         self.work.note_touched(slot, key);
     }
 
-    /// Touches the channel unless it is known that nothing would come of it.
+    /// Touches the channel unless it is settled, so that touching would change nothing.
     #[inline]
     pub(crate) fn touch_unsettled(&mut self, key: Key) {
         if self.slots.get(key).is_some_and(|slot| !slot.is_settled()) {
@@ -87,7 +87,8 @@ impl SocketMap {
         }
     }
 
-    /// Has the channel's predicates asked again, and leaves at rest what a callback left alone.
+    /// Makes the loop evaluate the channel's predicates again, without lifting the suppression of
+    /// readiness.
     pub(crate) fn reconsider(&mut self, key: Key) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
@@ -95,7 +96,7 @@ impl SocketMap {
         self.work.note_touched(slot, key);
     }
 
-    /// Notes something to be delivered to the channel when no callback runs.
+    /// Adds a notice, which the loop delivers to the channel when no callback runs.
     pub(crate) fn note(&mut self, key: Key, notice: Notices) {
         let Some(slot) = self.slots.get_mut(key) else {
             return;
@@ -126,7 +127,7 @@ impl SocketMap {
         }
     }
 
-    /// Takes `notice` off the channel, and answers whether it was there.
+    /// Removes `notice` from the channel, and returns whether it was set.
     pub(crate) fn take_notice(&mut self, key: Key, notice: Notices) -> bool {
         self.slots.get_mut(key).is_some_and(|slot| slot.notices.take(notice))
     }

@@ -1,4 +1,4 @@
-//! A connection that is being made, and what was set before there is a socket for it.
+//! A connection in progress, and the settings made before its socket exists.
 
 use std::collections::VecDeque;
 use std::io;
@@ -16,22 +16,24 @@ use crate::timer::TimerKey;
 use crate::token::Key;
 use crate::transport::Transport;
 
-/// Prepares the socket of one address that is tried.
+/// A callback that prepares the socket for one connection attempt.
 pub(crate) type Prepare = Rc<dyn Fn(&mut Channel<'_>, SocketAddr) -> io::Result<()>>;
 
-/// What a channel needs to connect, and does not need any more once it is connected.
+/// The state that a channel needs only until it is connected.
 #[derive(Default)]
 pub(crate) struct Dial {
     pub(crate) connect_timeout: Option<Duration>,
     pub(crate) handshake_timeout: Option<Duration>,
-    /// `set_nodelay` was called before there was a socket.
+    /// The argument of a `set_nodelay` call made before the socket existed.
     pub(crate) nodelay: Option<bool>,
-    /// Layers that were inserted before there was a socket.
+    /// Layers that were inserted before the socket existed.
     pub(crate) layers: Vec<Box<dyn Layer>>,
     pub(crate) host: Option<HostConnect>,
+    /// The channel tries an address on behalf of another one.
+    pub(crate) is_attempt: bool,
 }
 
-/// A connection to one of several addresses that is being made.
+/// A connection in progress to one of several addresses.
 pub(crate) struct HostConnect {
     name: String,
     left: VecDeque<SocketAddr>,
@@ -69,7 +71,7 @@ impl HostConnect {
         self.left = addrs.into();
     }
 
-    /// The next address to try.
+    /// Takes the next address to try.
     pub(crate) fn next_address(&mut self) -> Option<SocketAddr> {
         let addr = self.left.pop_front()?;
         self.tried += 1;
@@ -84,33 +86,29 @@ impl HostConnect {
         self.last_error = Some(error);
     }
 
-    /// The error to fail with when every address has failed.
+    /// Returns the error of the connection, after every address has failed.
     pub(crate) fn failure(&mut self) -> io::Error {
         let (name, tried) = (&self.name, self.tried);
         let what = match tried {
             0 | 1 => format!("cannot connect to {name}"),
-            tried => {
-                format!(
-                    "cannot connect to {name}: none of its {tried} addresses answered, the last"
-                )
-            }
+            tried => format!("cannot connect to {name}: all {tried} addresses failed, last error"),
         };
         let error = self.last_error.take().unwrap_or(io::ErrorKind::NotConnected.into());
         context(error, what)
     }
 }
 
-/// A socket that the channel had before it was told to connect to a host. The first address of its
-/// family is tried with it, further ones with sockets that are set up the same way.
+/// A socket that the channel had before it began to connect to a host. The first attempt to an
+/// address of its family uses it; further attempts use sockets with the same settings.
 pub(crate) struct PreparedSocket {
     transport: Option<Transport>,
     domain: Domain,
-    /// The source address that it was bound to.
+    /// The source address that the socket was bound to.
     source: Option<IpAddr>,
     options: Options,
 }
 
-/// The options that carry over to further sockets.
+/// The socket options that are copied to further sockets.
 #[derive(Default)]
 struct Options {
     nodelay: bool,
@@ -123,15 +121,18 @@ struct Options {
 }
 
 impl PreparedSocket {
-    /// What `transport`, a TCP socket that is not connected yet, was set up for.
+    /// Reads the settings of `transport`, a TCP socket that is not connected yet.
     ///
     /// # Errors
-    /// For a socket of another kind, and the system's.
+    /// If the socket is of another kind, and every error of the system.
     pub(crate) fn new(transport: Transport) -> io::Result<Self> {
         let local = match transport.local_addr()? {
             Address::Inet(local) => local,
             other => {
-                let what = format!("the channel has a socket of another family ({other}) already");
+                let what = format!(
+                    "the channel already has a socket of another address family ({other}); connect \
+                     before creating a socket, or create a TCP socket"
+                );
                 return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
             }
         };
@@ -148,14 +149,19 @@ impl PreparedSocket {
         })
     }
 
-    /// A socket for `addr`: the prepared one, or another like it that `open` makes.
+    /// Returns a socket for `addr`: the prepared one, or one that `open` creates, with the same
+    /// settings.
+    ///
+    /// # Errors
+    /// [`AddrNotAvailable`](io::ErrorKind::AddrNotAvailable) if `addr` is of another address family
+    /// than the prepared socket, and every error of the system.
     pub(crate) fn socket_for(
         &mut self,
         addr: SocketAddr,
         open: impl FnOnce(Domain, Type) -> io::Result<Transport>,
     ) -> io::Result<Transport> {
         if Domain::for_address(addr) != self.domain {
-            let what = format!("{addr} is of another family than the socket of the channel");
+            let what = format!("{addr} is not of the address family of the channel's socket");
             return Err(io::Error::new(io::ErrorKind::AddrNotAvailable, what));
         }
         if let Some(transport) = self.transport.take() {
@@ -173,7 +179,7 @@ impl PreparedSocket {
 }
 
 impl Options {
-    /// An option that the system does not tell is left at its default.
+    /// Reads the options of `socket`. An option that the system does not report keeps its default.
     fn read(socket: &SockRef<'_>) -> Self {
         Options {
             nodelay: socket.tcp_nodelay().unwrap_or(false),

@@ -1,4 +1,4 @@
-//! Names, connections that are being made, and pipes between sockets.
+//! Name resolution, connections in progress, and pipes between sockets.
 
 mod dial;
 #[cfg(target_os = "linux")]

@@ -1,4 +1,4 @@
-//! Pipes that carry a stream from socket to socket inside the kernel.
+//! Pipes that move a stream from socket to socket inside the kernel.
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -6,22 +6,23 @@ use std::rc::Rc;
 
 use rustix::pipe::{PipeFlags, SpliceFlags};
 
-/// How much one pipe holds, 256 KiB: what a socket's buffers hold fits, and more gains nothing.
-const CAPACITY: usize = 256 * 1024;
+/// Requested capacity of a pipe, 256 KiB: it fits the contents of a socket's buffers, and a larger
+/// pipe gains nothing.
+const PIPE_CAPACITY: usize = 256 * 1024;
 
-/// A pipe with what is in it.
+/// A pipe, with the number of bytes in it.
 pub(crate) struct Pipe {
     reader: OwnedFd,
     writer: OwnedFd,
     len: usize,
     capacity: usize,
-    /// Counts the open pipes of one pool, wherever they are.
+    /// Reference count of the pool's open pipes, idle and lent.
     _count: Rc<()>,
 }
 
 impl Pipe {
-    /// Moves up to `limit` bytes that `from` has received into the pipe; 0 at the end of the
-    /// stream.
+    /// Moves up to `limit` bytes that `from` has received into the pipe. Returns 0 at the end of
+    /// the stream.
     pub(crate) fn fill(&mut self, from: BorrowedFd<'_>, limit: usize) -> io::Result<usize> {
         let size = limit.min(self.capacity);
         let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
@@ -30,13 +31,13 @@ impl Pipe {
         Ok(n)
     }
 
-    /// Moves what is in the pipe on to `to`, as far as that takes it.
+    /// Moves the bytes in the pipe to `to`, as many as `to` accepts, and returns their number.
     pub(crate) fn drain(&self, to: BorrowedFd<'_>) -> io::Result<usize> {
         let flags = SpliceFlags::MOVE | SpliceFlags::NONBLOCK;
         Ok(rustix::pipe::splice(&self.reader, None, to, None, self.len, flags)?)
     }
 
-    /// Notes that `n` bytes have left.
+    /// Subtracts `n` bytes that were moved out.
     pub(crate) fn advance(&mut self, n: usize) {
         self.len = self.len.saturating_sub(n);
     }
@@ -46,7 +47,7 @@ impl Pipe {
     }
 }
 
-/// The pipes of one map: a few, lent to channels while something is in them.
+/// The pipes of one map, few in number, lent to channels while they hold bytes.
 pub(crate) struct PipePool {
     idle: Vec<Pipe>,
     count: Rc<()>,
@@ -58,7 +59,7 @@ impl PipePool {
         PipePool { idle: Vec::new(), count: Rc::new(()), limit }
     }
 
-    /// An empty pipe, unless all that there may be are in use or the system has no more.
+    /// Returns an empty pipe, or `None` if the limit is reached or the system refuses another.
     pub(crate) fn take(&mut self) -> Option<Pipe> {
         if let Some(pipe) = self.idle.pop() {
             return Some(pipe);
@@ -69,13 +70,13 @@ impl PipePool {
         }
         let (reader, writer) =
             rustix::pipe::pipe_with(PipeFlags::NONBLOCK | PipeFlags::CLOEXEC).ok()?;
-        // Refused beyond the user's share of pipe memory, where the default size does as well.
-        let _ = rustix::pipe::fcntl_setpipe_size(&writer, CAPACITY);
+        // Fails beyond the user's limit of pipe memory; the default size is sufficient then.
+        let _ = rustix::pipe::fcntl_setpipe_size(&writer, PIPE_CAPACITY);
         let capacity = rustix::pipe::fcntl_getpipe_size(&writer).ok()?;
         Some(Pipe { reader, writer, len: 0, capacity, _count: Rc::clone(&self.count) })
     }
 
-    /// Takes an empty pipe back; one that is not empty is closed, since its bytes are nobody's.
+    /// Takes back a pipe. Closes it if it is not empty, since its bytes have no owner.
     pub(crate) fn give(&mut self, pipe: Pipe) {
         if pipe.len == 0 {
             self.idle.push(pipe);

@@ -1,4 +1,4 @@
-//! Look-ups of host names: the queue of one map, and what the system's answers mean.
+//! Look-ups of host names: the queue of one map, and the interpretation of the system's results.
 
 use std::collections::VecDeque;
 use std::io;
@@ -8,20 +8,20 @@ use slotmap::SlotMap;
 
 use crate::map::SocketMap;
 
-/// Maximum number of look-ups at once; each has a thread while it runs.
+/// Maximum number of concurrent look-ups; each has its own thread while it runs.
 pub(crate) const THREADS: usize = 8;
 /// Maximum number of look-ups that wait for a thread.
 pub(crate) const WAITING: usize = 1024;
 
-/// What the standard library puts before the text of a failed `getaddrinfo`.
+/// The prefix that the standard library adds to the text of a failed `getaddrinfo`.
 const GETADDRINFO_FAILED: &str = "failed to lookup address information: ";
 
-/// The texts of `EAI_NONAME` and `EAI_NODATA`, without regard to case.
+/// The texts of `EAI_NONAME` and `EAI_NODATA`, compared case-insensitively.
 const UNKNOWN_HOST: &[&str] = &[
     // glibc
     "Name or service not known",
     "No address associated with hostname",
-    // musl; the first is FreeBSD's too
+    // musl; FreeBSD also uses the first
     "Name does not resolve",
     "Name has no usable address",
     // macOS, NetBSD and older FreeBSD
@@ -33,7 +33,7 @@ const UNKNOWN_HOST: &[&str] = &[
     "no address associated with name",
 ];
 
-/// The texts of `EAI_AGAIN`, without regard to case.
+/// The texts of `EAI_AGAIN`, compared case-insensitively.
 const TEMPORARY_FAILURE: &[&str] = &[
     // glibc, macOS, OpenBSD, NetBSD
     "Temporary failure in name resolution",
@@ -44,7 +44,7 @@ const TEMPORARY_FAILURE: &[&str] = &[
 ];
 
 slotmap::new_key_type! {
-    /// Where the call for an answer waits.
+    /// The key of the callback for a pending look-up.
     pub(crate) struct LookupKey;
 }
 
@@ -57,7 +57,7 @@ pub(crate) struct Resolver {
     pub(crate) calls: SlotMap<LookupKey, OnAnswer>,
 }
 
-/// A question, as it travels to a thread and back.
+/// A look-up, as it is passed to a thread and back.
 pub(crate) struct Lookup {
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -70,11 +70,11 @@ impl Resolver {
     }
 }
 
-/// Gives a failure of `getaddrinfo` a kind that programs can match.
+/// Converts a failure of `getaddrinfo` to an error with a kind that programs can match.
 ///
 /// The standard library reports every such failure under the unstable kind `Uncategorized` and
-/// drops the error code: only the text tells "no such host" from "try again". The text becomes the
-/// cause of the new error.
+/// drops the error code: only the text distinguishes "no such host" from "try again". The text
+/// becomes the cause of the new error.
 pub(crate) fn with_stable_kind(host: &str, error: io::Error) -> io::Error {
     let text = error.to_string();
     let Some(reason) = text.strip_prefix(GETADDRINFO_FAILED) else {
@@ -91,14 +91,15 @@ pub(crate) fn with_stable_kind(host: &str, error: io::Error) -> io::Error {
     io::Error::new(kind, error)
 }
 
-/// Whether `host` is a name under `.invalid`. None of those exists, also when no name server can be
-/// asked (RFC 6761, section 6.4).
+/// Returns `true` if `host` is a name under `.invalid`. Such names never exist, even if no name
+/// server can be queried (RFC 6761, section 6.4).
 fn never_exists(host: &str) -> bool {
     let name = host.strip_suffix('.').unwrap_or(host);
     name.rsplit('.').next().is_some_and(|label| label.eq_ignore_ascii_case("invalid"))
 }
 
-/// Alternates the families, beginning with that of the first address (RFC 8305, section 4).
+/// Interleaves the address families, beginning with that of the first address (RFC 8305, section
+/// 4).
 pub(crate) fn in_order_of_families(addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let Some(first) = addrs.first().map(SocketAddr::is_ipv6) else {
         return addrs;
@@ -120,7 +121,7 @@ mod tests {
     use super::{in_order_of_families, with_stable_kind};
 
     #[test]
-    fn a_failed_look_up_has_a_kind_by_what_the_system_says() {
+    fn the_kind_of_a_failed_look_up_follows_the_systems_text() {
         let cases = [
             ("a.example", "Name or service not known", ErrorKind::NotFound),
             ("a.example", "No address associated with hostname", ErrorKind::NotFound),
@@ -131,7 +132,7 @@ mod tests {
             ("a.example", "Non-recoverable failure in name resolution", ErrorKind::Other),
             ("a.example", "Name or service not known, perhaps", ErrorKind::Other),
             ("a.example", "Der Name oder der Dienst ist nicht bekannt", ErrorKind::Other),
-            // Names that never exist, whether or not a server can be asked.
+            // Names that never exist, even if no name server can be queried.
             ("a.invalid", "Temporary failure in name resolution", ErrorKind::NotFound),
             ("b.a.INVALID.", "Temporary failure in name resolution", ErrorKind::NotFound),
             ("invalid", "Try again", ErrorKind::NotFound),
@@ -139,7 +140,7 @@ mod tests {
             ("invalid.example", "Try again", ErrorKind::TimedOut),
         ];
         for (host, reason, kind) in cases {
-            // As `std::net::ToSocketAddrs` reports it, but for the kind.
+            // The text is that of `std::net::ToSocketAddrs`; only the kind differs.
             let text = format!("failed to lookup address information: {reason}");
             let error = with_stable_kind(host, io::Error::other(text.clone()));
             assert_eq!(error.kind(), kind, "{host}: {reason}");
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failed_system_call_of_a_look_up_keeps_its_kind() {
+    fn a_system_error_during_a_look_up_keeps_its_kind() {
         let error = with_stable_kind("a.invalid", io::Error::from_raw_os_error(13));
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert_eq!(error.raw_os_error(), Some(13));

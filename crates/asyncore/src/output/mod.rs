@@ -1,4 +1,4 @@
-//! What a channel has still to send, and how full that makes it.
+//! The pending output of a channel and its limits.
 
 mod outbox;
 mod queue;

@@ -1,39 +1,40 @@
-//! The output of one channel, with its bounds.
+//! The output of one channel, with its limits.
 
 use crate::map::Flow;
 use crate::output::OutputQueue;
 use crate::token::Key;
 
-/// What one channel has still to send: its queue, and its part of the map's cork.
+/// The pending output of one channel: its queue, and its part of the map's cork.
 ///
-/// INVARIANT: everything that changes the amount goes through [`change`](Outbox::change), which
-/// notes when the amount crosses the high-water mark. So a channel that is read only while this
-/// one has room is released by whatever makes that room.
+/// INVARIANT: every change of the amount goes through [`change`](Outbox::change), which records
+/// when the amount crosses the high-water mark. So every way to make room also resumes the
+/// channels that are read only while this one has room.
 pub(crate) struct Outbox {
     content: Content,
     high_water: u32,
     limit: u32,
     level: Level,
-    /// A push was over the limit, the queue was dropped, and `handle_error` is due.
+    /// A push exceeded the limit, the queue was dropped, and `handle_error` is due.
     overflowed: bool,
 }
 
-/// The level after the last change, while other channels are read only while there is room.
+/// The level after the last change, tracked if other channels are read only while this one has
+/// room.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
-    /// No channel depends on it.
+    /// No channel depends on the level.
     Unwatched,
     Room,
     Full,
 }
 
-/// The bytes and producers themselves.
+/// The pending bytes and producers.
 #[derive(Default)]
 pub(crate) struct Content {
-    /// Borrowed from the map while it holds something.
+    /// The queue, borrowed from the map while it holds something.
     pub(crate) queue: Option<Box<OutputQueue>>,
-    /// How many bytes of this channel the map's cork holds. They precede the queue, which is
-    /// empty then.
+    /// Number of bytes of this channel in the map's cork. They precede the queue, which is then
+    /// empty.
     pub(crate) corked: u16,
     /// Number of bytes that have passed the channel's layers and wait below them.
     pub(crate) below: u32,
@@ -41,18 +42,18 @@ pub(crate) struct Content {
 
 impl Outbox {
     /// Default high-water mark, 64 KiB.
-    const HIGH_WATER: u32 = 64 * 1024;
-    /// A channel with this many queued producers has no room either, since the size of what they
-    /// will produce is unknown.
-    const PRODUCERS_HIGH: usize = 64;
+    const DEFAULT_HIGH_WATER: u32 = 64 * 1024;
+    /// Number of queued producers at which a channel has no room, since the size of their output
+    /// is unknown.
+    const PRODUCERS_HIGH_WATER: usize = 64;
     /// Default limit, beyond which a push is an error: 64 MiB.
-    const LIMIT: u32 = 64 * 1024 * 1024;
+    const DEFAULT_LIMIT: u32 = 64 * 1024 * 1024;
 
     pub(crate) fn new() -> Self {
         Outbox {
             content: Content::default(),
-            high_water: Outbox::HIGH_WATER,
-            limit: Outbox::LIMIT,
+            high_water: Outbox::DEFAULT_HIGH_WATER,
+            limit: Outbox::DEFAULT_LIMIT,
             level: Level::Unwatched,
             overflowed: false,
         }
@@ -94,7 +95,7 @@ impl Outbox {
         self.limit = at_most_4_gib(bytes);
     }
 
-    /// Notes that other channels are read only while this one has room.
+    /// Starts to track the level, because other channels are read only while this one has room.
     pub(crate) fn note_source(&mut self) {
         self.level = self.present_level();
     }
@@ -119,7 +120,7 @@ impl Outbox {
         usize::from(self.content.corked)
     }
 
-    /// Number of queued bytes, those in the cork and below the layers included.
+    /// Returns the number of queued bytes, including those in the cork and below the layers.
     pub(crate) fn len(&self) -> usize {
         let queued = self.content.queue.as_ref().map_or(0, |queue| queue.len());
         queued + self.corked() + self.content.below as usize
@@ -136,26 +137,26 @@ impl Outbox {
             && self.content.queue.as_ref().is_none_or(|queue| queue.is_empty())
     }
 
-    /// Whether all that is queued is bytes, whose number is known.
+    /// Returns `true` if only bytes, whose number is known, are queued.
     pub(crate) fn is_bytes_only(&self) -> bool {
         self.content.queue.as_ref().is_none_or(|queue| queue.is_bytes_only())
     }
 
-    /// Whether there is nothing here, and no queue is borrowed.
+    /// Returns `true` if the channel has no corked bytes and no borrowed queue.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         self.content.corked == 0 && self.content.queue.is_none()
     }
 
-    /// Whether a queue is borrowed, so that what is pushed has to follow its content.
+    /// Returns `true` if a queue is borrowed, so that a push must follow its content.
     #[inline]
     pub(crate) fn has_queue(&self) -> bool {
         self.content.queue.is_some()
     }
 
-    /// Whether the amount is below the high-water mark.
+    /// Returns `true` if the amount is below the high-water mark.
     pub(crate) fn has_room(&self) -> bool {
-        self.len() < self.high_water() && self.producers() < Outbox::PRODUCERS_HIGH
+        self.len() < self.high_water() && self.producers() < Outbox::PRODUCERS_HIGH_WATER
     }
 }
 

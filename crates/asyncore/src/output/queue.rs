@@ -1,4 +1,4 @@
-//! What a channel has still to send: bytes and producers, first in, first out.
+//! The output queue of a channel: bytes and producers, first in, first out.
 
 use std::borrow::Cow;
 use std::io;
@@ -9,20 +9,20 @@ use crate::net::Pipe;
 
 /// The output queue of one channel.
 ///
-/// Small pieces are joined at its head, so that a dialogue's answer leaves in one system call
-/// however many `push`es it took; a large piece that is given away is queued as it is, without a
-/// copy. What was sent is skipped, never moved, so that a long queue costs what it holds.
+/// Small pieces are joined at its head, so that a dialogue's reply is sent in one system call
+/// regardless of the number of `push`es. A large owned piece is queued without a copy. Sent bytes
+/// are skipped and never moved, so sending takes time linear in the bytes of a long queue.
 pub(crate) struct OutputQueue {
-    /// Bytes that come before all items. The buffer stays when they are sent.
+    /// Bytes that precede all items. The buffer is kept when they are sent.
     head: Vec<u8>,
     head_sent: usize,
     items: Fifo<Item>,
-    /// How many bytes are queued; producers count from when they have produced.
+    /// Number of queued bytes; a producer's bytes count once they are produced.
     len: usize,
     producers: usize,
-    /// Keeps pieces apart, since each is one datagram.
+    /// Pieces are kept separate, since each is one datagram.
     datagrams: bool,
-    /// Pipes that were sent empty, for the map to take back.
+    /// Pipes whose content was sent, for the map to reuse.
     #[cfg(target_os = "linux")]
     spent: Vec<Pipe>,
 }
@@ -37,17 +37,19 @@ enum Item {
     Pipe(Pipe),
 }
 
-/// What is to be sent next.
+/// The next output to send.
 pub(crate) enum Front<'q> {
     Bytes(&'q [u8]),
     #[cfg(target_os = "linux")]
     Pipe(&'q Pipe),
 }
 
-/// Pieces are joined up to this size, after which a new buffer begins.
-const JOINED: usize = 64 * 1024;
-/// A piece of at least this size that is given away is not copied.
-const TAKEN_WHOLE: usize = 4 * 1024;
+/// Maximum length of a buffer of joined pieces, in bytes; a further piece begins a new buffer. It
+/// bounds the memory of the head, which is kept when its bytes are sent.
+const MAX_JOINED_LEN: usize = 64 * 1024;
+/// Minimum length, in bytes, of an owned piece that is queued as it is: copying a shorter one
+/// costs less than another system call.
+const MIN_UNCOPIED_LEN: usize = 4 * 1024;
 
 impl OutputQueue {
     pub(crate) fn new() -> Self {
@@ -75,7 +77,7 @@ impl OutputQueue {
         let size = piece.len();
         self.len += size;
         let whole = match piece {
-            Cow::Owned(data) if size >= TAKEN_WHOLE => data,
+            Cow::Owned(data) if size >= MIN_UNCOPIED_LEN => data,
             piece => match self.joinable(size) {
                 Some(last) => return append(last, &piece),
                 None => piece.into_owned(),
@@ -84,14 +86,14 @@ impl OutputQueue {
         self.items.push(Item::Bytes { data: whole, sent: 0 });
     }
 
-    /// The buffer at the end of the queue, if there is one with room for `size` more.
+    /// Returns the buffer at the end of the queue if it has room for `size` more bytes.
     fn joinable(&mut self, size: usize) -> Option<&mut Vec<u8>> {
         let last = match self.items.last_mut() {
             None => &mut self.head,
             Some(Item::Bytes { data, .. }) => data,
             Some(_) => return None,
         };
-        (last.len() + size <= JOINED).then_some(last)
+        (last.len() + size <= MAX_JOINED_LEN).then_some(last)
     }
 
     pub(crate) fn push_producer(&mut self, producer: Box<dyn Producer>) {
@@ -110,16 +112,15 @@ impl OutputQueue {
         self.spent.pop()
     }
 
-    /// What is to be sent next; producers are asked until one has some bytes.
-    ///
-    /// `None` when the queue is empty.
+    /// Returns the next output to send, or `None` if the queue is empty. Calls producers until one
+    /// has some bytes.
     ///
     /// # Errors
-    /// What a producer failed with; [`WouldBlock`](io::ErrorKind::WouldBlock) says that it has
-    /// nothing yet. A producer that failed otherwise, or panicked, is dropped.
+    /// The error of a producer. [`WouldBlock`](io::ErrorKind::WouldBlock) means that it has no
+    /// data yet. A producer that failed otherwise, or panicked, is dropped.
     pub(crate) fn front(&mut self) -> io::Result<Option<Front<'_>>> {
         while self.head.is_empty() && matches!(self.items.first(), Some(Item::Producer(_))) {
-            self.ask_producer()?;
+            self.call_producer()?;
         }
         if !self.head.is_empty() {
             return Ok(Some(Front::Bytes(&self.head[self.head_sent..])));
@@ -132,8 +133,8 @@ impl OutputQueue {
         })
     }
 
-    /// Lets the first producer fill the head, and takes it out when it has no more.
-    fn ask_producer(&mut self) -> io::Result<()> {
+    /// Fills the head from the first producer, and removes a producer that is exhausted.
+    fn call_producer(&mut self) -> io::Result<()> {
         let Some(Item::Producer(mut producer)) = self.items.pop() else {
             return Ok(());
         };
@@ -153,7 +154,7 @@ impl OutputQueue {
         outcome
     }
 
-    /// Takes `n` sent bytes off the front piece.
+    /// Removes `n` sent bytes from the front piece.
     pub(crate) fn advance(&mut self, n: usize) {
         if !self.head.is_empty() {
             let n = n.min(self.head.len() - self.head_sent);
@@ -166,7 +167,7 @@ impl OutputQueue {
         }
         let is_sent = match self.items.first_mut() {
             Some(Item::Bytes { data, sent }) => {
-                // The rest of a datagram that was cut off cannot be sent any more.
+                // The rest of a truncated datagram can no longer be sent.
                 let n = if self.datagrams { data.len() } else { n.min(data.len() - *sent) };
                 *sent += n;
                 self.len -= n;
@@ -191,7 +192,7 @@ impl OutputQueue {
         }
     }
 
-    /// Takes the queued bytes out. Producers and spliced bytes are dropped.
+    /// Takes the queued bytes. Drops producers and spliced bytes.
     pub(crate) fn take_bytes(&mut self) -> Vec<u8> {
         let mut bytes = self.head.split_off(self.head_sent);
         while let Some(item) = self.items.pop() {
@@ -203,7 +204,7 @@ impl OutputQueue {
         bytes
     }
 
-    /// Whether neither producers nor spliced bytes are queued.
+    /// Returns `true` if neither producers nor spliced bytes are queued.
     pub(crate) fn is_bytes_only(&self) -> bool {
         self.items.iter().all(|item| matches!(item, Item::Bytes { .. }))
     }
@@ -217,7 +218,7 @@ impl OutputQueue {
     fn clear_head(&mut self) {
         self.head_sent = 0;
         self.head.clear();
-        if self.head.capacity() > JOINED {
+        if self.head.capacity() > MAX_JOINED_LEN {
             self.head = Vec::new();
         }
     }
@@ -226,7 +227,7 @@ impl OutputQueue {
         self.len
     }
 
-    /// How many producers are queued.
+    /// Returns the number of queued producers.
     pub(crate) fn producers(&self) -> usize {
         self.producers
     }
@@ -236,11 +237,11 @@ impl OutputQueue {
     }
 }
 
-/// Appends without growing beyond what is joined, as doubling would.
+/// Appends without growing beyond [`MAX_JOINED_LEN`], as doubling would.
 fn append(data: &mut Vec<u8>, piece: &[u8]) {
     let needed = data.len() + piece.len();
     if needed > data.capacity() {
-        let capacity = (2 * data.capacity()).clamp(needed, JOINED.max(needed));
+        let capacity = (2 * data.capacity()).clamp(needed, MAX_JOINED_LEN.max(needed));
         data.reserve_exact(capacity - data.len());
     }
     data.extend_from_slice(piece);

@@ -1,4 +1,4 @@
-//! The poller that a map has, whichever it is.
+//! The poller of a map, of any kind.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -10,8 +10,8 @@ use super::{Event, Interest, Poller, Source, system};
 
 /// A poller of any kind.
 ///
-/// The usual one is no trait object, so that the loop can have its system call inlined: see
-/// [`SocketMap::dispatch`](crate::SocketMap::dispatch) for what that is worth.
+/// epoll is not a trait object, so that the compiler can inline its system call into the loop: see
+/// [`SocketMap::dispatch`](crate::SocketMap::dispatch) for the gain.
 pub(crate) enum AnyPoller {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Epoll(Epoll),
@@ -61,10 +61,10 @@ impl AnyPoller {
         self.get_mut().delete(source)
     }
 
-    /// Stops watching `source`, whose descriptor is closed next and has, as is believed, no
-    /// duplicate. Events that come on nevertheless are ended by [`renew`](AnyPoller::renew).
+    /// Stops watching `source`, whose descriptor is closed next and is believed to have no
+    /// duplicate. If events for it continue, [`renew`](AnyPoller::renew) ends them.
     pub(crate) fn closing(&mut self, source: Source<'_>) {
-        // Neither can fail for a source that was added, and nothing could be done.
+        // Neither can fail for a registered source, and no recovery would be possible.
         let _ = match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             AnyPoller::Epoll(epoll) => epoll.closing(source),
@@ -72,8 +72,9 @@ impl AnyPoller {
         };
     }
 
-    /// Forgets every source, so that all have to be added again, and with them those whose
-    /// descriptors were closed here and live on as duplicates; false if there can be none.
+    /// Drops every registration, including those of descriptors that were closed here but live on
+    /// as duplicates. The caller must add its sources again. Returns `false`, and drops nothing,
+    /// if this poller cannot have such registrations.
     pub(crate) fn renew(&mut self) -> io::Result<bool> {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -95,8 +96,8 @@ impl AnyPoller {
         }
     }
 
-    /// Whether a failed connection is always reported with `hangup` or `error`, so that a
-    /// connecting socket reported without them is connected.
+    /// Returns `true` if this poller always reports a failed connection with `hangup` or `error`,
+    /// so that a connecting socket reported without them is connected.
     pub(crate) fn reports_failed_connects(&self) -> bool {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -105,12 +106,13 @@ impl AnyPoller {
         }
     }
 
-    /// Whether a source with an empty interest has its hang-up and its errors reported.
+    /// Returns `true` if this poller reports the hang-up and errors of a source with an empty
+    /// interest.
     pub(crate) fn reports_ends(&self) -> bool {
         self.get().reports_ends()
     }
 
-    /// A descriptor that is readable while a wait would report something.
+    /// Returns a descriptor that is readable while a wait would report something.
     pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
         match self.get().descriptor() {
             Some(descriptor) => descriptor,

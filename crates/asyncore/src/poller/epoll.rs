@@ -1,5 +1,6 @@
-//! The poller for Linux and Android, whose waits cost what is ready and not what is registered.
+//! The poller for Linux and Android. A wait costs time per ready source, not per registered one.
 
+use std::cell::OnceCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -9,17 +10,19 @@ use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
 use super::{EVENTS_PER_WAIT, Event, Interest, Poller, Readiness, Source, system};
 
-/// Waits with epoll(7): one system call per wait, one more per change of interest.
+/// A poller that uses epoll(7): one system call per wait, one more per change of interest.
 ///
-/// `add` passes on the EPERM with which epoll refuses regular files and directories; they never
-/// block, and whoever registers them has to treat them as always ready.
+/// epoll refuses regular files and directories with EPERM, which `add` returns; they never block,
+/// and the caller must treat them as always ready.
 pub(crate) struct Epoll {
     epoll: OwnedFd,
-    /// Filled by the kernel up to its capacity, which never changes.
+    /// Events from the kernel, up to the capacity, which never changes.
     ready: Vec<epoll::Event>,
-    /// Whether closing a descriptor is taken for the end of its registration, which it is unless
-    /// there are duplicates. It saves a connection one system call.
-    trusts_closing: bool,
+    /// Closing a descriptor is assumed to end its registration, which holds unless a duplicate of
+    /// it exists. The assumption saves one system call per connection.
+    trusts_close: bool,
+    /// Watches `epoll` for another event loop, which must not notice that it is renewed.
+    outer: OnceCell<OwnedFd>,
 }
 
 impl Epoll {
@@ -31,26 +34,43 @@ impl Epoll {
         Ok(Epoll {
             epoll: epoll::create(CreateFlags::CLOEXEC)?,
             ready: Vec::with_capacity(events_per_wait),
-            trusts_closing: true,
+            trusts_close: true,
+            outer: OnceCell::new(),
         })
     }
 
-    /// Leaves it to the descriptor's close to end the registration, until that trust was abused.
-    pub(super) fn closing(&mut self, source: Source<'_>) -> io::Result<()> {
-        if self.trusts_closing { Ok(()) } else { self.delete(source) }
+    fn watch_from(&self, outer: &OwnedFd) -> io::Result<()> {
+        Ok(epoll::add(outer, &self.epoll, EventData::new_u64(0), EventFlags::IN)?)
     }
 
-    /// Drops every registration; from now on none is left to a close.
+    /// Relies on the descriptor's close to end the registration, until that has failed once.
+    pub(super) fn closing(&mut self, source: Source<'_>) -> io::Result<()> {
+        if self.trusts_close { Ok(()) } else { self.delete(source) }
+    }
+
+    /// Drops every registration. From then on, [`closing`](Epoll::closing) deletes explicitly.
     pub(super) fn renew(&mut self) -> io::Result<()> {
         self.epoll = epoll::create(CreateFlags::CLOEXEC)?;
-        self.trusts_closing = false;
-        Ok(())
+        self.trusts_close = false;
+        match self.outer.get() {
+            // The old one left it when it was closed.
+            Some(outer) => self.watch_from(outer),
+            None => Ok(()),
+        }
     }
 }
 
 impl Poller for Epoll {
     fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        Some(self.epoll.as_fd())
+        if self.outer.get().is_none() {
+            if let Ok(outer) = epoll::create(CreateFlags::CLOEXEC) {
+                // Without a descriptor left, the other loop gets ours, which lasts until `renew`.
+                if self.watch_from(&outer).is_ok() {
+                    let _ = self.outer.set(outer);
+                }
+            }
+        }
+        Some(self.outer.get().unwrap_or(&self.epoll).as_fd())
     }
 
     fn add(&mut self, source: Source<'_>, key: u64, interest: Interest) -> io::Result<()> {
@@ -82,7 +102,8 @@ impl Poller for Epoll {
     }
 }
 
-/// EPOLLRDHUP stays out: the end of a stream is readable, and is found by reading up to it.
+/// Converts to epoll's flags, without EPOLLRDHUP: the end of a stream is readable, and reading up
+/// to it finds it.
 fn flags(interest: Interest) -> EventFlags {
     let mut flags = EventFlags::empty();
     flags.set(EventFlags::IN, interest.contains(Interest::READ));

@@ -1,4 +1,4 @@
-//! The choice of a poller, by name.
+//! The kinds of pollers and their names.
 
 use std::error::Error;
 use std::fmt;
@@ -13,13 +13,13 @@ use super::poll::Poll;
 use super::portable::Portable;
 use super::select::Select;
 
-/// Which system call a map waits with.
+/// The system call that a map waits with.
 ///
 /// The default is [`Epoll`](PollerKind::Epoll) on Linux and Android and
 /// [`Poll`](PollerKind::Poll) elsewhere. All are level-triggered, and all round a timeout up to
-/// whole milliseconds; what differs is what a wait costs and what can be waited for.
+/// whole milliseconds; they differ in the cost of a wait and in the sources they support.
 ///
-/// Python's module picks by a flag, `use_poll`, and knows select and poll only.
+/// Python's module selects the poller by a flag, `use_poll`, and supports only select and poll.
 ///
 /// ```
 /// use asyncore::PollerKind;
@@ -35,41 +35,42 @@ use super::select::Select;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PollerKind {
-    /// epoll(7), on Linux and Android: a wait costs what is ready, not what is open.
+    /// epoll(7), on Linux and Android: a wait costs time per ready channel, not per open one.
     ///
-    /// A wait is one system call that reports up to 1024 channels, the others in turn with the
-    /// next waits; each change of a channel's interest is one system call more. No limit on
-    /// descriptors but the process's own.
+    /// A wait is one system call that reports up to 1024 channels; the next waits report the
+    /// others in turn. Each change of a channel's interest is one more system call. Descriptors
+    /// are limited only by the process's own limit.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     #[default]
     Epoll,
 
-    /// poll(2), on every Unix: a wait costs what is open, a change of interest nothing.
+    /// poll(2), on every Unix: a wait costs time per open channel, a change of interest nothing.
     ///
-    /// Suits a few channels that change their interest often; with many that are idle, every wait
-    /// looks at all of them. No limit on descriptors but the process's own.
+    /// Suits a few channels that change their interest often. With many idle channels, every wait
+    /// checks all of them. Descriptors are limited only by the process's own limit.
     #[cfg_attr(not(any(target_os = "linux", target_os = "android")), default)]
     Poll,
 
-    /// select(2), on Linux, Android, macOS and the BSDs: a wait costs the highest descriptor.
+    /// select(2), on Linux, Android, macOS and the BSDs: the cost of a wait grows with the highest
+    /// descriptor.
     ///
-    /// Takes descriptors below 1024 only; adding a channel with a higher one is an error. It
-    /// tells neither hang-ups nor errors apart from readiness. Its use is comparison with old
+    /// Supports only descriptors below 1024; adding a channel with a higher one is an error. It
+    /// does not distinguish hang-ups and errors from readiness. It exists for comparison with old
     /// programs.
     Select,
 
     /// kqueue(2) on macOS and the BSDs, epoll(7) on Linux and Android, through the crate
     /// `polling`; with the feature `portable`.
     ///
-    /// A wait costs what is ready and reports up to 1024 channels, but takes several system
-    /// calls. kqueue tells neither hang-ups nor errors apart from readiness, and does not report
-    /// out-of-band data.
+    /// A wait costs time per ready channel and reports up to 1024 of them, but takes several
+    /// system calls. kqueue does not distinguish hang-ups and errors from readiness, and does not
+    /// report out-of-band data.
     #[cfg(feature = "portable")]
     Portable,
 }
 
 impl PollerKind {
-    /// What this build has, the default first.
+    /// The pollers in this build, the default first.
     pub const ALL: &'static [PollerKind] = &[
         #[cfg(any(target_os = "linux", target_os = "android"))]
         PollerKind::Epoll,
@@ -102,7 +103,7 @@ impl PollerKind {
     }
 }
 
-/// The name in lower case, which [`FromStr`] reads back.
+/// Writes the name in lower case, which [`FromStr`] parses.
 impl fmt::Display for PollerKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
@@ -118,7 +119,7 @@ impl FromStr for PollerKind {
     }
 }
 
-/// A name that no poller of this build has; its text lists those there are.
+/// The error for a name that no poller in this build has; its text lists the available names.
 ///
 /// ```
 /// use asyncore::PollerKind;

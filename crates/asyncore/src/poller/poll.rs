@@ -1,4 +1,5 @@
-//! The poller for every Unix, without a limit on descriptors; a wait costs what is registered.
+//! The poller for every Unix, without a limit on descriptors. A wait costs time per registered
+//! source.
 
 use std::collections::HashMap;
 use std::io;
@@ -9,18 +10,18 @@ use rustix::event::{PollFd, PollFlags, poll};
 
 use super::{Event, Interest, Poller, Readiness, Source, system};
 
-/// Waits with poll(2) on a dense array, kept between the waits.
+/// A poller that uses poll(2) on a dense array, kept between waits.
 ///
-/// One wait reports every ready source. Regular files are accepted, and always ready.
+/// One wait reports every ready source. Regular files are accepted, and are always ready.
 #[derive(Default)]
 pub(super) struct Poll {
     fds: Vec<PollFd<'static>>,
     /// The key of each element of `fds`.
     keys: Vec<u64>,
-    /// Where in `fds` a descriptor is.
+    /// The index in `fds` of each descriptor.
     slots: HashMap<RawFd, usize>,
-    /// Where the next search for ready sources starts: past the one that came first last time,
-    /// so that no source always comes first.
+    /// Start of the next search for ready sources: past the first one of the last search, so that
+    /// no source always comes first.
     start: usize,
 }
 
@@ -96,8 +97,8 @@ fn poll_fd(fd: BorrowedFd<'_>, interest: Interest) -> PollFd<'static> {
     PollFd::from_borrowed_fd(system::registered(fd), flags)
 }
 
-/// POLLNVAL, a closed descriptor, counts as an error: left out, it would end every wait at once
-/// with nothing to show for it.
+/// Converts from poll's flags. POLLNVAL, a closed descriptor, counts as an error: if it were
+/// ignored, every wait would end at once without an event.
 fn readiness(revents: PollFlags) -> Readiness {
     Readiness {
         readable: revents.contains(PollFlags::IN),

@@ -1,4 +1,4 @@
-//! The poller for systems with a scalable call of their own, through the crate `polling`.
+//! The poller for systems with their own scalable system call, through the crate `polling`.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,12 +10,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Event, Interest, Poller, Readiness, Source, system};
 
-/// Waits with kqueue(2) on macOS and the BSDs, with epoll(7) on Linux.
+/// A poller that uses kqueue(2) on macOS and the BSDs, epoll(7) on Linux.
 ///
-/// A wait reports up to 1024 ready sources, the others in turn with the next waits. kqueue has
-/// no word for a hang-up, an error or out-of-band data. Where the system refuses a regular file,
-/// `add` passes its error on. An urgent byte that nobody asked for ends up to two waits early,
-/// without events.
+/// A wait reports up to 1024 ready sources; the next waits report the others in turn. kqueue
+/// cannot report a hang-up, an error or out-of-band data. If the system refuses a regular file,
+/// `add` returns the system's error. An urgent byte without interest in it ends up to two waits
+/// early, without events.
 pub(super) struct Portable {
     poller: polling::Poller,
     ready: Events,
@@ -49,11 +49,12 @@ impl Poller for Portable {
         if self.registered.contains_key(&fd.as_raw_fd()) {
             return Err(system::already_registered(fd));
         }
-        // SAFETY: `Poller`'s contract has a source deleted before its descriptor is closed.
+        // SAFETY: by `Poller`'s contract, the caller deletes a source before it closes the
+        // descriptor.
         #[allow(unsafe_code)]
         let added = unsafe { self.poller.add_with_mode(&fd, watch(fd, interest), PollMode::Level) };
         if let Err(error) = added {
-            // With kqueue a descriptor that was refused still counts as added.
+            // With kqueue, a refused descriptor still counts as added.
             let _ = self.poller.delete(fd);
             return Err(error);
         }
@@ -85,8 +86,8 @@ impl Poller for Portable {
     fn wait(&mut self, events: &mut Vec<Event>, timeout: Option<Duration>) -> io::Result<()> {
         events.clear();
         self.ready.clear();
-        // The crate resumes waiting after a signal, which the contract forbids: poll(2) waits on the
-        // crate's own descriptor, and the crate only collects.
+        // The crate resumes waiting after a signal, which the contract forbids. So poll(2) waits on
+        // the crate's own descriptor, and the crate only collects the events.
         let timeout = timeout.map(system::timespec);
         let mut own = [PollFd::new(&self.poller, PollFlags::IN)];
         if poll(&mut own, timeout.as_ref())? == 0 {
@@ -108,18 +109,18 @@ impl Poller for Portable {
         Ok(())
     }
 
-    /// kqueue reports nothing without a filter.
+    /// Returns `false` for kqueue, which reports nothing without a filter.
     fn reports_ends(&self) -> bool {
         cfg!(any(target_os = "linux", target_os = "android"))
     }
 }
 
 impl Registration {
-    /// What the crate's event means to whoever registered: what was asked for, and no more.
+    /// Restricts the crate's event to the registered interest.
     fn readiness(&self, ready: &polling::Event) -> io::Result<Readiness> {
         let mut readable = ready.readable && self.interest.contains(Interest::READ);
         if readable && ready.is_priority() {
-            // The crate calls a source readable that has nothing but urgent data.
+            // The crate reports a source as readable even if it has only urgent data.
             let mut own = [PollFd::new(&self.fd, PollFlags::IN)];
             readable = poll(&mut own, Some(&Timespec::default()))? > 0;
         }
@@ -132,9 +133,9 @@ impl Registration {
         })
     }
 
-    /// Level, or edge while all that is ready is urgent data that nobody asked for: the crate
-    /// cannot leave it out, and level-triggered it would end every wait at once. Whatever
-    /// arrives next is an edge, and the way back.
+    /// Sets the trigger mode: edge while only urgent data without interest in it is ready, else
+    /// level. The crate cannot ignore urgent data, which would end every level-triggered wait at
+    /// once. The next arrival is an edge, and returns the source to level mode.
     fn switch(&mut self, poller: &polling::Poller, mode: PollMode) -> io::Result<()> {
         if self.mode != mode {
             poller.modify_with_mode(self.fd, watch(self.fd, self.interest), mode)?;
@@ -144,8 +145,8 @@ impl Registration {
     }
 }
 
-/// The descriptor is the crate's key, since the crate's own are no wider than a pointer and
-/// exclude one value.
+/// Converts to the crate's event. Its key is the descriptor, since the crate's keys are no wider
+/// than a pointer and exclude one value.
 fn watch(fd: BorrowedFd<'_>, interest: Interest) -> polling::Event {
     let mut watch = polling::Event::new(
         fd.as_raw_fd() as usize,
@@ -163,24 +164,24 @@ mod tests {
     use socket2::SockRef;
 
     use super::*;
-    use crate::poller::tests::{CERTAIN, tcp_pair};
+    use crate::poller::tests::{EVENT_TIMEOUT, tcp_pair};
 
     #[test]
-    fn an_urgent_byte_nobody_asked_for_does_not_end_every_wait() {
+    fn an_urgent_byte_without_interest_does_not_end_every_wait() {
         let (client, server) = tcp_pair();
         let source = Source::Fd(server.as_fd());
         let mut portable = Portable::new().unwrap();
         let mut events = Vec::new();
         portable.add(source, 7, Interest::PRIORITY).unwrap();
         SockRef::from(&client).send_out_of_band(b"!").unwrap();
-        portable.wait(&mut events, Some(CERTAIN)).unwrap();
+        portable.wait(&mut events, Some(EVENT_TIMEOUT)).unwrap();
         assert_eq!(events.len(), 1);
 
-        // Once more, since a change of interest makes the source level-triggered again.
+        // Twice, since a change of interest makes the source level-triggered again.
         for _ in 0..2 {
             portable.modify(source, 7, Interest::READ).unwrap();
             for _ in 0..2 {
-                portable.wait(&mut events, Some(CERTAIN)).unwrap();
+                portable.wait(&mut events, Some(EVENT_TIMEOUT)).unwrap();
                 assert_eq!(events, []);
             }
             let mut own = [PollFd::new(&portable.poller, PollFlags::IN)];

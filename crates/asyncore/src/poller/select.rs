@@ -1,4 +1,5 @@
-//! The oldest poller, for descriptors below 1024; a wait costs the highest descriptor registered.
+//! The oldest poller, for descriptors below 1024. The cost of a wait grows with the highest
+//! registered descriptor.
 
 use std::io;
 use std::mem;
@@ -12,24 +13,24 @@ use rustix::event::{
 
 use super::{Event, Interest, Poller, Readiness, Source, system};
 
-/// The size of an `fd_set`, FD_SETSIZE, on the systems that have the call.
-const LIMIT: usize = 1024;
+/// The number of descriptors in an `fd_set` on every system that has this poller.
+const FD_SETSIZE: usize = 1024;
 
-/// Waits with select(2), which answers with three sets.
+/// A poller that uses select(2), which returns three sets.
 ///
-/// One wait reports every ready source. There is no word for a hang-up or an error among the
-/// sets: both show as readable, an error as writable too, where that was asked for. Regular
-/// files are accepted, and always ready.
+/// One wait reports every ready source. The sets cannot represent a hang-up or an error: both show
+/// as readable, and an error also as writable, if the interest includes that. Regular files are
+/// accepted, and are always ready.
 pub(super) struct Select {
     /// The key of each registered descriptor, by its number.
     keys: Box<[Option<u64>]>,
     registered: Sets,
-    /// Overwritten by the system in every wait.
-    answer: Sets,
-    /// What the answer says of each descriptor, empty between the waits.
+    /// The system's result, overwritten in every wait.
+    result: Sets,
+    /// The readiness of each descriptor in the result, empty between waits.
     readiness: Box<[Readiness]>,
-    /// Where the next search for ready sources starts: past the one that came first last time,
-    /// so that low descriptors do not always come first.
+    /// Start of the next search for ready sources: past the first one of the last search, so that
+    /// low descriptors do not always come first.
     start: usize,
 }
 
@@ -43,26 +44,27 @@ struct Sets {
 
 impl Select {
     pub(super) fn new() -> Select {
-        let empty = vec![FdSetElement::default(); fd_set_num_elements(LIMIT, LIMIT as RawFd)];
+        let empty =
+            vec![FdSetElement::default(); fd_set_num_elements(FD_SETSIZE, FD_SETSIZE as RawFd)];
         let sets =
             Sets { read: empty.clone().into(), write: empty.clone().into(), except: empty.into() };
         Select {
-            keys: vec![None; LIMIT].into(),
+            keys: vec![None; FD_SETSIZE].into(),
             registered: sets.clone(),
-            answer: sets,
-            readiness: vec![Readiness::default(); LIMIT].into(),
+            result: sets,
+            readiness: vec![Readiness::default(); FD_SETSIZE].into(),
             start: 0,
         }
     }
 
-    /// The key of `fd`, if it is registered; an error if it does not fit into a set.
+    /// Returns the key of `fd` if it is registered, or an error if it does not fit into a set.
     fn key(&mut self, fd: BorrowedFd<'_>) -> io::Result<&mut Option<u64>> {
         let number = fd.as_raw_fd();
         self.keys.get_mut(number as usize).ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!(
-                    "descriptor {number} is beyond select's limit of {LIMIT}; \
+                    "descriptor {number} is beyond select's limit of {FD_SETSIZE}; \
                      choose the {} poller",
                     if cfg!(any(target_os = "linux", target_os = "android")) {
                         "poll or epoll"
@@ -112,7 +114,7 @@ impl Sets {
         self.except.copy_from_slice(&other.except);
     }
 
-    /// One more than the highest descriptor in any set.
+    /// Returns one more than the highest descriptor in any set.
     fn bound(&self) -> RawFd {
         fd_set_bound(&self.read).max(fd_set_bound(&self.write)).max(fd_set_bound(&self.except))
     }
@@ -152,23 +154,24 @@ impl Poller for Select {
         events.clear();
         let timeout = timeout.map(system::timespec);
         let bound = self.registered.bound();
-        self.answer.copy_from(&self.registered);
-        let Sets { read, write, except } = &mut self.answer;
-        // SAFETY: `Poller`'s contract has a source deleted before its descriptor is closed, so
-        // every descriptor in the sets is open. `bound` is at most `LIMIT`, the sets' size.
+        self.result.copy_from(&self.registered);
+        let Sets { read, write, except } = &mut self.result;
+        // SAFETY: by `Poller`'s contract, the caller deletes a source before it closes the
+        // descriptor, so every descriptor in the sets is open. `bound` is at most `FD_SETSIZE`,
+        // the sets' size.
         #[allow(unsafe_code)]
         let count =
             unsafe { select(bound, Some(read), Some(write), Some(except), timeout.as_ref()) }?;
         if count == 0 {
             return Ok(());
         }
-        for fd in FdSetIter::new(&self.answer.read) {
+        for fd in FdSetIter::new(&self.result.read) {
             self.readiness[fd as usize].readable = true;
         }
-        for fd in FdSetIter::new(&self.answer.write) {
+        for fd in FdSetIter::new(&self.result.write) {
             self.readiness[fd as usize].writable = true;
         }
-        for fd in FdSetIter::new(&self.answer.except) {
+        for fd in FdSetIter::new(&self.result.except) {
             self.readiness[fd as usize].priority = true;
         }
         self.report(events, bound as usize);

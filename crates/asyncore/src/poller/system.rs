@@ -1,5 +1,4 @@
-//! From the terms of [`Poller`](super::Poller) to those of a system call: what every poller that
-//! asks the operating system shares.
+//! Conversions and errors shared by the pollers that use the operating system.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -11,12 +10,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::Source;
 
-/// The longest single wait, about 24 days: the milliseconds that fit the `int` of poll(2) and
-/// epoll_wait(2). Whoever asked for more finds no events and waits again.
-const LONGEST_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
+/// Maximum duration of a single wait, about 24 days: the milliseconds that fit the `int` of poll(2)
+/// and epoll_wait(2). A caller with a longer timeout gets no events and waits again.
+const MAX_WAIT: Duration = Duration::from_millis(i32::MAX as u64);
 
 impl<'a> Source<'a> {
-    /// The descriptor to hand to the system; an error for a simulated endpoint, which has none.
+    /// Returns the descriptor, or an error for a simulated endpoint, which does not have one.
     pub(super) fn descriptor(self) -> io::Result<BorrowedFd<'a>> {
         match self {
             Source::Fd(fd) => Ok(fd),
@@ -31,11 +30,11 @@ impl<'a> Source<'a> {
     }
 }
 
-/// `fd` for as long as it stays registered, a time that no lifetime can express.
+/// Extends the lifetime of `fd` to that of its registration, which no lifetime can express.
 #[allow(unsafe_code)]
 pub(super) fn registered(fd: BorrowedFd<'_>) -> BorrowedFd<'static> {
-    // SAFETY: `Poller`'s contract has a source deleted before its descriptor is closed, and the
-    // pollers drop what this returns when the source is deleted.
+    // SAFETY: by `Poller`'s contract, the caller deletes a source before it closes the descriptor,
+    // and the pollers drop the returned value when the source is deleted.
     unsafe { BorrowedFd::borrow_raw(fd.as_raw_fd()) }
 }
 
@@ -43,7 +42,7 @@ pub(super) fn already_registered(fd: BorrowedFd<'_>) -> io::Error {
     io::Error::new(
         io::ErrorKind::AlreadyExists,
         format!(
-            "descriptor {} is registered already; modify it or delete it first",
+            "descriptor {} is already registered; modify it or delete it first",
             fd.as_raw_fd()
         ),
     )
@@ -56,10 +55,10 @@ pub(super) fn not_registered(fd: BorrowedFd<'_>) -> io::Error {
     )
 }
 
-/// `timeout` in whole milliseconds, rounded up: the unit of epoll_wait(2), so that a timer is
-/// equally late with every poller, and a wait never ends before it is due.
+/// Converts `timeout` to whole milliseconds, rounded up: the unit of epoll_wait(2), so that a timer
+/// is equally late with every poller, and a wait never ends before it is due.
 pub(super) fn timespec(timeout: Duration) -> Timespec {
-    let timeout = timeout.min(LONGEST_WAIT);
+    let timeout = timeout.min(MAX_WAIT);
     let millis = u64::from(timeout.subsec_nanos().div_ceil(1_000_000));
     Timespec {
         tv_sec: (timeout.as_secs() + millis / 1000) as _,
@@ -67,19 +66,20 @@ pub(super) fn timespec(timeout: Duration) -> Timespec {
     }
 }
 
-/// Whether reading from `fd` would not block now.
+/// Returns `true` if reading from `fd` would not block now.
 pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut fds = [PollFd::new(&fd, PollFlags::IN)];
-    // A failure says nothing, so the descriptor passes for ready.
+    // If poll fails, the state is unknown, so the descriptor counts as ready.
     !poll(&mut fds, Some(&Timespec::default())).is_ok_and(|count| count == 0)
 }
 
-/// A descriptor that is readable at all times: the end of a socket pair whose other end is closed.
+/// Returns a descriptor that is always readable: one end of a socket pair whose other end is
+/// closed.
 ///
 /// # Panics
-/// When the process has no descriptors left for it. It is made once.
+/// If the process has no descriptors left for the socket pair, which is created once.
 pub(super) fn always_readable() -> BorrowedFd<'static> {
     static ENDED: OnceLock<UnixStream> = OnceLock::new();
     let make = || UnixStream::pair().map(|(ended, _)| ended);
-    ENDED.get_or_init(|| make().expect("no descriptor is left")).as_fd()
+    ENDED.get_or_init(|| make().expect("creating a socket pair needs free descriptors")).as_fd()
 }

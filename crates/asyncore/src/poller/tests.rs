@@ -1,4 +1,5 @@
-//! One contract, every poller: each test runs on all that the build has, unless it says why not.
+//! The contract of every poller: each test runs on all pollers in the build unless it states an
+//! exception.
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod linux;
@@ -17,15 +18,15 @@ use super::{AnyPoller, Event, Interest, PollerKind, Readiness, Source};
 const READ: Interest = Interest::READ;
 const WRITE: Interest = Interest::WRITE;
 
-/// A bound on a wait for what is certain to come, so that a failure does not hang.
-pub(super) const CERTAIN: Duration = Duration::from_secs(60);
+/// Maximum wait for an event that must come, so that a failure does not hang.
+pub(super) const EVENT_TIMEOUT: Duration = Duration::from_secs(60);
 
 const READABLE: Readiness =
     Readiness { readable: true, writable: false, priority: false, hangup: false, error: false };
 
 const WRITABLE: Readiness = Readiness { readable: false, writable: true, ..READABLE };
 
-/// A poller under test, with the calls that the tests repeat.
+/// A poller under test, with helpers for repeated calls.
 struct Subject {
     kind: PollerKind,
     poller: AnyPoller,
@@ -50,12 +51,12 @@ impl Subject {
         events
     }
 
-    /// What is ready at once.
+    /// Returns the events that are ready at once.
     fn ready(&mut self) -> Vec<Event> {
         self.wait(Duration::ZERO)
     }
 
-    /// The keys of what is ready at once, sorted.
+    /// Returns the sorted keys of the events that are ready at once.
     fn ready_keys(&mut self) -> Vec<u64> {
         let mut keys: Vec<_> = self.ready().iter().map(|event| event.key).collect();
         keys.sort_unstable();
@@ -92,7 +93,7 @@ pub(super) fn tcp_pair() -> (TcpStream, TcpStream) {
 }
 
 #[test]
-fn timeouts_round_up_and_stop_at_the_systems_limit() {
+fn timeouts_round_up_and_are_capped_at_the_systems_limit() {
     let cases = [
         (Duration::ZERO, (0, 0)),
         (Duration::from_nanos(1), (0, 1)),
@@ -113,7 +114,7 @@ fn timeouts_round_up_and_stop_at_the_systems_limit() {
 }
 
 #[test]
-fn every_system_takes_the_longest_timeout() {
+fn every_poller_accepts_the_longest_timeout() {
     on_every_poller(|subject| {
         let (ours, _peer) = pair();
         subject.add(&ours, 7, WRITE);
@@ -122,7 +123,7 @@ fn every_system_takes_the_longest_timeout() {
 }
 
 #[test]
-fn a_kind_is_read_back_from_its_name() {
+fn a_kind_is_parsed_from_its_name() {
     for &kind in PollerKind::ALL {
         assert_eq!(kind.to_string().parse(), Ok(kind));
     }
@@ -130,7 +131,7 @@ fn a_kind_is_read_back_from_its_name() {
 }
 
 #[test]
-fn an_unknown_name_is_answered_with_those_there_are() {
+fn the_error_for_an_unknown_name_lists_the_available_names() {
     let error = "Epoll".parse::<PollerKind>().unwrap_err().to_string();
     assert!(error.starts_with("there is no poller named \"Epoll\""), "{error}");
     for kind in PollerKind::ALL {

@@ -1,4 +1,4 @@
-//! Running a test once for each of many seeds.
+//! Test runs over many seeds.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -9,14 +9,14 @@ const SEED_VARIABLE: &str = "ASYNCORE_SIM_SEED";
 
 /// Runs `test` on a new network for each seed.
 ///
-/// When one panics, the seed and how to run it alone are printed to standard error, and the panic
-/// goes on. With `ASYNCORE_SIM_SEED` in the environment only that seed is run. A test with other
-/// than mild faults makes its network by
+/// If a run panics, `check` prints the seed and the command to run it alone to standard error, and
+/// resumes the panic. With `ASYNCORE_SIM_SEED` in the environment, it runs only that seed. A test
+/// with other than mild faults creates its network with
 /// [`Network::with_faults`]`(net.seed(), …)`.
 ///
 /// # Panics
 ///
-/// When `test` panics, when there is no seed to run, and when the variable holds no number.
+/// If `test` panics, if `seeds` is empty, or if the variable is not a number.
 ///
 /// ```
 /// use asyncore::sim;
@@ -55,11 +55,11 @@ pub(super) fn seeds_to_run(seeds: Range<u64>, chosen: Option<&str>) -> Range<u64
         Some(text) => match text.parse::<u64>() {
             Ok(seed) if seed < u64::MAX => seed..seed + 1,
             _ => panic!(
-                "{SEED_VARIABLE} is {text:?}, which is not a seed: it takes a number below 2^64 - 1"
+                "{SEED_VARIABLE} is {text:?}, which is not a seed; set it to a number below 2^64 - 1"
             ),
         },
         None => {
-            assert!(!seeds.is_empty(), "sim::check was given no seed to run: {seeds:?}");
+            assert!(!seeds.is_empty(), "sim::check has no seed to run: {seeds:?} is empty");
             seeds
         }
     }

@@ -7,20 +7,20 @@ use rustix::io::Errno;
 use super::wire::Delivery;
 use super::world::{World, destination};
 
-/// How many datagrams wait to be read at most; those that arrive beyond are dropped.
-pub(super) const DATAGRAM_QUEUE: usize = 64;
+/// Maximum number of datagrams in a receive queue; the network drops those beyond.
+pub(super) const MAX_QUEUED_DATAGRAMS: usize = 64;
 
-/// The longest datagram that IPv4 carries.
-const LONGEST: usize = 65507;
+/// Maximum length of the data in an IPv4 datagram, in bytes.
+const MAX_DATAGRAM_LEN: usize = 65507;
 
-/// What a datagram takes of its sender's window: an empty one counts too, or they would be
-/// unbounded.
+/// Returns the bytes of the sender's window that a datagram uses. An empty one uses 1, to bound
+/// their number.
 pub(super) fn charge(bytes: &[u8]) -> usize {
     bytes.len().max(1)
 }
 
 impl World {
-    /// Fixes the address that datagrams go to and come from.
+    /// Sets the address that datagrams are sent to and accepted from.
     pub(super) fn connect_datagram(&mut self, id: usize, addr: SocketAddr) -> Result<(), Errno> {
         if self.endpoints.datagram(id)?.local.is_ipv4() != addr.is_ipv4() {
             return Err(Errno::AFNOSUPPORT);
@@ -48,13 +48,13 @@ impl World {
         if datagram.local.is_ipv4() != to.is_ipv4() {
             return Err(Errno::AFNOSUPPORT);
         }
-        if bytes.len() > LONGEST {
+        if bytes.len() > MAX_DATAGRAM_LEN {
             return Err(Errno::MSGSIZE);
         }
         if !datagram.has_room() {
             return Err(Errno::AGAIN);
         }
-        datagram.under_way += charge(bytes);
+        datagram.in_flight += charge(bytes);
         let source = self.source_addr(id)?;
         let at = self.arrival();
         let bytes = bytes.to_vec();
@@ -64,7 +64,7 @@ impl World {
         Ok(sent)
     }
 
-    /// Takes the oldest datagram; what does not fit into `buf` is lost.
+    /// Takes the oldest datagram. Bytes beyond the length of `buf` are lost.
     pub(super) fn recv_from(
         &mut self,
         id: usize,

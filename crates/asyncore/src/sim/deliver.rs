@@ -1,19 +1,19 @@
-//! What an arrival does to the endpoint that it reaches.
+//! The effect of each arrival on its endpoint.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::datagram::{DATAGRAM_QUEUE, charge};
+use super::datagram::{MAX_QUEUED_DATAGRAMS, charge};
 use super::endpoint::{Endpoint, Holder, Phase};
 use super::ports::Transport;
 use super::wire::Delivery;
 use super::world::World;
 
-/// An unanswered request to connect is repeated after 1, 2, 4, … seconds, as by Linux, and given
-/// up after the seventh: 127 seconds in all.
-const SYN_RETRIES: u32 = 6;
+/// Maximum number of repetitions of an unanswered request to connect, as on Linux. They follow
+/// after 1, 2, 4, … seconds, and the attempt fails after 127 seconds in total.
+const MAX_SYN_RETRIES: u32 = 6;
 
 impl World {
     pub(super) fn deliver(&mut self, delivery: Delivery) {
@@ -35,7 +35,7 @@ impl World {
     fn deliver_syn(&mut self, from: usize, to: SocketAddr, attempt: u32) {
         let source = match self.endpoints.stream(from) {
             Ok(stream) if stream.phase == Phase::Connecting => stream.local,
-            // The client gave up.
+            // The client closed its socket or stopped connecting.
             _ => return,
         };
         let owner = self.ports.owner(Transport::Stream, to).filter(|_| !self.refused.contains(&to));
@@ -66,7 +66,7 @@ impl World {
 
     fn retry_syn(&mut self, from: usize, to: SocketAddr, attempt: u32) {
         let at = self.wire.now() + Duration::from_secs(1 << attempt);
-        let delivery = if attempt < SYN_RETRIES {
+        let delivery = if attempt < MAX_SYN_RETRIES {
             Delivery::Syn { from, to, attempt: attempt + 1 }
         } else {
             Delivery::Failed { to: from, error: Errno::TIMEDOUT }
@@ -81,7 +81,7 @@ impl World {
                 stream.peer = Some(peer);
                 self.pump(to);
             }
-            _ => self.answer_with_reset(peer),
+            _ => self.reply_with_reset(peer),
         }
     }
 
@@ -89,7 +89,7 @@ impl World {
         match self.endpoints.get_mut(to) {
             Ok(Endpoint::Stream(stream)) if stream.phase == Phase::Connecting => {
                 stream.close(Some(error));
-                if matches!(stream.holder, Holder::Nobody) {
+                if matches!(stream.holder, Holder::Orphaned) {
                     self.remove(to);
                 }
             }
@@ -105,7 +105,7 @@ impl World {
         if self.rng.chance(self.faults.reset) {
             self.injected_resets += 1;
             self.deliver_reset(to);
-            self.answer_with_reset(from);
+            self.reply_with_reset(from);
             return;
         }
         if let Ok(stream) = self.endpoints.stream(to) {
@@ -124,23 +124,24 @@ impl World {
         }
     }
 
-    /// Whether `to` still takes data; a closed end answers it with a reset, as real systems do.
+    /// Returns `true` if `to` still accepts data. A closed end replies with a reset, as on real
+    /// systems.
     fn reaches(&mut self, to: usize, from: usize) -> bool {
         match self.endpoints.stream(to) {
-            Ok(stream) if matches!(stream.holder, Holder::Nobody) => {
+            Ok(stream) if matches!(stream.holder, Holder::Orphaned) => {
                 self.abort(to);
                 self.remove(to);
                 false
             }
             Ok(stream) => stream.phase == Phase::Connected,
             Err(_) => {
-                self.answer_with_reset(from);
+                self.reply_with_reset(from);
                 false
             }
         }
     }
 
-    /// A `Peer` that is not paused reads at once.
+    /// Reads the input of a `Peer` that is not paused.
     pub(super) fn read_as_peer(&mut self, id: usize) {
         let Ok(stream) = self.endpoints.stream(id) else {
             return;
@@ -169,7 +170,7 @@ impl World {
                 return;
             }
             stream.close(Some(Errno::CONNRESET));
-            if matches!(stream.holder, Holder::Nobody) {
+            if matches!(stream.holder, Holder::Orphaned) {
                 self.remove(to);
             }
         }
@@ -191,7 +192,7 @@ impl World {
     ) {
         let owner = self.ports.owner(Transport::Datagram, to);
         if let Ok(origin) = self.endpoints.datagram(sender) {
-            origin.under_way -= charge(&bytes);
+            origin.in_flight -= charge(&bytes);
             if owner.is_none() && origin.remote == Some(to) {
                 let at = self.arrival();
                 self.wire.schedule(at, Delivery::Failed { to: sender, error: Errno::CONNREFUSED });
@@ -204,12 +205,12 @@ impl World {
             return;
         };
         let is_expected = receiver.remote.is_none_or(|remote| remote == source);
-        if is_expected && receiver.inbound.len() < DATAGRAM_QUEUE {
+        if is_expected && receiver.inbound.len() < MAX_QUEUED_DATAGRAMS {
             receiver.inbound.push_back((source, bytes));
         }
     }
 
-    fn answer_with_reset(&mut self, to: usize) {
+    fn reply_with_reset(&mut self, to: usize) {
         let at = self.arrival();
         self.wire.schedule(at, Delivery::Reset { to });
     }

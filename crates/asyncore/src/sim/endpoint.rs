@@ -15,33 +15,33 @@ pub(super) enum Endpoint {
     Datagram(Datagram),
 }
 
-/// How far a stream has come.
+/// The phase of a stream's life cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Idle,
     Connecting,
     Connected,
-    /// Reset, or the attempt to connect failed.
+    /// The stream was reset, or its attempt to connect failed.
     Closed,
 }
 
-/// How far the end of the outgoing half has come.
+/// The state of the end of the outgoing half.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fin {
     Open,
-    /// To be sent once the backlog is.
+    /// The end is to be sent after the backlog.
     Wanted,
     Sent,
 }
 
-/// Who holds a stream.
+/// The holder of a stream.
 pub(super) enum Holder {
-    /// A `SimSocket`, which reads when it is told to.
+    /// A `SimSocket`, which reads only on request.
     Socket,
-    /// A `Peer`, which reads whatever arrives unless it is paused.
+    /// A `Peer`, which reads all input unless it is paused.
     Peer { paused: bool, received: Vec<u8> },
-    /// A `Peer` closed it, but its backlog is still to be sent.
-    Nobody,
+    /// A closed handle, whose backlog is still to be sent.
+    Orphaned,
 }
 
 pub(super) struct Stream {
@@ -52,24 +52,24 @@ pub(super) struct Stream {
     pub(super) peer: Option<usize>,
     pub(super) phase: Phase,
     pub(super) holder: Holder,
-    /// Why it closed, until somebody asks.
+    /// The pending error that closed the stream, until it is taken.
     pub(super) error: Option<Errno>,
-    /// Arrived and not yet read; at most the window of the other end.
+    /// Bytes that arrived and are not yet read; at most the window of the other end.
     pub(super) inbound: VecDeque<u8>,
     pub(super) urgent: Option<u8>,
     pub(super) eof: bool,
     pub(super) read_shut: bool,
-    /// What a `Peer` has queued beyond the window; empty for a `SimSocket`.
+    /// Bytes that a `Peer` has queued beyond the window; empty for a `SimSocket`.
     pub(super) backlog: VecDeque<u8>,
     pub(super) urgent_backlog: Option<u8>,
     /// Capacity of the outgoing direction in bytes.
     window: usize,
-    /// How many bytes more may be sent before the other end reads.
+    /// Number of bytes that may be sent before the other end reads more.
     pub(super) credit: usize,
-    /// Bytes taken out of the incoming direction and not yet announced to the other end.
+    /// Number of bytes read from the incoming direction and not yet announced to the other end.
     pub(super) unannounced: usize,
     pub(super) fin: Fin,
-    /// When the latest of what was sent arrives: nothing that follows may overtake it.
+    /// Latest arrival time of anything sent; later deliveries must not overtake it.
     pub(super) last_arrival: Duration,
 }
 
@@ -96,7 +96,7 @@ impl Stream {
         }
     }
 
-    /// Ends it at once, both ways, with nothing left to read or to send.
+    /// Ends both directions at once, and drops all pending input and output.
     pub(super) fn close(&mut self, error: Option<Errno>) {
         self.phase = Phase::Closed;
         self.error = error;
@@ -106,16 +106,16 @@ impl Stream {
         self.urgent_backlog = None;
     }
 
-    /// Linux reports a stream writable only when a third of its send buffer is free
-    /// (`sk_stream_is_writeable`), although `send` takes whatever fits.
+    /// Returns `true` if the stream is reported writable. Linux does so only when a third of its
+    /// send buffer is free (`sk_stream_is_writeable`), although `send` accepts all that fits.
     pub(super) fn is_writable(&self) -> bool {
         self.fin != Fin::Open || self.credit >= self.window.div_ceil(3)
     }
 
-    /// How much of the backlog to send now.
+    /// Returns the number of backlog bytes to send now.
     ///
-    /// A sender avoids silly windows as well (RFC 1122, 4.2.3.4): unless the whole backlog fits, it
-    /// sends full segments only, or half a window if a segment is longer than that. Otherwise each
+    /// A sender also avoids silly windows (RFC 1122, 4.2.3.4): unless the whole backlog fits, it
+    /// sends only full segments, or half a window if a segment is longer than that. Otherwise each
     /// odd remainder of a window would travel on its own.
     pub(super) fn sendable(&self, segment: usize) -> usize {
         let whole_segments = self.credit - self.credit % segment;
@@ -128,7 +128,8 @@ impl Stream {
         }
     }
 
-    /// How many freed bytes the receiver collects before it announces them (RFC 1122, 4.2.3.3).
+    /// Returns the number of freed bytes that the receiver collects before it announces them (RFC
+    /// 1122, 4.2.3.3).
     ///
     /// INVARIANT: less than half a window stays unannounced, so that an idle stream is writable and
     /// its sender has room for at least half a window.
@@ -138,7 +139,7 @@ impl Stream {
 
     fn readiness(&self) -> Readiness {
         match self.phase {
-            // Linux reports a stream that was never connected as writable and hung up.
+            // Linux reports a never connected stream as writable with a hang-up.
             Phase::Idle => Readiness { writable: true, hangup: true, ..Readiness::default() },
             Phase::Connecting => Readiness::default(),
             Phase::Connected => {
@@ -165,7 +166,7 @@ impl Stream {
 pub(super) struct Listener {
     pub(super) local: SocketAddr,
     pub(super) backlog: usize,
-    /// Connected and not yet accepted; at most `backlog`.
+    /// Connections not yet accepted; at most `backlog`.
     pub(super) pending: VecDeque<usize>,
 }
 
@@ -174,10 +175,10 @@ pub(super) struct Datagram {
     pub(super) local: SocketAddr,
     pub(super) remote: Option<SocketAddr>,
     pub(super) error: Option<Errno>,
-    /// Arrived and not yet read; at most `DATAGRAM_QUEUE`.
+    /// Datagrams that arrived and are not yet read; at most `MAX_QUEUED_DATAGRAMS`.
     pub(super) inbound: VecDeque<(SocketAddr, Vec<u8>)>,
-    /// Bytes sent and not yet arrived or lost; at most the window and one datagram more.
-    pub(super) under_way: usize,
+    /// Number of bytes sent and not yet arrived or lost; at most the window and one more datagram.
+    pub(super) in_flight: usize,
     pub(super) window: usize,
 }
 
@@ -188,14 +189,14 @@ impl Datagram {
             remote: None,
             error: None,
             inbound: VecDeque::new(),
-            under_way: 0,
+            in_flight: 0,
             window,
         }
     }
 
-    /// Whether one more datagram may be sent, of whatever length.
+    /// Returns `true` if one more datagram of any length may be sent.
     pub(super) fn has_room(&self) -> bool {
-        self.under_way < self.window
+        self.in_flight < self.window
     }
 
     fn readiness(&self) -> Readiness {
@@ -240,8 +241,8 @@ impl Endpoint {
     }
 }
 
-/// Every endpoint by its id. Ids are never used twice, so that a late delivery cannot reach the
-/// wrong one.
+/// The endpoints by their ids. An id is never reused, so a late delivery cannot reach the wrong
+/// endpoint.
 #[derive(Default)]
 pub(super) struct Endpoints {
     all: BTreeMap<usize, Endpoint>,

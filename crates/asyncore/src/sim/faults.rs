@@ -1,15 +1,16 @@
-//! How unkind a simulated network is.
+//! The faults that a simulated network injects.
 
 use std::ops::Range;
 use std::time::Duration;
 
-const LONGEST_LATENCY: Duration = Duration::from_secs(3600);
+/// Maximum latency, so that arrival times stay within the range of the clock.
+const MAX_LATENCY: Duration = Duration::from_secs(3600);
 
-/// What a simulated network does to its traffic, and how often.
+/// The faults that a simulated network injects, with their probabilities and sizes.
 ///
-/// Probabilities are from 0.0 (never) to 1.0 (always). Whatever the faults, a stream keeps its
-/// bytes and their order unless it is reset, and the order in which a wait reports ready channels
-/// is always shuffled: no operating system promises one.
+/// Probabilities are from 0.0 (never) to 1.0 (always). With any faults, a stream keeps its bytes
+/// and their order unless it is reset, and a wait always reports ready channels in random order,
+/// since no operating system guarantees one.
 ///
 /// ```
 /// use asyncore::sim::{Faults, Network};
@@ -19,34 +20,37 @@ const LONGEST_LATENCY: Duration = Duration::from_secs(3600);
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Faults {
-    /// How often a read, a write or a segment carries only a random part of what it could.
+    /// Probability that a read, a write or a segment carries only a random part of the possible
+    /// bytes.
     pub partial: f64,
-    /// How often a wait reports a channel ready for what it is not ready for, so that the
-    /// operation answers `WouldBlock`. Connecting channels are spared, as by real systems.
+    /// Probability of spurious readiness: a wait reports a channel ready although it is not, so
+    /// that the operation returns `WouldBlock`. Connecting channels are exempt, as on real systems.
     pub would_block: f64,
-    /// How often a wait reports only some of the channels that are ready.
+    /// Probability that a wait reports only some of the ready channels.
     pub subset: f64,
-    /// How often a signal interrupts a wait, which then ends early and reports nothing. At 1.0 no
-    /// wait ever reports a channel.
+    /// Probability that a signal interrupts a wait, which then ends early and reports nothing. At
+    /// 1.0 no wait ever reports a channel.
     pub interrupt: f64,
-    /// How often a segment, instead of arriving, has the network reset its connection at both ends.
+    /// Probability that the network, instead of delivering a segment, resets its connection at both
+    /// ends.
     pub reset: f64,
-    /// How often a datagram is lost.
+    /// Probability that a datagram is lost.
     pub loss: f64,
-    /// How long a segment or datagram travels, drawn for each; more than an hour counts as an
-    /// hour. Datagrams overtake one another, segments of one stream do not.
+    /// Travel time of a segment or datagram, drawn for each; more than an hour counts as an hour.
+    /// Datagrams overtake one another, segments of one stream do not.
     pub latency: Range<Duration>,
-    /// How many bytes one direction of a stream holds between `send` at one end and `recv` at the
-    /// other, and how many bytes of datagrams a socket has under way; at least 1. A stream is
-    /// reported writable while a third of it is free.
+    /// Number of bytes that one direction of a stream holds between `send` at one end and `recv` at
+    /// the other, and maximum number of datagram bytes that a socket has in flight; at least 1. A
+    /// stream is reported writable while a third of its window is free.
     pub window: usize,
-    /// The most bytes that a segment of a stream carries; at least 1. The receiver announces room
-    /// in its window by the segment, or by half the window if that is less.
+    /// Maximum number of bytes in a segment of a stream; at least 1. The receiver announces room in
+    /// its window by the segment, or by half the window if that is less.
     pub segment: usize,
 }
 
 impl Faults {
-    /// A perfect network: no latency, no partial operation, a window of 64 KiB.
+    /// Returns the faults of a perfect network: no latency, no partial operation, a window of
+    /// 64 KiB.
     pub fn none() -> Faults {
         Faults {
             partial: 0.0,
@@ -61,9 +65,9 @@ impl Faults {
         }
     }
 
-    /// What any correct program meets every day: partial reads and writes, readiness reported in
-    /// portions, an interrupted wait now and then, a latency of up to 5 ms. Nothing is lost or
-    /// reset.
+    /// Returns everyday faults, which any correct program must handle: partial reads and writes,
+    /// waits that report some of the ready channels, rarely an interrupted wait, a latency of up to
+    /// 5 ms. The network neither loses datagrams nor resets connections.
     pub fn mild() -> Faults {
         Faults {
             partial: 0.3,
@@ -74,11 +78,11 @@ impl Faults {
         }
     }
 
-    /// A bad day: a window of 1,000 bytes, segments of at most 64, mostly partial operations,
-    /// spurious readiness, interrupted waits, a latency of up to 200 ms, lost datagrams, now and
-    /// then a reset.
+    /// Returns severe faults: a window of 1,000 bytes, segments of at most 64, mostly partial
+    /// operations, spurious readiness, interrupted waits, a latency of up to 200 ms, lost
+    /// datagrams, rarely a reset.
     ///
-    /// A test that needs every byte to arrive says `Faults { reset: 0.0, ..Faults::harsh() }`.
+    /// A test that needs every byte to arrive uses `Faults { reset: 0.0, ..Faults::harsh() }`.
     pub fn harsh() -> Faults {
         Faults {
             partial: 0.8,
@@ -93,10 +97,10 @@ impl Faults {
         }
     }
 
-    /// The same faults with every size and time inside its documented bounds.
+    /// Returns the same faults with every size and time limited to its documented bounds.
     pub(super) fn bounded(self) -> Faults {
         Faults {
-            latency: self.latency.start.min(LONGEST_LATENCY)..self.latency.end.min(LONGEST_LATENCY),
+            latency: self.latency.start.min(MAX_LATENCY)..self.latency.end.min(MAX_LATENCY),
             window: self.window.max(1),
             segment: self.segment.max(1),
             ..self
@@ -105,7 +109,7 @@ impl Faults {
 }
 
 impl Default for Faults {
-    /// [`Faults::mild`].
+    /// Returns [`Faults::mild`].
     fn default() -> Faults {
         Faults::mild()
     }

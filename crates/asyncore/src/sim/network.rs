@@ -1,4 +1,4 @@
-//! The face of a simulated network.
+//! The public interface of a simulated network.
 
 use std::fmt;
 use std::io;
@@ -15,20 +15,21 @@ use super::poller::SimPoller;
 use super::socket::SimSocket;
 use super::world::World;
 
-/// How many connections wait for a [`PeerListener`] to accept them.
+/// Maximum number of connections that a [`PeerListener`] has not yet accepted: the traditional
+/// `SOMAXCONN` of Linux.
 const PEER_BACKLOG: i32 = 128;
 
-/// A network and a clock that exist in memory only, driven by a seed.
+/// A network and a clock in memory, driven by a seed.
 ///
-/// Every decision (how long a segment travels, how much a write takes, which of several ready
-/// channels comes first) is drawn from the seed: the same seed and the same calls give the same
-/// run, to the byte. Clones name the same network.
+/// The seed determines every decision, such as the travel time of a segment, the length of a
+/// partial write and the order of ready channels: the same seed and the same calls give the same
+/// run, to the byte. Clones refer to the same network.
 ///
 /// Time is virtual. It passes while a map waits, and by [`advance`](Network::advance) and
 /// [`step`](Network::step); an hour costs nothing.
 ///
-/// Every address is local: binding to any succeeds unless it is taken, and one that nobody
-/// listens on refuses. Sockets that are not bound speak from the loopback address.
+/// Every address is local: binding to an address succeeds unless it is taken, and an address
+/// without a listener refuses connections. Unbound sockets send from the loopback address.
 ///
 /// ```
 /// use asyncore::sim::Network;
@@ -47,24 +48,24 @@ const PEER_BACKLOG: i32 = 128;
 /// ```
 #[derive(Clone)]
 pub struct Network {
-    // Not `Rc`: a socket type that also holds real sockets must be able to move between threads.
+    // Not `Rc`, because a socket type that also holds real sockets must be `Send`.
     world: Arc<Mutex<World>>,
 }
 
 impl Network {
-    /// A network with [mild](Faults::mild) faults.
+    /// Creates a network with [mild](Faults::mild) faults.
     pub fn new(seed: u64) -> Network {
         Network::with_faults(seed, Faults::mild())
     }
 
-    /// A network with the given faults.
+    /// Creates a network with the given faults.
     pub fn with_faults(seed: u64, faults: Faults) -> Network {
         Network { world: Arc::new(Mutex::new(World::new(seed, faults))) }
     }
 
     /// Connects a [`Peer`] to `addr`.
     ///
-    /// The peer is there at once, the connection when time has passed; see
+    /// The peer exists at once, the connection only after time has passed; see
     /// [`is_connected`](Peer::is_connected) and [`error`](Peer::error).
     pub fn connect(&self, addr: SocketAddr) -> Peer {
         let mut world = self.world();
@@ -81,11 +82,11 @@ impl Network {
     }
 
     /// Listens on `addr` with a [`PeerListener`], which holds up to 128 connections not yet
-    /// accepted; port 0 takes a free one.
+    /// accepted. Port 0 selects a free port.
     ///
     /// # Errors
     ///
-    /// `AddrInUse` when the address is taken.
+    /// `AddrInUse` if the address is taken.
     pub fn listen(&self, addr: SocketAddr) -> io::Result<PeerListener> {
         let mut world = self.world();
         let id = world.new_stream(unspecified(addr.is_ipv4()), Holder::Socket);
@@ -99,9 +100,9 @@ impl Network {
         }
     }
 
-    /// Moves the clock on by `span`, and lets arrive all that is due on the way.
+    /// Advances the clock by `span`, and delivers everything that is due by then.
     ///
-    /// A span beyond what the clock can show is cut to the last arrival.
+    /// A span beyond the range of the clock ends at the last arrival.
     pub fn advance(&self, span: Duration) {
         let mut world = self.world();
         match world.time_after(span) {
@@ -110,21 +111,22 @@ impl Network {
         }
     }
 
-    /// Moves the clock to the next arrival and lets it arrive; false when nothing is in flight.
+    /// Moves the clock to the next arrival and delivers it. Returns `false` if nothing is in
+    /// flight.
     pub fn step(&self) -> bool {
         self.world().step()
     }
 
-    /// Gives `name` the addresses that [`resolve`](Network::resolve) answers with, in this order.
+    /// Sets the addresses that [`resolve`](Network::resolve) returns for `name`, in this order.
     ///
-    /// Names are compared without regard to case.
+    /// Names are case-insensitive.
     pub fn add_host(&self, name: &str, addrs: impl IntoIterator<Item = IpAddr>) {
         let addrs = addrs.into_iter().collect();
         self.world().hosts.insert(name.to_ascii_lowercase(), addrs);
     }
 
-    /// The addresses of `name`: those given to [`add_host`](Network::add_host), itself if it is an
-    /// address, the loopback addresses for `localhost`.
+    /// Returns the addresses of `name`: those set with [`add_host`](Network::add_host), `name`
+    /// itself if it is an address, or the loopback addresses for `localhost`.
     ///
     /// # Errors
     ///
@@ -137,71 +139,73 @@ impl Network {
         world.hosts.get(&name.to_ascii_lowercase()).cloned().ok_or_else(|| {
             io::Error::new(
                 io::ErrorKind::NotFound,
-                format!("the simulated network has no host named {name:?}: add it with Network::add_host"),
+                format!("the simulated network has no host named {name:?}; add it with Network::add_host"),
             )
         })
     }
 
-    /// Refuses every later attempt to connect to `addr`, even when somebody listens there.
+    /// Refuses every later attempt to connect to `addr`, even if it has a listener.
     pub fn refuse(&self, addr: SocketAddr) {
         self.world().refused.insert(addr);
     }
 
-    /// Leaves every later attempt to connect to `addr` without an answer.
+    /// Leaves every later attempt to connect to `addr` unanswered.
     ///
-    /// As with a real network the attempt is repeated, and fails with `TimedOut` after 127
-    /// (virtual) seconds if nobody gave up before.
+    /// As on a real network the client repeats the attempt, which fails with `TimedOut` after 127
+    /// (virtual) seconds unless the client closes it before.
     pub fn blackhole(&self, addr: SocketAddr) {
         self.world().blackholes.insert(addr);
     }
 
-    /// Lets the next `times` accepts of a pending connection by a channel fail with `errno`, an
+    /// Makes the next `times` accepts of a pending connection by a channel fail with `errno`, an
     /// error number of the operating system such as that of `EMFILE`.
     ///
-    /// The connection stays pending, except with `ECONNABORTED`, which takes it away. Calls add up.
+    /// The connection stays pending, except with `ECONNABORTED`, which removes it. Several calls
+    /// accumulate.
     pub fn fail_accept_with(&self, errno: i32, times: usize) {
         if times > 0 {
             self.world().accept_failures.push_back((errno, times));
         }
     }
 
-    /// Keeps the text of everything that happens from now on, for [`trace`](Network::trace).
+    /// Starts to record events as text, for [`trace`](Network::trace).
     pub fn keep_trace(&self) {
         self.world().trace.keep_text();
     }
 
-    /// What happened since [`keep_trace`](Network::keep_trace), a line for each arrival,
-    /// each reported readiness and each interrupted wait, in order; it grows without bound.
+    /// Returns the events since [`keep_trace`](Network::keep_trace): a line for each arrival, each
+    /// reported readiness and each interrupted wait, in order. The trace grows without bound.
     pub fn trace(&self) -> Vec<String> {
         self.world().trace.text()
     }
 
-    /// A hash of everything that happened so far, bytes and times included: equal for equal runs.
+    /// Returns a hash of all events so far, including bytes and times, which is equal for equal
+    /// runs.
     pub fn fingerprint(&self) -> u64 {
         self.world().trace.fingerprint()
     }
 
-    /// How many connections the fault [`reset`](Faults::reset) broke so far.
+    /// Returns the number of connections that the fault [`reset`](Faults::reset) has broken so far.
     pub fn injected_resets(&self) -> u64 {
         self.world().injected_resets
     }
 
-    /// The seed that the network was made with.
+    /// Returns the seed that the network was created with.
     pub fn seed(&self) -> u64 {
         self.world().seed
     }
 
-    /// The virtual time since the network was made.
+    /// Returns the virtual time since the network was created.
     pub fn elapsed(&self) -> Duration {
         self.world().wire.now()
     }
 
-    /// The present on the virtual clock.
+    /// Returns the current time of the virtual clock.
     pub fn now(&self) -> Instant {
         self.world().now()
     }
 
-    /// A new socket; streams and datagrams over IPv4 and IPv6.
+    /// Creates a stream or datagram socket for IPv4 or IPv6.
     pub(crate) fn socket(&self, domain: Domain, kind: Type) -> io::Result<SimSocket> {
         let unspecified = match domain {
             Domain::IPV4 => unspecified(true),
@@ -209,7 +213,7 @@ impl Network {
             _ => {
                 return Err(io::Error::new(
                     io::ErrorKind::Unsupported,
-                    format!("the simulated network has IPv4 and IPv6 sockets only, not {domain:?}"),
+                    format!("the simulated network supports IPv4 and IPv6 sockets, not {domain:?}"),
                 ));
             }
         };
@@ -225,12 +229,12 @@ impl Network {
             }
             _ => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
-                format!("the simulated network has stream and datagram sockets only, not {kind:?}"),
+                format!("the simulated network supports stream and datagram sockets, not {kind:?}"),
             )),
         }
     }
 
-    /// A poller for sockets of this network.
+    /// Creates a poller for sockets of this network.
     pub(crate) fn poller(&self) -> SimPoller {
         SimPoller::new(self.clone())
     }

@@ -1,4 +1,4 @@
-//! A test's own ends of connections.
+//! The test's ends of connections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,9 +8,9 @@ use rustix::io::Errno;
 use super::endpoint::{Fin, Holder, Phase, Stream};
 use super::network::Network;
 
-/// The test's own end of a stream: a program at the other side that does what it is told.
+/// The test's end of a stream: the remote program, under the control of the test.
 ///
-/// It reads whatever arrives, unless it is paused. Dropping it closes it.
+/// A peer reads all input unless it is paused. Dropping it closes it.
 ///
 /// ```
 /// use asyncore::sim::Network;
@@ -44,9 +44,9 @@ impl Peer {
         Peer { network, id }
     }
 
-    /// Queues `bytes`, however many. They leave as the connection and the window of the other
-    /// side allow, by whole segments while more is queued than fits, and arrive as time passes;
-    /// after [`shutdown`](Peer::shutdown) or the end of the connection they go nowhere.
+    /// Queues any number of `bytes`. The peer sends them as the connection and the window of the
+    /// other side allow, in whole segments while more is queued than fits, and they arrive as time
+    /// passes. After [`shutdown`](Peer::shutdown) or the end of the connection they are dropped.
     pub fn send(&self, bytes: &[u8]) {
         let mut world = self.network.world();
         if let Ok(stream) = world.endpoints.stream(self.id) {
@@ -57,8 +57,8 @@ impl Peer {
         }
     }
 
-    /// Sends one byte as urgent (out-of-band) data, ahead of what is still queued; a second before
-    /// the first has left replaces it.
+    /// Sends one byte as urgent (out-of-band) data, ahead of the queued bytes. A second urgent byte
+    /// replaces one that is not yet sent.
     pub fn send_urgent(&self, byte: u8) {
         let mut world = self.network.world();
         if let Ok(stream) = world.endpoints.stream(self.id) {
@@ -69,7 +69,7 @@ impl Peer {
         }
     }
 
-    /// Takes what has been read since the last call. Bytes once read survive a later reset.
+    /// Takes the bytes read since the last call. Bytes that were read survive a later reset.
     pub fn received(&self) -> Vec<u8> {
         match self.network.world().endpoints.stream(self.id) {
             Ok(Stream { holder: Holder::Peer { received, .. }, .. }) => std::mem::take(received),
@@ -77,17 +77,17 @@ impl Peer {
         }
     }
 
-    /// Takes the urgent byte that has arrived; a newer one replaces one not taken.
+    /// Takes the urgent byte that has arrived. A newer one replaces one not yet taken.
     pub fn received_urgent(&self) -> Option<u8> {
         self.network.world().endpoints.stream(self.id).ok()?.urgent.take()
     }
 
-    /// Stops reading: when the window is full, the other side can send no more.
+    /// Stops reading. Once the window is full, the other side can send no more.
     pub fn pause_reading(&self) {
         self.set_paused(true);
     }
 
-    /// Reads again, beginning with what arrived meanwhile.
+    /// Resumes reading, beginning with the input that arrived in the meantime.
     pub fn resume_reading(&self) {
         self.set_paused(false);
     }
@@ -102,7 +102,7 @@ impl Peer {
         world.read_as_peer(self.id);
     }
 
-    /// Ends the outgoing half, after all that is queued; reading goes on.
+    /// Ends the outgoing half after all queued bytes, and continues reading.
     pub fn shutdown(&self) {
         let mut world = self.network.world();
         if let Ok(stream) = world.endpoints.stream(self.id) {
@@ -113,49 +113,51 @@ impl Peer {
         }
     }
 
-    /// Resets the connection. What is queued is lost, and so may be what is in flight.
+    /// Resets the connection. Queued bytes are lost, and bytes in flight may be lost.
     pub fn reset(&self) {
         self.network.world().abort(self.id);
     }
 
-    /// Closes: end of stream after all that is queued, or a reset if input is unread (which takes
-    /// a [pause](Peer::pause_reading)). What arrives afterwards is answered with a reset.
+    /// Closes the connection: with an end of stream after all queued bytes, or with a reset if
+    /// input is unread (only possible after a [pause](Peer::pause_reading)). Data that arrives
+    /// afterwards causes a reset.
     pub fn close(self) {}
 
-    /// Whether the connection stands: answered, not reset, and not ended in both directions.
+    /// Returns `true` if the connection is established, not reset, and not ended in both
+    /// directions.
     pub fn is_connected(&self) -> bool {
-        self.look(|stream| {
+        self.inspect(|stream| {
             stream.phase == Phase::Connected && !(stream.eof && stream.fin == Fin::Sent)
         })
     }
 
-    /// Whether the other side ended its half and everything before that has been read.
+    /// Returns `true` if the other side ended its half and all bytes before that have been read.
     pub fn saw_eof(&self) -> bool {
-        self.look(|stream| stream.eof && stream.inbound.is_empty())
+        self.inspect(|stream| stream.eof && stream.inbound.is_empty())
     }
 
-    /// Whether the other side, or the network, reset the connection.
+    /// Returns `true` if the other side, or the network, reset the connection.
     pub fn was_reset(&self) -> bool {
-        self.look(|stream| stream.error == Some(Errno::CONNRESET))
+        self.inspect(|stream| stream.error == Some(Errno::CONNRESET))
     }
 
-    /// Why the connection failed or broke, if it did: `ConnectionRefused`, `TimedOut` or
-    /// `ConnectionReset`, and what connecting to a wrong address answers.
+    /// Returns the error that ended the connection, if any: `ConnectionRefused`, `TimedOut`,
+    /// `ConnectionReset`, or the error of connecting to an invalid address.
     pub fn error(&self) -> Option<io::Error> {
-        self.look(|stream| stream.error).map(io::Error::from)
+        self.inspect(|stream| stream.error).map(io::Error::from)
     }
 
-    /// The address of this end.
+    /// Returns the address of this end.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.look(|stream| Some(stream.local))
+        self.inspect(|stream| Some(stream.local))
     }
 
-    /// The address of the other end, or the one that was to be connected to.
+    /// Returns the address of the other end, or the address of the attempt to connect.
     pub fn peer_addr(&self) -> Option<SocketAddr> {
-        self.look(|stream| stream.remote)
+        self.inspect(|stream| stream.remote)
     }
 
-    fn look<T: Default>(&self, at: impl FnOnce(&Stream) -> T) -> T {
+    fn inspect<T: Default>(&self, at: impl FnOnce(&Stream) -> T) -> T {
         match self.network.world().endpoints.stream(self.id) {
             Ok(stream) => at(stream),
             Err(_) => T::default(),
@@ -169,8 +171,8 @@ impl Drop for Peer {
     }
 }
 
-/// The test's own listening end, for channels that connect. Dropping it closes it and resets what
-/// it has not accepted.
+/// The test's listener, for channels that connect. Dropping it closes it and resets the connections
+/// not yet accepted.
 ///
 /// ```
 /// use asyncore::sim::Network;
@@ -196,7 +198,8 @@ impl PeerListener {
         PeerListener { network, id, local }
     }
 
-    /// The oldest connection not yet accepted. It reads from now on; until accepted it is stalled.
+    /// Accepts the oldest pending connection. The peer reads from now on; before, the connection
+    /// was stalled.
     pub fn accept(&self) -> Option<Peer> {
         let mut world = self.network.world();
         let (id, _) = world.accept(self.id).ok()?;
@@ -206,7 +209,7 @@ impl PeerListener {
         Some(Peer::new(self.network.clone(), id))
     }
 
-    /// The address that it listens on.
+    /// Returns the address of the listener.
     pub fn local_addr(&self) -> SocketAddr {
         self.local
     }

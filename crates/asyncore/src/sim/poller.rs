@@ -1,4 +1,4 @@
-//! Waiting on the simulated network, in virtual time.
+//! A poller for the simulated network, in virtual time.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,8 +13,8 @@ use super::trace::{Fingerprint, Traced};
 use super::world::World;
 use crate::poller::{Event, Interest, Poller, Readiness, Source};
 
-/// What every wait takes at least, so that time passes also for a loop that never rests.
-const PASS: Duration = Duration::from_micros(1);
+/// Minimum duration of a wait, so that time also passes for a loop that is never idle.
+const MIN_WAIT: Duration = Duration::from_micros(1);
 
 /// A poller whose waits move the virtual clock instead of sleeping.
 pub(crate) struct SimPoller {
@@ -37,7 +37,7 @@ impl SimPoller {
         Ok(false)
     }
 
-    /// What is ready, by endpoint, and some of what is not: spurious readiness.
+    /// Returns the events of the ready endpoints, and spurious events of some others.
     fn ready(&self, world: &mut World) -> io::Result<Vec<(usize, Event)>> {
         let mut ready = Vec::new();
         for (&id, &(key, interest)) in &self.registered {
@@ -65,7 +65,7 @@ impl SimPoller {
         }
     }
 
-    fn stuck(&self) -> io::Error {
+    fn deadlock(&self) -> io::Error {
         let count =
             |kind| self.registered.values().filter(|(_, interest)| interest.contains(kind)).count();
         io::Error::new(
@@ -110,16 +110,19 @@ impl Poller for SimPoller {
         let world = &mut *guard;
         let began = world.wire.now();
         let arrival = world.wire.next_at();
-        // A timeout beyond what the clock can show never ends.
-        let deadline = timeout.and_then(|timeout| world.time_after(timeout.max(PASS)));
+        // A timeout beyond the range of the clock never ends.
+        let deadline = timeout.and_then(|timeout| world.time_after(timeout.max(MIN_WAIT)));
         let is_ready = self.is_any_ready(world)?;
-        let end =
-            if is_ready { Some(began + PASS) } else { arrival.into_iter().chain(deadline).min() };
+        let end = if is_ready {
+            Some(began + MIN_WAIT)
+        } else {
+            arrival.into_iter().chain(deadline).min()
+        };
         let Some(end) = end else {
-            return Err(self.stuck());
+            return Err(self.deadlock());
         };
         if world.rng.chance(world.faults.interrupt) {
-            // The whole span counts, so that time also passes when every wait is interrupted.
+            // Drawn from the whole span, so that time passes even if every wait is interrupted.
             let span = Duration::ZERO..end - began + Duration::from_nanos(1);
             let at = began + world.rng.duration(&span);
             world.advance_to(at);
@@ -147,7 +150,7 @@ impl Poller for SimPoller {
 fn registered_endpoint(world: &World, id: usize, key: u64) -> io::Result<&Endpoint> {
     world.endpoints.get(id).ok_or_else(|| {
         io::Error::other(format!(
-            "simulated socket {id} (key {key}) was closed while registered: delete it from the poller first"
+            "simulated socket {id} (key {key}) was closed while registered; delete it from the poller first"
         ))
     })
 }
@@ -164,7 +167,7 @@ fn simulated(source: Source<'_>) -> io::Result<usize> {
     }
 }
 
-/// Only what was asked for, and hang-up and error, which come unasked.
+/// Restricts `readiness` to `interest`, except for hang-up and error, which are always reported.
 fn restricted(readiness: Readiness, interest: Interest) -> Readiness {
     Readiness {
         readable: readiness.readable && interest.contains(Interest::READ),
@@ -174,7 +177,7 @@ fn restricted(readiness: Readiness, interest: Interest) -> Readiness {
     }
 }
 
-/// A report of readiness, as the trace keeps it.
+/// A trace entry for a report of readiness.
 struct Reported {
     id: usize,
     readiness: Readiness,
@@ -210,7 +213,7 @@ impl Traced for Reported {
     }
 }
 
-/// A wait that a signal ends.
+/// A trace entry for a wait that a signal interrupts.
 struct Interrupted;
 
 impl fmt::Display for Interrupted {

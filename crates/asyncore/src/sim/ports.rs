@@ -1,20 +1,21 @@
-//! Which socket owns which address of the simulated network.
+//! The owners of the addresses on the simulated network.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use rustix::io::Errno;
 
-const FIRST_EPHEMERAL: u16 = 49152;
+/// First port that port 0 can select: the start of the dynamic ports (RFC 6335, section 6).
+const FIRST_EPHEMERAL_PORT: u16 = 49152;
 
-/// Streams and datagrams have ports of their own.
+/// A transport protocol, each with its own ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Transport {
     Stream,
     Datagram,
 }
 
-/// The bound addresses, by port. IPv4 and IPv6 are apart: a wildcard covers its own family only.
+/// The bound addresses, by port. IPv4 and IPv6 are separate: a wildcard covers only its own family.
 pub(super) struct Ports {
     bound: BTreeMap<(Transport, u16), Vec<(IpAddr, usize)>>,
     next: u16,
@@ -22,10 +23,10 @@ pub(super) struct Ports {
 
 impl Ports {
     pub(super) fn new() -> Ports {
-        Ports { bound: BTreeMap::new(), next: FIRST_EPHEMERAL }
+        Ports { bound: BTreeMap::new(), next: FIRST_EPHEMERAL_PORT }
     }
 
-    /// Gives `addr` to endpoint `id`; port 0 takes the next free one from 49152 up.
+    /// Assigns `addr` to endpoint `id`. Port 0 selects the next free port from 49152 up.
     pub(super) fn claim(
         &mut self,
         transport: Transport,
@@ -52,9 +53,9 @@ impl Ports {
     }
 
     fn free_port(&mut self, transport: Transport, ip: IpAddr) -> Result<u16, Errno> {
-        for _ in FIRST_EPHEMERAL..=u16::MAX {
+        for _ in FIRST_EPHEMERAL_PORT..=u16::MAX {
             let port = self.next;
-            self.next = port.checked_add(1).unwrap_or(FIRST_EPHEMERAL);
+            self.next = port.checked_add(1).unwrap_or(FIRST_EPHEMERAL_PORT);
             if !self.is_taken(transport, SocketAddr::new(ip, port)) {
                 return Ok(port);
             }
@@ -72,7 +73,8 @@ impl Ports {
         })
     }
 
-    /// The endpoint that what is sent to `addr` reaches: its exact owner, else a wildcard's.
+    /// Returns the endpoint that receives what is sent to `addr`: the owner of exactly `addr`, else
+    /// of its wildcard.
     pub(super) fn owner(&self, transport: Transport, addr: SocketAddr) -> Option<usize> {
         let owners = self.bound.get(&(transport, addr.port()))?;
         let exact = owners.iter().find(|(ip, _)| *ip == addr.ip());

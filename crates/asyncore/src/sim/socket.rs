@@ -1,4 +1,4 @@
-//! A socket of the simulated network, with the surface of an operating system's.
+//! A socket of the simulated network, with the interface of an operating system's socket.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr};
@@ -11,7 +11,7 @@ use crate::poller::Source;
 
 /// A non-blocking stream or datagram socket; dropping it closes it.
 ///
-/// Errors are those of Linux, by number.
+/// Errors have the numbers of Linux.
 pub(crate) struct SimSocket {
     network: Network,
     id: usize,
@@ -43,7 +43,7 @@ impl SimSocket {
         Ok(self.network.world().listen(self.id, backlog)?)
     }
 
-    /// `Err(EINPROGRESS)` for a stream that is on its way; `Ok` for a datagram socket.
+    /// Begins to connect. Returns `Err(EINPROGRESS)` for a stream, and `Ok` for a datagram socket.
     pub(crate) fn connect(&self, addr: SocketAddr) -> io::Result<()> {
         let mut world = self.network.world();
         if self.is_datagram {
@@ -88,7 +88,7 @@ impl SimSocket {
         Ok(self.network.world().send_to(self.id, bytes, to)?)
     }
 
-    /// Reads the urgent byte into the front of `buf`.
+    /// Reads the urgent byte into the first byte of `buf`.
     pub(crate) fn recv_oob(&self, buf: &mut [u8]) -> io::Result<usize> {
         let Some(slot) = buf.first_mut() else {
             return Ok(0);
@@ -108,12 +108,12 @@ impl SimSocket {
         Ok(self.network.world().shutdown(self.id, read, write)?)
     }
 
-    /// Resets the connection, ahead of the close that is to come.
+    /// Resets the connection before it is closed.
     pub(crate) fn reset_on_close(&self) {
         self.network.world().abort(self.id);
     }
 
-    /// The pending error, which is thereby no longer pending: how a connect ended, or a reset.
+    /// Takes the pending error: of a failed connect, or of a reset.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
         let mut world = self.network.world();
         let error = match world.endpoints.get_mut(self.id)? {

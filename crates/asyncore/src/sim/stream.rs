@@ -1,4 +1,4 @@
-//! What the holder of a stream does to it: connecting, sending, receiving, ending.
+//! The operations of a stream's holder: connecting, sending, receiving, closing.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use super::wire::Delivery;
 use super::world::{World, destination};
 
 impl World {
-    /// Sends the request to connect; the answer arrives later.
+    /// Sends the request to connect; the reply arrives later.
     pub(super) fn connect(&mut self, id: usize, addr: SocketAddr) -> Result<(), Errno> {
         let stream = match self.endpoints.stream(id) {
             Err(Errno::NOTCONN) => return Err(Errno::ISCONN),
@@ -41,7 +41,7 @@ impl World {
         Ok(())
     }
 
-    /// Takes as much as the window and the faults let through.
+    /// Sends as many bytes as the window and the faults allow, and returns their number.
     pub(super) fn send(&mut self, id: usize, bytes: &[u8]) -> Result<usize, Errno> {
         let room = self.room_to_send(id)?;
         if bytes.is_empty() {
@@ -55,7 +55,7 @@ impl World {
         Ok(taken)
     }
 
-    /// Sends the last byte as the urgent one and those before it as ordinary data.
+    /// Sends the last byte as the urgent byte, and those before it as ordinary data.
     pub(super) fn send_oob(&mut self, id: usize, bytes: &[u8]) -> Result<usize, Errno> {
         let Some((urgent, before)) = bytes.split_last() else {
             return self.send(id, bytes);
@@ -106,7 +106,7 @@ impl World {
         Ok(taken)
     }
 
-    /// The unread urgent byte; `EINVAL` when there is none, as by real systems.
+    /// Takes the unread urgent byte. Without one, returns `EINVAL`, as real systems do.
     pub(super) fn recv_oob(&mut self, id: usize) -> Result<u8, Errno> {
         let stream = self.endpoints.stream(id)?;
         match stream.phase {
@@ -129,15 +129,16 @@ impl World {
         Ok(())
     }
 
-    /// The end of the last handle: a reset if input is unread, else end of stream once all is sent.
+    /// Closes the stream of a dropped handle: with a reset if input is unread, else with an end of
+    /// stream after all queued bytes.
     pub(super) fn close_stream(&mut self, id: usize) {
         let Ok(stream) = self.endpoints.stream(id) else {
             return;
         };
-        let holder = std::mem::replace(&mut stream.holder, Holder::Nobody);
+        let holder = std::mem::replace(&mut stream.holder, Holder::Orphaned);
         let lingers = match stream.phase {
             Phase::Connected => stream.inbound.is_empty(),
-            // A peer may connect, send and close in one breath; a socket gives up the attempt.
+            // A peer may connect, send and close at once; a socket cancels the attempt.
             Phase::Connecting => matches!(holder, Holder::Peer { .. }),
             Phase::Idle | Phase::Closed => false,
         };
@@ -152,21 +153,22 @@ impl World {
         }
     }
 
-    /// Resets the connection: the other end learns of it, this end has nothing left.
+    /// Resets the connection: notifies the other end, and drops all data of this end.
     pub(super) fn abort(&mut self, id: usize) {
         let Ok(stream) = self.endpoints.stream(id) else {
             return;
         };
-        let told = if stream.phase == Phase::Connected { stream.peer } else { None };
+        let peer = if stream.phase == Phase::Connected { stream.peer } else { None };
         stream.close(None);
-        if let Some(to) = told {
-            // Not in order after the data: what a reset overtakes is lost, as with a real one.
+        if let Some(to) = peer {
+            // Not ordered after the data: data that the reset overtakes is lost, as on a real
+            // network.
             let at = self.arrival();
             self.wire.schedule(at, Delivery::Reset { to });
         }
     }
 
-    /// Sends what waits for the window, then the end of the stream if that is wanted.
+    /// Sends pending bytes as the window allows, then the end of the stream if requested.
     pub(super) fn pump(&mut self, id: usize) {
         let Ok(stream) = self.endpoints.stream(id) else {
             return;
@@ -184,7 +186,7 @@ impl World {
         if ends {
             stream.fin = Fin::Sent;
         }
-        let is_over = stream.fin == Fin::Sent && matches!(stream.holder, Holder::Nobody);
+        let is_finished = stream.fin == Fin::Sent && matches!(stream.holder, Holder::Orphaned);
         if let (Some(byte), Some(to)) = (urgent, peer) {
             let at = self.arrival_in_order(id);
             self.wire.schedule(at, Delivery::Urgent { to, from: id, byte });
@@ -194,15 +196,15 @@ impl World {
             let at = self.arrival_in_order(id);
             self.wire.schedule(at, Delivery::Fin { to });
         }
-        if is_over {
+        if is_finished {
             self.remove(id);
         }
     }
 
-    /// Puts bytes that the window has room for on the wire, in segments.
+    /// Puts bytes on the wire, in segments. The window must have room for them.
     ///
-    /// The network cuts a segment in two at most: cutting the remainder again and again would leave
-    /// a single byte of every second or third segment.
+    /// The network cuts a segment into at most two parts: repeated cuts of the remainder would
+    /// leave a single byte of every second or third segment.
     fn transmit(&mut self, id: usize, bytes: &[u8]) {
         let Ok(stream) = self.endpoints.stream(id) else {
             return;
@@ -224,8 +226,8 @@ impl World {
         }
     }
 
-    /// Frees `count` bytes of the direction that ends at `id`, and announces what has been freed
-    /// so far to the sender once that is worth a segment: no silly windows.
+    /// Frees `count` bytes of the direction that ends at `id`. Announces the freed bytes to the
+    /// sender once they amount to a segment or half the window: no silly windows.
     pub(super) fn free_window(&mut self, id: usize, count: usize) {
         let Ok(stream) = self.endpoints.stream(id) else {
             return;
@@ -241,7 +243,8 @@ impl World {
         }
     }
 
-    /// When something sent now by stream `id` arrives: not before what it sent earlier.
+    /// Returns the arrival time of something sent now by stream `id`, not before that of earlier
+    /// deliveries.
     pub(super) fn arrival_in_order(&mut self, id: usize) -> Duration {
         let at = self.arrival();
         match self.endpoints.stream(id) {

@@ -1,16 +1,16 @@
-//! The record of a run, by which two runs are compared.
+//! The record of a run, for comparing runs.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-/// One thing that happens on the network: its text is a line of the trace.
+/// An event on the network. Its text is a line of the trace.
 pub(super) trait Traced: fmt::Display {
-    /// Adds everything that tells this event from others, payload included.
+    /// Adds everything that distinguishes this event from others, including its payload.
     fn digest(&self, fingerprint: &mut Fingerprint);
 }
 
-/// A hash over everything that happened, and its text when asked for.
+/// A hash over all events, and their text if requested.
 pub(super) struct Trace {
     fingerprint: Fingerprint,
     lines: Option<Vec<String>>,
@@ -28,7 +28,7 @@ impl Trace {
     pub(super) fn record(&mut self, at: Duration, event: &impl Traced) {
         self.fingerprint.number(u64::try_from(at.as_nanos()).unwrap_or(u64::MAX));
         event.digest(&mut self.fingerprint);
-        // Formatting costs more than all the rest of a step: a search through many seeds omits it.
+        // Formatting costs more than the rest of a step, so a search through many seeds omits it.
         if let Some(lines) = &mut self.lines {
             lines.push(format!("{:>12.6} s  {event}", at.as_secs_f64()));
         }
@@ -44,7 +44,7 @@ impl Trace {
 }
 
 /// A hash that takes eight bytes at a time and is the same on every system and with every compiler,
-/// which `std::hash` does not promise. It is not fit for cryptography.
+/// which `std::hash` does not guarantee. It is not suitable for cryptography.
 pub(super) struct Fingerprint(u64);
 
 impl Fingerprint {
@@ -54,7 +54,7 @@ impl Fingerprint {
 
     pub(super) fn number(&mut self, number: u64) {
         let mixed = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        // A product's low bits depend on low bits only; the high ones are folded back into them.
+        // The low bits of a product depend only on low bits, so the high bits are folded into them.
         self.0 = mixed ^ (mixed >> 32);
     }
 

@@ -1,4 +1,4 @@
-//! What is under way between endpoints, and the virtual clock that its arrivals move.
+//! Deliveries in flight between endpoints, and the virtual clock that they advance.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,13 +9,13 @@ use rustix::io::Errno;
 
 use super::trace::{Fingerprint, Traced};
 
-/// Something that reaches an endpoint at a certain time. Endpoints go by their ids.
+/// A delivery to an endpoint at a certain time. Endpoints are identified by their ids.
 pub(super) enum Delivery {
-    /// The request of `from` to connect; `attempt` counts from 0.
+    /// A request of `from` to connect; `attempt` counts from 0.
     Syn { from: usize, to: SocketAddr, attempt: u32 },
-    /// The connection of `to` stands; `peer` is its other end.
+    /// The connection of `to` is established; `peer` is its other end.
     Established { to: usize, peer: usize },
-    /// The connection or the last datagram of `to` came to nothing.
+    /// The attempt to connect, or the last datagram, of `to` failed.
     Failed { to: usize, error: Errno },
     /// A segment of a stream.
     Data { to: usize, from: usize, bytes: Vec<u8> },
@@ -25,7 +25,7 @@ pub(super) enum Delivery {
     Fin { to: usize },
     /// The abrupt end of a connection.
     Reset { to: usize },
-    /// The other end has read `bytes` more: `to` may send as many.
+    /// The other end has read `bytes` more, so `to` may send as many.
     Window { to: usize, bytes: usize },
     /// A datagram; `sender` is the endpoint that `source` belonged to.
     Datagram { sender: usize, source: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
@@ -100,7 +100,7 @@ impl fmt::Display for Delivery {
             Delivery::Urgent { to, from, .. } => write!(f, "{to} from {from}: urgent byte"),
             Delivery::Fin { to } => write!(f, "{to} end of stream"),
             Delivery::Reset { to } => write!(f, "{to} reset"),
-            Delivery::Window { to, bytes } => write!(f, "{to} may send {bytes} bytes more"),
+            Delivery::Window { to, bytes } => write!(f, "{to} may send {bytes} more bytes"),
             Delivery::Datagram { source, to, bytes, .. } => {
                 write!(f, "{to} from {source}: datagram of {} bytes", bytes.len())
             }
@@ -108,36 +108,36 @@ impl fmt::Display for Delivery {
     }
 }
 
-/// Deliveries in the order of their arrival; those of one instant in the order they were sent.
+/// Deliveries in order of arrival; those with the same arrival time are in the order of sending.
 #[derive(Default)]
 pub(super) struct Wire {
     now: Duration,
     sent: u64,
-    under_way: BTreeMap<(Duration, u64), Delivery>,
+    in_flight: BTreeMap<(Duration, u64), Delivery>,
 }
 
 impl Wire {
-    /// Lets `delivery` arrive at `at`, or now if that is past.
+    /// Schedules `delivery` for `at`, or for now if `at` is past.
     pub(super) fn schedule(&mut self, at: Duration, delivery: Delivery) {
-        self.under_way.insert((at.max(self.now), self.sent), delivery);
+        self.in_flight.insert((at.max(self.now), self.sent), delivery);
         self.sent += 1;
     }
 
-    /// The next arrival, with the clock moved to it.
+    /// Takes the next delivery, and moves the clock to its arrival.
     pub(super) fn pop(&mut self) -> Option<Delivery> {
-        let ((at, _), delivery) = self.under_way.pop_first()?;
+        let ((at, _), delivery) = self.in_flight.pop_first()?;
         self.now = at;
         Some(delivery)
     }
 
-    /// Moves the clock to `to`, never back; nothing may be due before.
+    /// Moves the clock forward to `to`. No delivery may be due before that.
     pub(super) fn move_clock(&mut self, to: Duration) {
         debug_assert!(self.next_at().is_none_or(|at| at >= to));
         self.now = self.now.max(to);
     }
 
     pub(super) fn next_at(&self) -> Option<Duration> {
-        self.under_way.first_key_value().map(|((at, _), _)| *at)
+        self.in_flight.first_key_value().map(|((at, _), _)| *at)
     }
 
     pub(super) fn now(&self) -> Duration {

@@ -1,4 +1,5 @@
-//! Everything behind a `Network`: the endpoints, what is under way between them, and the rules.
+//! The state behind a `Network`: the endpoints, the deliveries in flight between them, and the
+//! rules.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -24,7 +25,7 @@ pub(super) struct World {
     pub(super) hosts: BTreeMap<String, Vec<IpAddr>>,
     pub(super) refused: BTreeSet<SocketAddr>,
     pub(super) blackholes: BTreeSet<SocketAddr>,
-    /// Errors that the next calls of `accept` answer with, and how often each.
+    /// Errors that the next calls of `accept` return, each with its number of times.
     pub(super) accept_failures: VecDeque<(i32, usize)>,
     pub(super) injected_resets: u64,
     base: Instant,
@@ -50,7 +51,7 @@ impl World {
         }
     }
 
-    /// Lets the next delivery arrive; false when nothing is under way.
+    /// Delivers the next arrival. Returns `false` if nothing is in flight.
     pub(super) fn step(&mut self) -> bool {
         let Some(delivery) = self.wire.pop() else {
             return false;
@@ -60,7 +61,7 @@ impl World {
         true
     }
 
-    /// Lets everything arrive that is due by `to`, and moves the clock there.
+    /// Delivers everything that is due by `to`, and moves the clock there.
     pub(super) fn advance_to(&mut self, to: Duration) {
         while self.wire.next_at().is_some_and(|at| at <= to) {
             self.step();
@@ -95,7 +96,7 @@ impl World {
         Ok(())
     }
 
-    /// Makes a listener of a stream; an unbound one gets a port, as by real systems.
+    /// Converts a stream to a listener. An unbound one gets a port, as on real systems.
     pub(super) fn listen(&mut self, id: usize, backlog: i32) -> Result<(), Errno> {
         let backlog = usize::try_from(backlog).unwrap_or(0).max(1);
         if let Endpoint::Listener(listener) = self.endpoints.get_mut(id)? {
@@ -123,9 +124,9 @@ impl World {
         Ok((accepted, remote))
     }
 
-    /// The error that `accept` is told to answer a pending connection with, if any.
+    /// Returns the error that `accept` must return for a pending connection, if any.
     ///
-    /// `ECONNABORTED` takes the connection away; it stays pending through every other error.
+    /// `ECONNABORTED` removes the connection; it stays pending after every other error.
     pub(super) fn accept_failure(&mut self, id: usize) -> Option<i32> {
         if self.endpoints.listener(id).ok()?.pending.is_empty() {
             return None;
@@ -145,7 +146,7 @@ impl World {
         Some(errno)
     }
 
-    /// Closes what a handle stood for, as dropping a socket does.
+    /// Closes the endpoint of a dropped handle.
     pub(super) fn close(&mut self, id: usize) {
         match self.endpoints.get_mut(id) {
             Ok(Endpoint::Stream(_)) => self.close_stream(id),
@@ -167,8 +168,8 @@ impl World {
         }
     }
 
-    /// Gives an unbound endpoint the loopback address and a free port, and a wildcard-bound one
-    /// the loopback address: what it is known by to the other end.
+    /// Returns the address that the other end sees. Binds an unbound endpoint to the loopback
+    /// address and a free port; a wildcard-bound one sends from the loopback address.
     pub(super) fn source_addr(&mut self, id: usize) -> Result<SocketAddr, Errno> {
         let endpoint = self.endpoints.get_mut(id)?;
         let mut local = endpoint.local();
@@ -186,12 +187,12 @@ impl World {
         Ok(local)
     }
 
-    /// When something sent now, free to overtake, arrives.
+    /// Returns the arrival time of something sent now that may overtake earlier deliveries.
     pub(super) fn arrival(&mut self) -> Duration {
         self.wire.now() + self.rng.duration(&self.faults.latency)
     }
 
-    /// The time after `span`; `None` for one too far away for the clock.
+    /// Returns the time after `span`, or `None` if it is beyond the range of the clock.
     pub(super) fn time_after(&self, span: Duration) -> Option<Duration> {
         let at = self.wire.now().checked_add(span)?;
         self.base.checked_add(at).map(|_| at)
@@ -202,7 +203,8 @@ impl World {
     }
 }
 
-/// `addr` as a destination: sending to the wildcard address reaches this host, as by real systems.
+/// Converts `addr` to a destination: sending to the wildcard address reaches this host, as on real
+/// systems.
 pub(super) fn destination(mut addr: SocketAddr) -> SocketAddr {
     if addr.ip().is_unspecified() {
         addr.set_ip(loopback(addr));

@@ -5,8 +5,14 @@ use std::os::unix::ffi::OsStrExt;
 
 use crate::process::{example, run, run_command};
 
-const SERVERS: [&str; 5] =
-    ["echo_server", "udp_echo_server", "chat_echo_server", "broadcast_chat", "timeouts"];
+const SERVERS: [&str; 6] = [
+    "echo_server",
+    "udp_echo_server",
+    "chat_echo_server",
+    "broadcast_chat",
+    "timeouts",
+    "proxied_echo",
+];
 
 #[test]
 fn wrong_arguments_print_the_usage_and_exit_with_code_2() {
@@ -32,6 +38,12 @@ fn wrong_arguments_print_the_usage_and_exit_with_code_2() {
         ("timeouts", &["127.0.0.1:0", "-1"]),
         ("timeouts", &["127.0.0.1:0", "0"]),
     ];
+    for server in ["inside_tokio", "inside_calloop"] {
+        cases.push((server, &[]));
+        cases.push((server, &["127.0.0.1:0"]));
+        cases.push((server, &["127.0.0.1:0", "127.0.0.1"]));
+        cases.push((server, &["127.0.0.1:0", "127.0.0.1:0", "1"]));
+    }
     for server in SERVERS {
         cases.push((server, &[]));
         cases.push((server, &["127.0.0.1"]));
@@ -48,8 +60,15 @@ fn wrong_arguments_print_the_usage_and_exit_with_code_2() {
 #[test]
 fn non_utf8_arguments_do_not_panic() {
     let no_text = std::ffi::OsStr::from_bytes(b"\xff");
-    for name in SERVERS.iter().chain(&["http_client", "http_server", "port_forward", "stdin_chat"])
-    {
+    let others = [
+        "http_client",
+        "http_server",
+        "inside_calloop",
+        "inside_tokio",
+        "port_forward",
+        "stdin_chat",
+    ];
+    for name in SERVERS.iter().chain(&others) {
         let ended = run_command(example(name).args([no_text, no_text]));
         assert_eq!(ended.code, Some(2), "{name}: {}", ended.stderr);
     }
@@ -65,6 +84,8 @@ fn an_address_in_use_prints_one_sentence_and_exits_with_code_1() {
     let mut cases: Vec<(&str, Vec<&str>)> =
         tcp_servers.map(|name| (name, vec![addr.as_str()])).collect();
     cases.push(("http_server", vec![addr.as_str(), dir]));
+    cases.push(("inside_tokio", vec![addr.as_str(), "127.0.0.1:0"]));
+    cases.push(("inside_calloop", vec![addr.as_str(), "127.0.0.1:0"]));
     cases.push(("port_forward", vec!["-p", &port, "-r", "127.0.0.1"]));
     for (name, args) in cases {
         let ended = run(name, &args);

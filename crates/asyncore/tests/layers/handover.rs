@@ -112,6 +112,8 @@ fn a_raw_handler_takes_over_what_a_dialogue_has_not_parsed() {
         assert!(seen.received().ends_with(b"\n\x00binary\nmore"));
         world.run_until(|_| end.received() == b"switching after CONNECT; raw");
         assert!(world.map.get(token).is_none(), "the old type is gone");
+        let stats = world.map.channel_stats(token).unwrap();
+        assert_eq!(stats.bytes_in, 21, "no byte is counted twice");
     });
 }
 

@@ -267,3 +267,27 @@ fn a_layer_that_is_inserted_before_connect_starts_when_connected() {
         assert_eq!((client.count("handle_connect"), server.count("handle_connect")), (1, 1));
     });
 }
+
+#[test]
+fn nothing_that_is_pushed_before_a_host_is_connected_passes_its_layer_by() {
+    on_every_network(|world| {
+        let served = Seen::default();
+        let seen = served.clone();
+        let (_, addr) = world.listen(crate::ends::Accept(move |ch: &mut Channel<'_>| {
+            ch.insert_layer(Cipher::new(Side::Server, 5), &[]).unwrap();
+            Recorder::new(&seen)
+        }));
+        let client = Seen::default();
+        let handler = Recorder::new(&client);
+        let token = world.map.add_with(|ch| {
+            ch.connect_host("localhost", addr.port())?;
+            ch.insert_layer(Cipher::new(Side::Client, 5), &[])?;
+            ch.push(b"secret ");
+            ch.push_with_producer(SimpleProducer::new(b"and more".to_vec()));
+            Ok(handler)
+        });
+        token.unwrap();
+        world.run_until(|_| served.received() == b"secret and more");
+        assert_eq!((client.count("handle_connect"), client.errors().len()), (1, 0));
+    });
+}

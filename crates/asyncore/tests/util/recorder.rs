@@ -185,4 +185,8 @@ impl Dispatcher for Recorder {
             Ok(())
         })
     }
+
+    fn handle_drain(&mut self, ch: &mut Channel<'_>) -> Result {
+        self.run("handle_drain", ch).unwrap_or(Ok(()))
+    }
 }

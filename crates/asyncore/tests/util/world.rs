@@ -30,7 +30,7 @@ pub fn on_every_network(test: impl Fn(&mut World)) {
 pub fn on_every_network_with(set_up: impl Fn(MapBuilder) -> MapBuilder, test: impl Fn(&mut World)) {
     on_every_poller(|builder| {
         let map = set_up(builder).build().expect("a map");
-        test(&mut World { map, net: None, flood: 16 << 20, ends: Vec::new() });
+        test(&mut World::on(map));
     });
     let harsh = Faults { reset: 0.0, ..Faults::harsh() };
     for (name, faults) in [("kind", Faults::none()), ("mild", Faults::mild()), ("harsh", harsh)] {
@@ -45,6 +45,11 @@ pub fn on_every_network_with(set_up: impl Fn(MapBuilder) -> MapBuilder, test: im
 }
 
 impl World {
+    /// Returns a world with real sockets around `map`.
+    pub fn on(map: EventLoop) -> Self {
+        World { map, net: None, flood: 16 << 20, ends: Vec::new() }
+    }
+
     /// Adds a channel connected to a remote end.
     #[track_caller]
     pub fn connect<T: Dispatcher>(&mut self, handler: T) -> (Token<T>, Remote) {

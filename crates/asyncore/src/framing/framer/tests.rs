@@ -6,7 +6,7 @@ fn framer(terminator: impl Into<Terminator>) -> Framer {
     framer
 }
 
-/// All steps along one piece of input.
+/// Returns all steps along one piece of input.
 fn steps<'d>(framer: &mut Framer, mut input: &'d [u8]) -> Vec<Step<'d>> {
     let steps = std::iter::from_fn(|| framer.step(&mut input)).collect();
     assert!(input.is_empty(), "input left behind");
@@ -19,7 +19,7 @@ fn data(data: &[u8]) -> Step<'_> {
 }
 
 #[test]
-fn the_bytes_before_a_terminator_come_first_and_without_it() {
+fn data_before_a_terminator_is_collected_without_it() {
     let mut framer = framer(b"\r\n");
     assert_eq!(
         steps(&mut framer, b"one\r\n\r\ntwo\r\nthr"),
@@ -51,7 +51,7 @@ fn a_terminator_that_begins_inside_the_held_bytes_is_found() {
 }
 
 #[test]
-fn of_the_held_bytes_only_those_that_still_fit_stay_held() {
+fn only_held_bytes_that_still_match_stay_held() {
     let mut framer = framer(b"abab!");
     assert_eq!(steps(&mut framer, b"abab"), []);
     assert_eq!(steps(&mut framer, b"ab"), [data(b"ab")]);
@@ -68,7 +68,7 @@ fn a_static_terminator_lends_its_held_bytes_without_a_copy() {
 }
 
 #[test]
-fn an_owned_terminator_finds_the_same() {
+fn an_owned_terminator_gives_the_same_steps() {
     let mut framer = framer(b"aab".to_vec());
     assert_eq!(steps(&mut framer, b"aa"), []);
     assert_eq!(steps(&mut framer, b"ab"), [data(b"a"), Step::Found]);
@@ -84,7 +84,7 @@ fn a_length_counts_down_and_is_found_once() {
 }
 
 #[test]
-fn a_length_is_found_with_its_last_byte() {
+fn a_length_is_found_at_its_last_byte() {
     let mut framer = framer(2);
     assert_eq!(steps(&mut framer, b"ab"), [data(b"ab"), Step::Found]);
 }
@@ -99,7 +99,7 @@ fn a_length_of_zero_is_found_once_without_input() {
 }
 
 #[test]
-fn the_largest_length_overflows_nothing() {
+fn the_largest_length_does_not_overflow() {
     let mut framer = framer(usize::MAX);
     assert_eq!(steps(&mut framer, b"ab"), [data(b"ab")]);
     assert_eq!(framer.terminator(), Terminator::Length(usize::MAX - 2));
@@ -121,7 +121,7 @@ fn empty_terminator_bytes_mean_none() {
 }
 
 #[test]
-fn a_terminator_set_when_one_is_found_applies_to_the_next_byte() {
+fn a_terminator_set_after_found_applies_to_the_next_byte() {
     let mut framer = framer(b":");
     let mut input = &b"5:a:b:cd"[..];
     assert_eq!(framer.step(&mut input), Some(data(b"5")));
@@ -143,7 +143,7 @@ fn a_terminator_set_while_collecting_replaces_the_one_already_read() {
 }
 
 #[test]
-fn held_bytes_are_examined_under_a_new_terminator_before_new_input() {
+fn held_bytes_are_matched_against_a_new_terminator_before_new_input() {
     let mut framer = framer(b"aab");
     assert_eq!(steps(&mut framer, b"aa"), []);
     framer.set_terminator(Terminator::from(b"ac"));
@@ -153,7 +153,7 @@ fn held_bytes_are_examined_under_a_new_terminator_before_new_input() {
 }
 
 #[test]
-fn held_bytes_can_be_several_messages_under_new_terminators() {
+fn held_bytes_can_contain_several_messages_after_terminator_changes() {
     let mut framer = framer(b"aaaab");
     assert_eq!(steps(&mut framer, b"aaaa"), []);
     framer.set_terminator(Terminator::Length(1));
@@ -215,7 +215,7 @@ fn input_put_back_comes_after_the_held_bytes() {
 }
 
 #[test]
-fn input_put_back_keeps_no_memory_once_it_is_used_up() {
+fn consumed_unread_input_keeps_no_memory() {
     let mut framer = framer(b";");
     framer.unread(&[b'x'; 4096]);
     assert_eq!(steps(&mut framer, b""), [data(&[b'x'; 4096])]);

@@ -2,12 +2,12 @@ use std::io;
 
 use super::Producer;
 
-/// Hands over exactly as many bytes of another producer as were promised, for protocols that
-/// announce the length of a body before it.
+/// A producer that sends exactly the announced number of bytes of another producer, for protocols
+/// that announce the length of a body before it.
 ///
-/// What the other producer has beyond that is cut off, and it is not asked again. If it ends
-/// before, the message cannot be completed any more and the connection has to be given up: that
-/// is an error.
+/// It cuts off the bytes beyond that length, and does not call the other producer again. If the
+/// other producer ends early, the message can no longer be completed and the connection must be
+/// closed, so that is an error.
 ///
 /// # Examples
 ///
@@ -33,8 +33,8 @@ pub struct BodyProducer<P> {
 }
 
 impl<P: Producer> BodyProducer<P> {
-    /// A producer of the first `length` bytes of `inner`. With a length of 0, `inner` is never
-    /// asked.
+    /// Creates a producer of the first `length` bytes of `inner`. With a length of 0, it never
+    /// calls `inner`.
     pub fn new(inner: P, length: u64) -> Self {
         Self { inner, length, left: length }
     }
@@ -43,8 +43,8 @@ impl<P: Producer> BodyProducer<P> {
 impl<P: Producer> Producer for BodyProducer<P> {
     /// # Errors
     ///
-    /// [`io::ErrorKind::UnexpectedEof`] if the inner producer ends early, and whatever error the
-    /// inner producer returns.
+    /// [`io::ErrorKind::UnexpectedEof`] if the inner producer ends early, and every error that
+    /// the inner producer returns.
     fn more(&mut self, buf: &mut Vec<u8>) -> io::Result<()> {
         if self.left == 0 {
             return Ok(());
@@ -78,23 +78,23 @@ mod tests {
     use crate::framing::producer::test_support::pieces;
     use crate::{IterProducer, SimpleProducer};
 
-    /// Fails the test when it is asked for anything.
+    /// A producer that fails the test when it is called.
     struct Untouchable;
 
     impl Producer for Untouchable {
         fn more(&mut self, _buf: &mut Vec<u8>) -> io::Result<()> {
-            panic!("a complete body asked for more");
+            panic!("a complete body called its inner producer");
         }
     }
 
     #[test]
-    fn what_is_beyond_the_length_is_cut_off() {
+    fn bytes_beyond_the_length_are_cut_off() {
         let body = BodyProducer::new(SimpleProducer::with_buffer_size("abcdefgh", 3), 5);
         assert_eq!(pieces(body).unwrap(), [&b"abc"[..], b"de"]);
     }
 
     #[test]
-    fn a_complete_body_asks_for_no_more() {
+    fn a_complete_body_does_not_call_the_inner_producer() {
         assert!(pieces(BodyProducer::new(Untouchable, 0)).unwrap().is_empty());
         let inner: [Box<dyn Producer>; 2] =
             [Box::new(SimpleProducer::new("abc")), Box::new(Untouchable)];
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_early_end_is_an_error_with_both_numbers() {
+    fn an_early_end_is_an_error_with_both_lengths() {
         let mut body = BodyProducer::new(SimpleProducer::new("abc"), 5);
         let mut buf = Vec::new();
         body.more(&mut buf).unwrap();
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_the_buffer_already_is_not_counted_or_cut() {
+    fn bytes_already_in_the_buffer_are_not_counted_or_cut() {
         let mut body = BodyProducer::new(IterProducer::new(["abc"]), 2);
         let mut buf = b"head:".to_vec();
         body.more(&mut buf).unwrap();

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::{BodyProducer, Producer, ReaderProducer};
 
-/// Hands over a file, up to 64 KiB at a time.
+/// A producer of a file's contents, up to 64 KiB at a time.
 ///
-/// The length is taken when the file is opened, so that it can be announced before the contents.
-/// Exactly that much is sent: what is written to the file later is not, and a file that has been
-/// cut shorter is an error.
+/// The length is fixed when the file is opened, so that it can be announced before the contents.
+/// The producer sends exactly that many bytes: it omits bytes written to the file later, and a
+/// file that has been truncated is an error.
 ///
-/// Reading from a disk holds up the loop for as long as the disk takes.
+/// Reading from a disk blocks the loop for as long as the disk takes.
 ///
 /// # Examples
 ///
@@ -33,8 +33,8 @@ impl FileProducer {
     ///
     /// # Errors
     ///
-    /// If there is no such file, it may not be read, or it is not a regular file: a directory
-    /// cannot be sent, and a pipe or a device has no length. The error names the path.
+    /// If the file does not exist, cannot be read, or is not a regular file: a directory cannot
+    /// be sent, and a pipe or a device has no length. The error names the path.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
         let path = path.as_ref();
         let (file, length) = open_regular(path).map_err(|error| {
@@ -48,12 +48,12 @@ impl FileProducer {
         })
     }
 
-    /// The length of the file when it was opened, in bytes: how much is sent in all.
+    /// Returns the length of the file when it was opened, in bytes: the total number sent.
     pub fn len(&self) -> u64 {
         self.length
     }
 
-    /// Whether the file was empty when it was opened.
+    /// Returns `true` if the file was empty when it was opened.
     pub fn is_empty(&self) -> bool {
         self.length == 0
     }
@@ -62,17 +62,18 @@ impl FileProducer {
 impl Producer for FileProducer {
     /// # Errors
     ///
-    /// If the file cannot be read, or has become shorter than it was. The error names the path.
+    /// If the file cannot be read, or is shorter than it was when it was opened. The error names
+    /// the path.
     fn more(&mut self, buf: &mut Vec<u8>) -> io::Result<()> {
         self.body.more(buf).map_err(|error| {
-            let sentence = format!("cannot go on sending {}: {error}", self.path.display());
+            let sentence = format!("cannot continue sending {}: {error}", self.path.display());
             io::Error::new(error.kind(), sentence)
         })
     }
 }
 
 fn open_regular(path: &Path) -> io::Result<(File, u64)> {
-    // Asked before opening, because to open a pipe is to wait for its writer.
+    // Checked before opening, because opening a pipe blocks until it has a writer.
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
@@ -89,7 +90,7 @@ mod tests {
     use super::*;
     use crate::framing::producer::test_support::pieces;
 
-    /// A file that is removed again when the test ends, however it ends.
+    /// A file that is removed when the test ends, even by a panic.
     struct TemporaryFile(PathBuf);
 
     impl TemporaryFile {
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_after_opening_is_not_sent() {
+    fn bytes_appended_after_opening_are_not_sent() {
         let file = TemporaryFile::new("grown", b"announced");
         let producer = FileProducer::open(&file.0).unwrap();
         let mut appended = File::options().append(true).open(&file.0).unwrap();
@@ -135,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_cut_shorter_is_an_error_that_names_it() {
+    fn a_truncated_file_is_an_error_that_names_it() {
         let file = TemporaryFile::new("cut", b"announced");
         let producer = FileProducer::open(&file.0).unwrap();
         fs::write(&file.0, b"ann").unwrap();
@@ -145,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_opened_is_an_error_that_names_it() {
+    fn a_missing_file_is_an_error_that_names_it() {
         let error = FileProducer::open("no/such/file").unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("no/such/file"), "{error}");

@@ -3,10 +3,10 @@ use std::iter::Fuse;
 
 use super::Producer;
 
-/// Hands over the items of an iterator, one a piece.
+/// A producer of the items of an iterator, one item per piece.
 ///
-/// Empty items are skipped, since a piece of no bytes would end the producer. An iterator that
-/// yields empty items without end therefore never returns.
+/// It skips empty items, since an empty piece would end the producer. With an iterator that
+/// yields empty items forever, `more` therefore never returns.
 ///
 /// # Examples
 ///
@@ -28,7 +28,7 @@ impl<I> IterProducer<I>
 where
     I: Iterator<Item: AsRef<[u8]>>,
 {
-    /// A producer of all that `items` yields.
+    /// Creates a producer of everything that `items` yields.
     pub fn new(items: impl IntoIterator<IntoIter = I>) -> Self {
         Self { items: items.into_iter().fuse() }
     }
@@ -52,7 +52,7 @@ mod tests {
     use crate::framing::producer::test_support::pieces;
 
     #[test]
-    fn empty_items_do_not_end_it() {
+    fn empty_items_do_not_end_the_producer() {
         let producer = IterProducer::new(["", "a", "", "", "b", ""]);
         assert_eq!(pieces(producer).unwrap(), [b"a", b"b"]);
     }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn once_ended_it_stays_ended() {
+    fn an_ended_iterator_is_not_called_again() {
         let mut calls = 0;
         let mut producer = IterProducer::new(std::iter::from_fn(|| {
             calls += 1;

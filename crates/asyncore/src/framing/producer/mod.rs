@@ -1,4 +1,4 @@
-//! Producers: data for the output queue that is made piece by piece, as the peer takes it.
+//! Producers: output that is produced piece by piece, as the peer takes it.
 
 mod body;
 mod file;
@@ -14,15 +14,15 @@ pub use iter::IterProducer;
 pub use reader::ReaderProducer;
 pub use simple::SimpleProducer;
 
-/// Makes output piece by piece, each only when the one before has been sent.
+/// A source of output that produces each piece only when the one before has been sent.
 ///
-/// What would not fit into memory, or is not known yet, is pushed onto a channel as a producer
-/// instead of as bytes.
+/// Push a producer onto a channel instead of bytes if the data would not fit into memory, or is
+/// not known yet.
 ///
 /// # Differences from asynchat
 ///
-/// Python's `more` returns the piece; here it appends to a buffer that is used again and again.
-/// It can also say "nothing yet" without ending, and fail.
+/// Python's `more` returns the piece; here it appends to a buffer that is reused. It can also
+/// report "nothing yet" without ending, and fail.
 ///
 /// # Examples
 ///
@@ -50,18 +50,18 @@ pub use simple::SimpleProducer;
 /// # Ok::<(), io::Error>(())
 /// ```
 pub trait Producer {
-    /// Appends the next piece to `buf`, and leaves alone what is in there already.
+    /// Appends the next piece to `buf`, and leaves its present contents unchanged.
     ///
-    /// Appending nothing means that the producer is exhausted. A piece should be small, some
+    /// Appending nothing means that the producer is exhausted. A piece should be small, about
     /// 64 KiB at most: all of it is in memory until it is sent.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::WouldBlock`] means that there is nothing yet and that `more` is to be
-    /// called again later. Any other error is the channel's to handle, and ends the producer.
+    /// [`io::ErrorKind::WouldBlock`] means that no data is available yet and that `more` must be
+    /// called again later. Any other error is for the channel to handle, and ends the producer.
     ///
-    /// A call that fails appends nothing: whoever has appended something already returns `Ok`,
-    /// and the error with the next call.
+    /// A call that fails must append nothing: an implementation that has already appended
+    /// something returns `Ok`, and returns the error from the next call.
     fn more(&mut self, buf: &mut Vec<u8>) -> io::Result<()>;
 }
 
@@ -76,7 +76,7 @@ pub(super) mod test_support {
     use super::Producer;
     use std::io;
 
-    /// Every piece until the producer is exhausted.
+    /// Returns every piece until the producer is exhausted.
     pub(super) fn pieces(mut producer: impl Producer) -> io::Result<Vec<Vec<u8>>> {
         let mut pieces = Vec::new();
         loop {

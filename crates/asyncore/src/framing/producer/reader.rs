@@ -2,13 +2,13 @@ use std::io::{self, Read};
 
 use super::Producer;
 
-/// The longest piece, in bytes.
-const PIECE: usize = 64 * 1024;
+/// Maximum length of a piece, in bytes, since a whole piece is in memory until it is sent.
+const MAX_PIECE_LEN: usize = 64 * 1024;
 
-/// Hands over what a reader yields, up to 64 KiB at a time, until its end.
+/// A producer of everything a reader yields until its end, up to 64 KiB at a time.
 ///
-/// The reader is read on the loop's own thread. One that does not block but says
-/// [`io::ErrorKind::WouldBlock`] is asked again later; one that blocks holds up every channel.
+/// The producer reads on the loop's own thread. It retries a reader that fails with
+/// [`io::ErrorKind::WouldBlock`] later; a reader that blocks stalls every channel.
 ///
 /// # Examples
 ///
@@ -23,12 +23,12 @@ const PIECE: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct ReaderProducer<R> {
     reader: R,
-    /// An error that came after some bytes of a piece: it is reported once they are sent.
+    /// An error that followed some bytes of a piece, to be returned once they are sent.
     failed: Option<io::Error>,
 }
 
 impl<R: Read> ReaderProducer<R> {
-    /// A producer of all that `reader` yields.
+    /// Creates a producer of everything that `reader` yields.
     pub fn new(reader: R) -> Self {
         Self { reader, failed: None }
     }
@@ -40,7 +40,7 @@ impl<R: Read> Producer for ReaderProducer<R> {
             return Err(error);
         }
         let start = buf.len();
-        let result = self.reader.by_ref().take(PIECE as u64).read_to_end(buf);
+        let result = self.reader.by_ref().take(MAX_PIECE_LEN as u64).read_to_end(buf);
         if buf.len() == start {
             return result.map(drop);
         }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
     use crate::framing::producer::test_support::pieces;
 
-    /// Answers each read with the next of its results; then it is at its end.
+    /// A reader that returns the next result for each read, then end of file.
     struct Script(VecDeque<io::Result<&'static [u8]>>);
 
     impl Read for Script {
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_yet_is_told_from_the_end() {
+    fn would_block_does_not_end_the_producer() {
         let mut producer = script([Err(ErrorKind::WouldBlock.into()), Ok(b"late")]);
         let mut buf = Vec::new();
         let error = producer.more(&mut buf).unwrap_err();
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_nothing_yet_is_passed_on() {
+    fn bytes_read_before_would_block_are_passed_on() {
         let mut producer = script([Ok(b"early"), Err(ErrorKind::WouldBlock.into()), Ok(b", late")]);
         let mut buf = Vec::new();
         producer.more(&mut buf).unwrap();
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_after_some_bytes_follows_them() {
+    fn an_error_after_some_bytes_is_returned_next() {
         let mut producer = script([Ok(b"some"), Err(ErrorKind::TimedOut.into())]);
         let mut buf = Vec::new();
         producer.more(&mut buf).unwrap();

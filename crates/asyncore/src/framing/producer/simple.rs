@@ -2,7 +2,7 @@ use std::io;
 
 use super::Producer;
 
-/// Hands over bytes that are in memory already, in pieces of a fixed size.
+/// A producer of bytes already in memory, in pieces of a fixed size.
 ///
 /// # Examples
 ///
@@ -24,14 +24,14 @@ pub struct SimpleProducer {
 }
 
 impl SimpleProducer {
-    /// A producer of `data` in pieces of 512 bytes, as in Python.
+    /// Creates a producer of `data` in pieces of 512 bytes, as in Python.
     pub fn new(data: impl Into<Vec<u8>>) -> Self {
         Self::with_buffer_size(data, 512)
     }
 
-    /// A producer of `data` in pieces of `buffer_size` bytes.
+    /// Creates a producer of `data` in pieces of `buffer_size` bytes.
     ///
-    /// A size of 0 counts as 1. In Python it ends before the data does.
+    /// A size of 0 counts as 1. In Python, a producer with size 0 ends before the data does.
     pub fn with_buffer_size(data: impl Into<Vec<u8>>, buffer_size: usize) -> Self {
         Self { data: data.into(), sent: 0, buffer_size: buffer_size.max(1) }
     }
@@ -53,14 +53,14 @@ mod tests {
     use crate::framing::producer::test_support::pieces;
 
     #[test]
-    fn pieces_are_512_bytes_unless_told_otherwise() {
+    fn pieces_are_512_bytes_by_default() {
         let sizes: Vec<_> =
             pieces(SimpleProducer::new(vec![b'x'; 1200])).unwrap().iter().map(Vec::len).collect();
         assert_eq!(sizes, [512, 512, 176]);
     }
 
     #[test]
-    fn a_buffer_size_of_zero_loses_nothing_and_ends() {
+    fn a_buffer_size_of_zero_sends_everything_and_ends() {
         let producer = SimpleProducer::with_buffer_size("abc", 0);
         assert_eq!(pieces(producer).unwrap(), [b"a", b"b", b"c"]);
     }
@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_piece_is_appended_to_what_is_there() {
+    fn a_piece_is_appended_to_the_buffer() {
         let mut buf = b"before ".to_vec();
         SimpleProducer::new("after").more(&mut buf).unwrap();
         assert_eq!(buf, b"before after");

@@ -1,4 +1,4 @@
-//! What Linux answers where other systems may answer otherwise.
+//! Behaviour of Linux that other systems may not share.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -7,7 +7,9 @@ use std::os::fd::AsFd;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
-use super::{CERTAIN, READ, READABLE, Subject, WRITE, event, on_every_poller, pair, tcp_pair};
+use super::{
+    EVENT_TIMEOUT, READ, READABLE, Subject, WRITE, event, on_every_poller, pair, tcp_pair,
+};
 use crate::poller::epoll::Epoll;
 use crate::poller::{AnyPoller, Interest, PollerKind, Readiness, Source};
 
@@ -29,13 +31,13 @@ fn an_unconnected_tcp_socket_reports_a_hangup() {
 }
 
 #[test]
-fn an_urgent_byte_is_reported_only_to_those_who_asked() {
+fn an_urgent_byte_is_reported_only_with_interest() {
     on_every_poller(|subject| {
         let (mut client, mut server) = tcp_pair();
         subject.add(&server, 7, READ | PRIORITY);
         SockRef::from(&client).send_out_of_band(b"!").unwrap();
         let urgent = Readiness { priority: true, readable: false, ..READABLE };
-        assert_eq!(subject.wait(CERTAIN), [event(7, urgent)]);
+        assert_eq!(subject.wait(EVENT_TIMEOUT), [event(7, urgent)]);
         assert_eq!(subject.ready(), [event(7, urgent)]);
 
         subject.modify(&server, 7, READ);
@@ -43,7 +45,7 @@ fn an_urgent_byte_is_reported_only_to_those_who_asked() {
             assert_eq!(subject.ready(), []);
         }
         client.write_all(b"data").unwrap();
-        assert_eq!(subject.wait(CERTAIN), [event(7, READABLE)]);
+        assert_eq!(subject.wait(EVENT_TIMEOUT), [event(7, READABLE)]);
         assert_eq!(subject.ready(), [event(7, READABLE)]);
         assert_eq!(server.read(&mut [0; 64]).unwrap(), 4);
         assert_eq!(subject.ready(), []);
@@ -51,7 +53,7 @@ fn an_urgent_byte_is_reported_only_to_those_who_asked() {
 }
 
 #[test]
-fn more_ready_sources_than_one_wait_reports_all_get_their_turn() {
+fn ready_sources_beyond_one_wait_are_reported_in_turn() {
     let poller = AnyPoller::Epoll(Epoll::with_capacity(4).unwrap());
     let kind = PollerKind::Epoll;
     let mut subject = Subject { kind, poller };
@@ -88,7 +90,7 @@ fn the_last_data_and_the_hangup_arrive_together() {
         subject.add(&ours, 7, READ);
         peer.write_all(b"bye").unwrap();
         drop(peer);
-        // select has no hang-up; what it has is readable until the end has been read.
+        // select cannot report a hang-up: the source is readable until its end has been read.
         let hangup = subject.kind != PollerKind::Select;
         let expected = Readiness { hangup, ..READABLE };
         assert_eq!(subject.ready(), [event(7, expected)]);
@@ -108,7 +110,7 @@ fn a_refused_connection_is_reported() {
         socket.set_nonblocking(true).unwrap();
         assert!(socket.connect(&closed.local_addr().unwrap()).is_err());
         subject.add(&socket, 7, READ | WRITE);
-        let events = subject.wait(CERTAIN);
+        let events = subject.wait(EVENT_TIMEOUT);
         assert_eq!(events.len(), 1);
         assert!(events[0].readiness.writable, "{events:?}");
         assert!(socket.take_error().unwrap().is_some());

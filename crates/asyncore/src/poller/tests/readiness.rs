@@ -1,9 +1,9 @@
-//! What is reported, when, and in which order.
+//! The events that a wait reports, and their order.
 
 use std::io::{Read, Write};
 use std::time::Duration;
 
-use super::{CERTAIN, READ, READABLE, WRITABLE, WRITE, event, on_every_poller, pair};
+use super::{EVENT_TIMEOUT, READ, READABLE, WRITABLE, WRITE, event, on_every_poller, pair};
 use crate::poller::{PollerKind, Readiness};
 
 #[test]
@@ -13,7 +13,7 @@ fn nothing_is_ready_before_the_peer_writes() {
         subject.add(&ours, 7, READ);
         assert_eq!(subject.ready(), []);
         peer.write_all(b"x").unwrap();
-        assert_eq!(subject.wait(CERTAIN), [event(7, READABLE)]);
+        assert_eq!(subject.wait(EVENT_TIMEOUT), [event(7, READABLE)]);
     });
 }
 
@@ -30,7 +30,7 @@ fn an_unlimited_wait_ends_with_an_event() {
 }
 
 #[test]
-fn a_wait_forgets_the_events_of_the_one_before() {
+fn a_wait_clears_the_events_of_the_previous_one() {
     on_every_poller(|subject| {
         let mut events = vec![event(99, WRITABLE)];
         let timeout = Some(Duration::from_micros(1));
@@ -40,7 +40,7 @@ fn a_wait_forgets_the_events_of_the_one_before() {
 }
 
 #[test]
-fn readable_is_reported_until_all_is_read() {
+fn readable_is_reported_until_the_source_is_drained() {
     on_every_poller(|subject| {
         let (mut ours, mut peer) = pair();
         subject.add(&ours, 7, READ);

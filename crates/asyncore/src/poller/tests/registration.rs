@@ -1,4 +1,4 @@
-//! What add, modify and delete do, and what they refuse.
+//! Effects and errors of add, modify and delete.
 
 use std::io::{ErrorKind, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -8,7 +8,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use super::{READ, READABLE, WRITABLE, WRITE, event, on_every_poller, pair};
 use crate::poller::{PollerKind, Source};
 
-/// A duplicate of `fd` with a number of at least `min`.
+/// Duplicates `fd` to a descriptor with a number of at least `min`.
 fn duplicate_above(fd: impl AsFd, min: i32) -> OwnedFd {
     let mut limit = getrlimit(Resource::Nofile);
     let needed = min as u64 + 100;
@@ -55,7 +55,7 @@ fn delete_stops_the_events_of_that_source_only() {
 }
 
 #[test]
-fn every_key_comes_back_as_it_was_given() {
+fn events_carry_the_exact_key() {
     on_every_poller(|subject| {
         let keys = [0, 1, 1 << 32, u64::MAX - 1, u64::MAX];
         let pairs = keys.map(|_| pair());
@@ -85,7 +85,7 @@ fn a_reused_descriptor_carries_the_new_key_only() {
 }
 
 #[test]
-fn a_descriptor_beyond_selects_limit_is_an_error_for_select_alone() {
+fn a_descriptor_beyond_selects_limit_fails_only_with_select() {
     on_every_poller(|subject| {
         let (ours, _peer) = pair();
         let high = duplicate_above(&ours, 1100);
@@ -113,7 +113,7 @@ fn a_descriptor_beyond_selects_limit_is_an_error_for_select_alone() {
 }
 
 #[test]
-fn a_source_is_added_once_and_before_anything_else() {
+fn a_source_is_added_exactly_once_before_other_calls() {
     on_every_poller(|subject| {
         let (ours, _peer) = pair();
         let source = Source::Fd(ours.as_fd());

@@ -6,7 +6,7 @@ use super::super::Network;
 use super::*;
 
 #[test]
-fn accept_fails_as_often_as_told_and_keeps_the_connection() {
+fn accept_fails_the_requested_number_of_times_and_keeps_the_connection() {
     let net = Network::new(1);
     let listener = listener(&net, addr("127.0.0.1:80"), 4);
     net.fail_accept_with(Errno::MFILE.raw_os_error(), 2);
@@ -24,7 +24,7 @@ fn accept_fails_as_often_as_told_and_keeps_the_connection() {
 }
 
 #[test]
-fn an_aborted_connection_is_gone() {
+fn an_aborted_connection_is_removed() {
     let net = Network::new(1);
     let listener = listener(&net, addr("127.0.0.1:80"), 4);
     net.fail_accept_with(Errno::CONNABORTED.raw_os_error(), 1);
@@ -62,7 +62,7 @@ fn a_backlog_that_stays_full_times_the_connection_out() {
 }
 
 #[test]
-fn closing_a_listener_resets_what_it_has_not_accepted() {
+fn closing_a_listener_resets_pending_connections() {
     let net = Network::new(1);
     let at = addr("127.0.0.1:80");
     let by_socket = listener(&net, at, 4);
@@ -82,7 +82,7 @@ fn closing_a_listener_resets_what_it_has_not_accepted() {
 }
 
 #[test]
-fn a_connection_reset_before_it_is_accepted_is_accepted_and_then_reset() {
+fn a_connection_reset_while_pending_can_still_be_accepted() {
     let net = Network::new(1);
     let listener = listener(&net, addr("127.0.0.1:80"), 4);
     let peer = net.connect(addr("127.0.0.1:80"));
@@ -96,7 +96,7 @@ fn a_connection_reset_before_it_is_accepted_is_accepted_and_then_reset() {
 }
 
 #[test]
-fn a_listener_is_no_stream() {
+fn a_listener_refuses_stream_operations() {
     let net = Network::new(1);
     let listener = listener(&net, addr("127.0.0.1:80"), 4);
     assert_eq!(errno(&listener.recv(&mut [0]).unwrap_err()), Errno::NOTCONN);

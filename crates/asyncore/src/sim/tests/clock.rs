@@ -43,7 +43,8 @@ fn a_wait_ends_at_an_arrival_that_makes_nothing_ready() {
     assert_eq!(server.recv(&mut [0; 9]).unwrap(), 1);
 }
 
-/// How many of many waits of ten milliseconds, for a byte that arrives after five, are interrupted.
+/// Counts the interrupted waits among 200 waits of ten milliseconds, each for a byte that arrives
+/// after five.
 fn interruptions(interrupt: f64) -> usize {
     let span = Duration::from_millis(5);
     let mut count = 0;
@@ -69,14 +70,14 @@ fn interruptions(interrupt: f64) -> usize {
 }
 
 #[test]
-fn a_wait_is_interrupted_as_often_as_the_faults_say() {
+fn waits_are_interrupted_with_the_configured_probability() {
     assert_eq!(interruptions(0.0), 0);
     assert!((60..140).contains(&interruptions(0.5)));
     assert_eq!(interruptions(1.0), 200);
 }
 
 #[test]
-fn an_interrupted_wait_ends_anywhere_on_the_way() {
+fn an_interrupted_wait_ends_at_any_time_before_its_timeout() {
     let net = Network::with_faults(1, Faults { interrupt: 1.0, ..Faults::none() });
     let (client, _server) = pair(&net);
     let mut poller = register(&net, &[(&client, Interest::READ)]);
@@ -94,7 +95,7 @@ fn an_interrupted_wait_ends_anywhere_on_the_way() {
 }
 
 #[test]
-fn time_passes_though_every_wait_is_interrupted() {
+fn time_passes_even_if_every_wait_is_interrupted() {
     let net = Network::with_faults(1, Faults { interrupt: 1.0, ..Faults::mild() });
     let (client, server) = pair(&net);
     client.send(b"x").unwrap();
@@ -130,7 +131,7 @@ fn readiness_is_level_triggered() {
 }
 
 #[test]
-fn a_wait_without_a_future_is_an_error() {
+fn an_endless_wait_with_nothing_in_flight_is_an_error() {
     let net = Network::new(1);
     let (client, server) = pair(&net);
     let mut poller = register(&net, &[(&client, Interest::READ), (&server, Interest::READ)]);
@@ -143,7 +144,7 @@ fn a_wait_without_a_future_is_an_error() {
 }
 
 #[test]
-fn a_deadlock_is_found_also_with_spurious_readiness() {
+fn spurious_readiness_does_not_hide_a_deadlock() {
     let net = Network::with_faults(1, Faults { would_block: 1.0, ..Faults::harsh() });
     let (client, _server) = pair(&net);
     let mut poller = register(&net, &[(&client, Interest::READ)]);
@@ -152,7 +153,7 @@ fn a_deadlock_is_found_also_with_spurious_readiness() {
 }
 
 #[test]
-fn readiness_is_spurious_only_if_the_faults_say_so() {
+fn readiness_is_spurious_only_with_that_fault() {
     let spurious = |would_block| {
         let net = Network::with_faults(1, Faults { would_block, ..Faults::none() });
         let (client, server) = pair(&net);
@@ -187,7 +188,7 @@ fn a_connecting_socket_is_never_spuriously_ready() {
 }
 
 #[test]
-fn time_passes_for_a_loop_that_never_rests() {
+fn time_passes_for_a_loop_that_is_never_idle() {
     let net = Network::new(1);
     let (client, server) = pair(&net);
     let mut poller = register(&net, &[(&client, Interest::WRITE), (&server, Interest::READ)]);
@@ -196,7 +197,7 @@ fn time_passes_for_a_loop_that_never_rests() {
     let passes = (0..100_000)
         .take_while(|_| wait(&mut poller, None).iter().all(|event| event.key == 0))
         .count();
-    assert!(passes < 100_000, "the byte arrives although the client is always ready");
+    assert!(passes < 100_000, "the byte must arrive although the client is always ready");
     assert!(net.elapsed() > began);
 }
 
@@ -214,7 +215,7 @@ fn a_loop_that_only_polls_reaches_its_data() {
 }
 
 #[test]
-fn an_endless_timeout_is_no_overflow() {
+fn the_longest_timeout_does_not_overflow() {
     let net = Network::new(1);
     let (client, server) = pair(&net);
     client.send(b"x").unwrap();
@@ -225,7 +226,7 @@ fn an_endless_timeout_is_no_overflow() {
 }
 
 #[test]
-fn registration_errors_are_told() {
+fn registration_errors_are_returned() {
     let net = Network::new(1);
     let socket = stream(&net);
     let mut poller = net.poller();
@@ -248,7 +249,7 @@ fn registration_errors_are_told() {
 }
 
 #[test]
-fn closing_a_registered_socket_is_told_by_the_next_wait() {
+fn the_wait_after_closing_a_registered_socket_fails() {
     let net = Network::new(1);
     let socket = stream(&net);
     let mut poller = register(&net, &[(&socket, Interest::READ)]);

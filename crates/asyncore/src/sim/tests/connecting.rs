@@ -38,7 +38,7 @@ fn an_unconnected_stream_reports_hangup() {
 }
 
 #[test]
-fn a_connect_to_nobody_is_refused_and_may_be_tried_again() {
+fn a_connect_without_a_listener_is_refused_and_can_be_retried() {
     let net = Network::new(1);
     let client = stream(&net);
     client.connect(addr("127.0.0.1:80")).unwrap_err();
@@ -55,7 +55,7 @@ fn a_connect_to_nobody_is_refused_and_may_be_tried_again() {
 }
 
 #[test]
-fn a_refusing_address_refuses_though_somebody_listens() {
+fn a_refusing_address_refuses_despite_a_listener() {
     let net = Network::new(1);
     let listener = net.listen(addr("127.0.0.1:80")).unwrap();
     net.refuse(addr("127.0.0.1:80"));
@@ -81,7 +81,7 @@ fn a_blackholed_connect_is_unanswered_until_it_times_out() {
 }
 
 #[test]
-fn a_client_that_gives_up_costs_the_server_a_reset() {
+fn a_client_that_cancels_its_connect_resets_the_server() {
     let net = Network::new(1);
     let listener = net.listen(addr("127.0.0.1:80")).unwrap();
     let client = stream(&net);
@@ -95,7 +95,7 @@ fn a_client_that_gives_up_costs_the_server_a_reset() {
 }
 
 #[test]
-fn addresses_are_owned_by_one_socket_until_it_closes() {
+fn an_address_is_taken_until_its_socket_closes() {
     let net = Network::new(1);
     let first = stream(&net);
     first.bind(addr("10.0.0.1:80")).unwrap();
@@ -110,7 +110,7 @@ fn addresses_are_owned_by_one_socket_until_it_closes() {
 }
 
 #[test]
-fn port_zero_takes_a_free_port_until_there_is_none() {
+fn port_zero_selects_a_free_port_until_all_are_taken() {
     let net = Network::new(1);
     let sockets: Vec<_> = (49152..=65535).map(|_| stream(&net)).collect();
     for socket in &sockets {
@@ -125,7 +125,7 @@ fn port_zero_takes_a_free_port_until_there_is_none() {
 }
 
 #[test]
-fn a_wildcard_listener_is_reached_by_every_address_of_its_family() {
+fn a_wildcard_listener_accepts_every_address_of_its_family() {
     let net = Network::new(1);
     let listener = net.listen(addr("0.0.0.0:80")).unwrap();
     let by_address = net.connect(addr("192.0.2.7:80"));
@@ -151,7 +151,7 @@ fn a_socket_of_one_family_refuses_addresses_of_the_other() {
 }
 
 #[test]
-fn names_resolve_to_what_was_added() {
+fn names_resolve_to_the_added_addresses() {
     let net = Network::new(1);
     let addrs: [IpAddr; 2] = ["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
     net.add_host("Example.test", addrs);

@@ -27,7 +27,7 @@ fn a_datagram_arrives_whole_with_its_source() {
 }
 
 #[test]
-fn a_short_buffer_cuts_a_datagram() {
+fn a_short_buffer_truncates_a_datagram() {
     let net = Network::new(1);
     let receiver = datagram(&net, "127.0.0.1:53");
     let sender = datagram(&net, "127.0.0.1:54");
@@ -38,7 +38,7 @@ fn a_short_buffer_cuts_a_datagram() {
 }
 
 #[test]
-fn a_connected_socket_hears_its_peer_only() {
+fn a_connected_socket_receives_only_from_its_peer() {
     let net = Network::new(1);
     let socket = datagram(&net, "127.0.0.1:53");
     let friend = datagram(&net, "127.0.0.1:54");
@@ -56,7 +56,7 @@ fn a_connected_socket_hears_its_peer_only() {
 }
 
 #[test]
-fn a_connected_socket_learns_that_nobody_is_there() {
+fn a_connected_socket_reports_a_missing_peer() {
     let net = Network::new(1);
     let socket = datagram(&net, "127.0.0.1:53");
     socket.connect(addr("127.0.0.1:9")).unwrap();
@@ -68,7 +68,7 @@ fn a_connected_socket_learns_that_nobody_is_there() {
 }
 
 #[test]
-fn a_full_queue_drops_what_arrives() {
+fn a_full_queue_drops_datagrams() {
     let net = Network::with_faults(1, Faults::none());
     let receiver = datagram(&net, "127.0.0.1:53");
     let sender = datagram(&net, "127.0.0.1:54");
@@ -81,7 +81,7 @@ fn a_full_queue_drops_what_arrives() {
 }
 
 #[test]
-fn what_is_in_flight_is_bounded() {
+fn the_window_bounds_datagrams_in_flight() {
     let net = Network::with_faults(1, Faults { window: 100, ..Faults::mild() });
     let sender = datagram(&net, "127.0.0.1:54");
     let mut sent = 0;
@@ -100,7 +100,7 @@ fn what_is_in_flight_is_bounded() {
 }
 
 #[test]
-fn datagrams_are_lost_only_if_the_faults_say_so() {
+fn datagrams_are_lost_only_with_that_fault() {
     let arrived = |loss| {
         let net = Network::with_faults(1, Faults { loss, ..Faults::mild() });
         let receiver = datagram(&net, "127.0.0.1:53");
@@ -131,7 +131,7 @@ fn datagrams_overtake_one_another() {
 }
 
 #[test]
-fn stream_operations_do_not_suit_datagrams_nor_the_reverse() {
+fn datagram_and_stream_sockets_refuse_each_others_operations() {
     let net = Network::new(1);
     let socket = datagram(&net, "127.0.0.1:53");
     assert!(socket.is_datagram() && !stream(&net).is_datagram());

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use super::super::{Faults, Network, Peer, check};
 use super::*;
 
-/// A socket whose other end is the test's own.
+/// Connects a socket to a peer.
 fn socket_and_peer(net: &Network) -> (SimSocket, Peer) {
     let listener = net.listen(addr("127.0.0.1:0")).unwrap();
     let socket = stream(net);
@@ -17,7 +17,7 @@ fn socket_and_peer(net: &Network) -> (SimSocket, Peer) {
 }
 
 #[test]
-fn each_direction_ends_on_its_own() {
+fn each_direction_ends_independently() {
     check(0..20, |net| {
         let (client, server) = pair(&net);
         client.send(b"q").unwrap();
@@ -60,7 +60,7 @@ fn a_peer_half_closes_and_still_reads() {
 }
 
 #[test]
-fn data_and_hangup_come_together() {
+fn data_and_hangup_are_reported_together() {
     let net = Network::new(1);
     let (socket, peer) = socket_and_peer(&net);
     socket.shutdown(Shutdown::Write).unwrap();
@@ -89,7 +89,7 @@ fn the_end_of_stream_does_not_overtake_data() {
             if ended {
                 break;
             }
-            assert!(net.step(), "the end is on its way");
+            assert!(net.step(), "the end must be in flight");
         }
         assert_eq!(all, payload);
     });
@@ -106,7 +106,7 @@ fn closing_with_unread_input_resets_the_other_end() {
     let ready = readiness(&net, &client);
     assert!(ready.error && ready.hangup);
     assert_eq!(errno(&client.recv(&mut [0; 9]).unwrap_err()), Errno::CONNRESET);
-    assert_eq!(client.recv(&mut [0; 9]).unwrap(), 0, "an error is told once");
+    assert_eq!(client.recv(&mut [0; 9]).unwrap(), 0, "an error is returned once");
     assert_eq!(errno(&client.send(b"x").unwrap_err()), Errno::PIPE);
     assert!(client.take_error().unwrap().is_none());
     assert_eq!(errno(&client.peer_addr().unwrap_err()), Errno::NOTCONN);
@@ -125,7 +125,7 @@ fn a_paused_peer_that_closes_with_unread_input_resets() {
 }
 
 #[test]
-fn sending_to_a_closed_end_is_answered_with_a_reset() {
+fn sending_to_a_closed_end_causes_a_reset() {
     let net = Network::new(1);
     let (socket, peer) = socket_and_peer(&net);
     peer.close();
@@ -138,7 +138,7 @@ fn sending_to_a_closed_end_is_answered_with_a_reset() {
 }
 
 #[test]
-fn a_reset_costs_the_answer_that_was_not_read() {
+fn a_reset_discards_unread_data() {
     let net = Network::new(1);
     let (client, server) = pair(&net);
     server.send(b"answer").unwrap();
@@ -161,7 +161,7 @@ fn a_reset_after_any_byte_leaves_a_prefix() {
             let mut buf = [0; 1];
             match socket.recv(&mut buf) {
                 Ok(_) => read.push(buf[0]),
-                Err(_) => assert!(net.step(), "the rest is on its way"),
+                Err(_) => assert!(net.step(), "the rest must be in flight"),
             }
         }
         peer.reset();
@@ -173,7 +173,7 @@ fn a_reset_after_any_byte_leaves_a_prefix() {
 }
 
 #[test]
-fn a_peer_keeps_what_it_read_before_a_reset() {
+fn a_peer_keeps_bytes_read_before_a_reset() {
     let net = Network::with_faults(1, Faults::none());
     let (socket, peer) = socket_and_peer(&net);
     peer.send(b"unread");
@@ -187,7 +187,7 @@ fn a_peer_keeps_what_it_read_before_a_reset() {
 }
 
 #[test]
-fn shutting_down_the_reading_half_reads_as_the_end() {
+fn recv_after_shutting_down_reading_returns_the_end() {
     let net = Network::new(1);
     let (client, _server) = pair(&net);
     assert!(would_block(client.recv(&mut [0; 1])));
@@ -197,7 +197,7 @@ fn shutting_down_the_reading_half_reads_as_the_end() {
 }
 
 #[test]
-fn closed_endpoints_leave_nothing_behind() {
+fn closed_endpoints_are_removed() {
     let net = Network::new(1);
     let at = addr("127.0.0.1:80");
     for _ in 0..3 {

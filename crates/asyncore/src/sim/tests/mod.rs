@@ -1,4 +1,4 @@
-//! What the simulation promises, by topic.
+//! The guarantees of the simulation, by topic.
 
 mod accepting;
 mod clock;
@@ -34,7 +34,7 @@ fn listener(net: &Network, at: SocketAddr, backlog: i32) -> SimSocket {
     socket
 }
 
-/// Both ends of a connection, the one that connected first.
+/// Connects two sockets, and returns the client and the server.
 fn pair(net: &Network) -> (SimSocket, SimSocket) {
     let listener = listener(net, addr("127.0.0.1:0"), 1);
     let client = stream(net);
@@ -47,7 +47,7 @@ fn pair(net: &Network) -> (SimSocket, SimSocket) {
     (client, server)
 }
 
-/// Lets everything arrive that is in flight.
+/// Delivers everything that is in flight.
 fn settle(net: &Network) {
     while net.step() {}
 }
@@ -60,7 +60,7 @@ fn would_block<T>(result: io::Result<T>) -> bool {
     matches!(result, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
 }
 
-/// Everything that is there to be read now, and whether the end of the stream is reached.
+/// Reads all available bytes, and returns them with `true` if the stream has ended.
 fn read_all(socket: &SimSocket) -> io::Result<(Vec<u8>, bool)> {
     let mut read = Vec::new();
     let mut buf = [0; 700];
@@ -82,7 +82,7 @@ fn register(net: &Network, sockets: &[(&SimSocket, Interest)]) -> SimPoller {
     poller
 }
 
-/// Waits once; an interrupted wait goes on with the time that is left.
+/// Waits once, and resumes an interrupted wait with the remaining time.
 fn wait(poller: &mut SimPoller, timeout: Option<Duration>) -> Vec<Event> {
     let mut events = Vec::new();
     let deadline = timeout.and_then(|timeout| poller.now().checked_add(timeout));
@@ -98,12 +98,12 @@ fn wait(poller: &mut SimPoller, timeout: Option<Duration>) -> Vec<Event> {
     }
 }
 
-/// Waits until something is ready.
+/// Waits until a socket is ready.
 fn wait_for_events(poller: &mut SimPoller) -> Vec<Event> {
     std::iter::repeat_with(|| wait(poller, None)).find(|events| !events.is_empty()).unwrap()
 }
 
-/// What `socket` is ready for, of everything that can be asked.
+/// Returns the readiness of `socket`, with interest in everything.
 fn readiness(net: &Network, socket: &SimSocket) -> Readiness {
     let all = Interest::READ | Interest::WRITE | Interest::PRIORITY;
     let mut poller = register(net, &[(socket, all)]);

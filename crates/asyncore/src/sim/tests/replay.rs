@@ -11,7 +11,7 @@ use super::super::wire::Delivery;
 use super::super::{Faults, Network};
 use super::*;
 
-/// A conversation with many decisions in it: fingerprint, trace, and the time it took.
+/// Runs a conversation with many random decisions. Returns its fingerprint, trace and duration.
 fn conversation(seed: u64) -> (u64, Vec<String>, Duration) {
     let net = Network::with_faults(seed, Faults { reset: 0.0, ..Faults::harsh() });
     net.keep_trace();
@@ -64,7 +64,7 @@ fn the_fingerprint_covers_the_bytes() {
     assert_ne!(run(b"one"), run(b"two"));
 }
 
-/// An event that counts how often its text is made.
+/// An event that counts how often it is formatted.
 struct Counted(std::cell::Cell<u32>);
 
 impl std::fmt::Display for Counted {
@@ -123,13 +123,13 @@ proptest! {
         let mut changed = bytes.clone();
         changed[at.index(bytes.len())] ^= by;
         prop_assert_ne!(run(&bytes), run(&changed));
-        // Bytes that are zero count like others.
+        // A trailing zero byte must change the fingerprint too.
         prop_assert_ne!(run(&bytes), run(&[&bytes[..], &[0]].concat()));
     }
 }
 
 #[test]
-fn the_order_of_ready_channels_depends_on_the_seed_alone() {
+fn the_order_of_ready_channels_depends_only_on_the_seed() {
     let order = |seed| {
         let net = Network::with_faults(seed, Faults::none());
         let sockets: Vec<_> = (0..8).map(|_| stream(&net)).collect();
@@ -145,7 +145,7 @@ fn the_order_of_ready_channels_depends_on_the_seed_alone() {
 }
 
 #[test]
-fn a_wait_reports_a_subset_only_if_the_faults_say_so() {
+fn a_wait_reports_a_subset_only_with_that_fault() {
     let fewest = |subset| {
         let net = Network::with_faults(9, Faults { subset, ..Faults::none() });
         let sockets = [stream(&net), stream(&net), stream(&net)];
@@ -169,14 +169,14 @@ fn the_random_stream_is_that_of_splitmix64() {
 }
 
 #[test]
-fn chance_keeps_to_its_ends() {
+fn chance_is_exact_at_zero_and_one() {
     let mut rng = Rng::new(0);
     assert!((0..1000).all(|_| rng.chance(1.0)));
     assert!((0..1000).all(|_| !rng.chance(0.0) && !rng.chance(f64::NAN)));
 }
 
 #[test]
-fn a_check_stops_at_the_first_seed_that_fails_and_passes_the_panic_on() {
+fn a_check_stops_at_the_first_failing_seed_and_resumes_its_panic() {
     let mut seen = Vec::new();
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         run_each(5..10, |net| {
@@ -196,7 +196,7 @@ fn a_chosen_seed_is_run_alone() {
 }
 
 #[test]
-fn a_check_that_would_run_nothing_panics() {
+fn a_check_without_a_valid_seed_panics() {
     assert!(catch_unwind(|| seeds_to_run(4..4, None)).is_err());
     assert!(catch_unwind(|| seeds_to_run(0..4, Some("many"))).is_err());
 }

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 use super::super::{Faults, Network, check};
 use super::*;
 
-/// Sends `payload` from one socket to another as a loop would; what arrived, and whether to the end.
+/// Sends `payload` from one socket to another, like a loop. Returns the bytes that arrived, and
+/// `true` if the stream ended normally.
 pub(super) fn transfer(net: &Network, payload: &[u8]) -> (Vec<u8>, bool) {
     let (sender, receiver) = pair(net);
     let mut poller = register(net, &[(&sender, Interest::WRITE), (&receiver, Interest::READ)]);
@@ -78,7 +79,7 @@ fn an_injected_reset_reaches_both_ends() {
 }
 
 #[test]
-fn operations_are_partial_only_if_the_faults_say_so() {
+fn operations_are_partial_only_with_that_fault() {
     let sizes = |partial| {
         let net = Network::with_faults(4, Faults { partial, ..Faults::none() });
         let (client, server) = pair(&net);
@@ -130,7 +131,7 @@ fn a_paused_peer_fills_the_window_and_resuming_opens_it() {
 }
 
 #[test]
-fn what_a_peer_queues_beyond_the_window_follows_as_it_is_read() {
+fn a_peer_sends_its_backlog_as_the_window_opens() {
     let net = Network::with_faults(5, Faults { window: 10, ..Faults::mild() });
     let listener = listener(&net, addr("127.0.0.1:80"), 1);
     let peer = net.connect(addr("127.0.0.1:80"));
@@ -164,7 +165,7 @@ fn an_urgent_byte_is_priority_and_not_part_of_the_stream() {
     assert!(readiness(&net, &server).priority);
     let (read, ended) = read_all(&server).unwrap();
     assert_eq!((read.as_slice(), ended), (&b"ab"[..], false));
-    assert!(readiness(&net, &server).priority, "it stays until it is read");
+    assert!(readiness(&net, &server).priority, "an urgent byte stays until it is read");
     let mut buf = [0; 4];
     assert_eq!(server.recv_oob(&mut buf).unwrap(), 1);
     assert_eq!(buf[0], b'!');
@@ -172,7 +173,7 @@ fn an_urgent_byte_is_priority_and_not_part_of_the_stream() {
 }
 
 #[test]
-fn urgent_bytes_count_against_the_window_only_until_they_arrive() {
+fn urgent_bytes_use_the_window_only_until_they_arrive() {
     let net = Network::with_faults(6, Faults { window: 2, ..Faults::none() });
     let (client, server) = pair(&net);
     assert_eq!(client.send_oob(b"1").unwrap(), 1);
@@ -183,7 +184,7 @@ fn urgent_bytes_count_against_the_window_only_until_they_arrive() {
     settle(&net);
     let mut buf = [0];
     server.recv_oob(&mut buf).unwrap();
-    assert_eq!(&buf, b"3", "a newer one replaces one not read");
+    assert_eq!(&buf, b"3", "a newer urgent byte replaces an unread one");
 }
 
 #[test]

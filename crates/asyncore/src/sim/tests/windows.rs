@@ -1,4 +1,4 @@
-//! Send buffers and receive windows: when there is room, and how it is announced.
+//! Send buffers and receive windows: the available room, and its announcement.
 
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ fn a_stream_is_writable_when_a_third_of_its_buffer_is_free() {
             let writable = readiness(&net, &client).writable;
             (writable, client.send(&[1; 100]).unwrap_or(0))
         };
-        assert_eq!(free(too_few), (false, too_few), "`send` takes what fits of {window}");
+        assert_eq!(free(too_few), (false, too_few), "`send` accepts what fits in window {window}");
         assert_eq!(free(enough), (true, enough), "window {window}");
     }
 }
@@ -50,7 +50,7 @@ fn a_window_reopens_by_a_segment_or_half_the_window() {
     }
 }
 
-/// Sizes of the pieces in which `len` bytes travel from peer to peer, and the steps that it takes.
+/// Sends `len` bytes from peer to peer. Returns the sizes of the pieces, and the number of steps.
 fn pieces_of_bulk(seed: u64, faults: Faults, len: usize) -> (Vec<usize>, usize) {
     let net = Network::with_faults(seed, faults);
     let listener = net.listen(addr("127.0.0.1:80")).unwrap();
@@ -68,7 +68,7 @@ fn pieces_of_bulk(seed: u64, faults: Faults, len: usize) -> (Vec<usize>, usize) 
 }
 
 #[test]
-fn a_long_stream_seldom_travels_in_single_bytes() {
+fn a_long_stream_rarely_travels_in_single_bytes() {
     let sizes = [
         (1000, 64),
         (1000, 1460),
@@ -134,7 +134,7 @@ proptest! {
     ) {
         let mut stream = Stream::new(addr("127.0.0.1:80"), window, Holder::Socket);
         stream.phase = Phase::Connected;
-        // The least room that is left when everything has been read and all announcements arrived.
+        // The minimum room after everything was read and all announcements arrived.
         stream.credit -= stream.announces_from(segment) - 1;
         prop_assert!(stream.is_writable());
         stream.backlog.resize(backlog, 7);
@@ -147,7 +147,7 @@ proptest! {
     }
 
     #[test]
-    fn every_byte_arrives_whatever_the_window_and_the_faults(
+    fn every_byte_arrives_with_any_window_and_faults(
         seed: u64, window in 1..200_usize, segment in 1..200_usize, partial in 0.0..=1.0,
         subset in 0.0..0.9, would_block in 0.0..0.9, interrupt in 0.0..0.9, len in 0..2000_usize,
     ) {
@@ -160,7 +160,7 @@ proptest! {
     }
 
     #[test]
-    fn urgent_bytes_leave_the_window_as_they_found_it(
+    fn urgent_bytes_do_not_shrink_the_window(
         seed: u64, window in 1..20_usize, segment in 1..20_usize, rounds in 1..30_usize,
     ) {
         let net = Network::with_faults(seed, Faults { window, segment, ..Faults::none() });

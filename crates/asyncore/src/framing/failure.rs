@@ -1,17 +1,17 @@
-/// How a partly matched byte string falls back when the next byte does not fit: the failure
-/// table of Knuth, Morris and Pratt.
+/// The failure function of the Knuth-Morris-Pratt algorithm: the shorter match that a partial
+/// match falls back to when the next byte does not fit.
 ///
-/// A border of a string is a beginning of it that is also an end of it, shorter than the whole.
+/// A border of a string is a proper prefix of it that is also a suffix.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Borders {
-    /// At `i`, the length of the longest border of the first `i + 1` bytes. Empty until needed:
-    /// most streams never split a terminator.
+pub(super) struct FailureFunction {
+    /// At `i`, the length of the longest border of the first `i + 1` bytes. Computed on the first
+    /// mismatch, since most streams never split a terminator.
     lengths: Vec<usize>,
 }
 
-impl Borders {
-    /// How much of `needle` is matched after `byte`, given that `matched` bytes of it were
-    /// before. Takes constant time per byte, averaged over a stream.
+impl FailureFunction {
+    /// Returns how many bytes of `needle` are matched after `byte`, given that `matched` bytes
+    /// were matched before it. Takes constant time per byte, averaged over a stream.
     ///
     /// `needle` must be the same in every call, and `matched` less than its length.
     pub(super) fn advance(&mut self, needle: &[u8], matched: usize, byte: u8) -> usize {
@@ -44,9 +44,9 @@ mod tests {
     use super::*;
 
     fn table(needle: &[u8]) -> Vec<usize> {
-        let mut borders = Borders::default();
-        borders.fill(needle);
-        borders.lengths
+        let mut failure = FailureFunction::default();
+        failure.fill(needle);
+        failure.lengths
     }
 
     #[test]
@@ -59,18 +59,18 @@ mod tests {
 
     #[test]
     fn a_mismatch_falls_back_to_the_longest_border_that_fits() {
-        let mut borders = Borders::default();
-        assert_eq!(borders.advance(b"aab", 2, b'a'), 2);
-        assert_eq!(borders.advance(b"aab", 2, b'b'), 3);
-        assert_eq!(borders.advance(b"aab", 2, b'x'), 0);
+        let mut failure = FailureFunction::default();
+        assert_eq!(failure.advance(b"aab", 2, b'a'), 2);
+        assert_eq!(failure.advance(b"aab", 2, b'b'), 3);
+        assert_eq!(failure.advance(b"aab", 2, b'x'), 0);
     }
 
     #[test]
-    fn no_table_is_made_while_every_byte_fits() {
-        let mut borders = Borders::default();
-        assert_eq!(borders.advance(b"\r\n", 0, b'x'), 0);
-        assert_eq!(borders.advance(b"\r\n", 0, b'\r'), 1);
-        assert_eq!(borders.advance(b"\r\n", 1, b'\n'), 2);
-        assert!(borders.lengths.is_empty());
+    fn no_table_is_computed_without_a_mismatch() {
+        let mut failure = FailureFunction::default();
+        assert_eq!(failure.advance(b"\r\n", 0, b'x'), 0);
+        assert_eq!(failure.advance(b"\r\n", 0, b'\r'), 1);
+        assert_eq!(failure.advance(b"\r\n", 1, b'\n'), 2);
+        assert!(failure.lengths.is_empty());
     }
 }
