@@ -293,7 +293,7 @@ fn a_mismatched_address_family_is_refused_at_once() {
 }
 
 #[test]
-fn with_buffer_refuses_an_absurd_size_and_returns_what_its_closure_does() {
+fn with_buffer_rejects_oversized_buffers_and_returns_the_closures_result() {
     on_every_network(|world| {
         let (token, _remote) = world.connect(Recorder::default());
         let mut channel = world.map.channel(token).unwrap();
@@ -305,8 +305,9 @@ fn with_buffer_refuses_an_absurd_size_and_returns_what_its_closure_does() {
             });
             let error = refused.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
-            let told = format!("a buffer of {size} bytes is over the limit of 16777216; use less");
-            assert_eq!(error.to_string(), told);
+            let expected =
+                format!("a buffer of {size} bytes is over the limit of 16777216; use less");
+            assert_eq!(error.to_string(), expected);
         }
         let failed = channel.with_buffer(0, |_, buf| {
             assert!(buf.is_empty());

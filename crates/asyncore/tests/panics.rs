@@ -223,7 +223,7 @@ fn handle_error_does_not_recurse_when_it_pushes_after_shutdown() {
 }
 
 #[test]
-fn a_panic_in_a_timer_or_trigger_is_logged_and_the_loop_continues() {
+fn a_panic_in_a_timer_or_trigger_is_logged() {
     on_every_network(|world| {
         let lines = util::log::complaints(|| {
             world.map.call_later(Duration::ZERO, |_| panic!("in the timer"));
@@ -270,7 +270,7 @@ fn a_handler_whose_drop_panics_costs_only_its_channel() {
 }
 
 #[test]
-fn a_handler_that_is_replaced_and_panics_in_its_drop_leaves_the_channel_to_the_new_one() {
+fn a_replaced_handler_whose_drop_panics_keeps_the_channel() {
     on_every_network(|world| {
         let (fragile, next) = (Seen::default(), Seen::default());
         let lines = util::log::complaints(|| {
@@ -285,7 +285,7 @@ fn a_handler_that_is_replaced_and_panics_in_its_drop_leaves_the_channel_to_the_n
 }
 
 #[test]
-fn a_handler_whose_drop_panics_when_the_loop_is_dropped_costs_no_other() {
+fn dropping_the_loop_drops_all_handlers_although_one_panics() {
     on_every_network(|world| {
         let (first, second, good) = (Seen::default(), Seen::default(), Seen::default());
         struct Noted(Seen);

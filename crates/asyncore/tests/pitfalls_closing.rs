@@ -268,7 +268,7 @@ fn a_constructor_that_fails_or_panics_leaves_no_channel_behind() {
 }
 
 #[test]
-fn a_closed_channel_whose_socket_lives_on_elsewhere_is_no_longer_watched() {
+fn a_closed_channel_with_a_duplicated_socket_is_not_watched() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -286,7 +286,7 @@ fn a_closed_channel_whose_socket_lives_on_elsewhere_is_no_longer_watched() {
 }
 
 #[test]
-fn closing_a_file_channel_leaves_the_file_it_was_made_from_open() {
+fn closing_a_file_channel_leaves_the_original_file_open() {
     on_every_poller(|builder| {
         let mut map: EventLoop = builder.build().unwrap();
         let (reader, writer) = rustix::pipe::pipe().unwrap();
@@ -301,7 +301,7 @@ fn closing_a_file_channel_leaves_the_file_it_was_made_from_open() {
 }
 
 #[test]
-fn a_duplicate_that_outlives_its_channel_neither_keeps_the_loop_awake_nor_costs_others_theirs() {
+fn a_duplicate_that_outlives_its_channel_does_not_spin() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let trigger = map.trigger().unwrap();

@@ -80,7 +80,7 @@ fn an_undeliverable_datagram_does_not_spin() {
 }
 
 #[test]
-fn a_datagram_that_is_too_long_is_one_error_and_the_next_is_sent() {
+fn an_oversized_datagram_is_one_error_and_the_next_is_sent() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let theirs = UdpSocket::bind("127.0.0.1:0").unwrap();

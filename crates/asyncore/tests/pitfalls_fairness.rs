@@ -44,7 +44,7 @@ fn busy(world: &mut World) -> (Rc<Cell<usize>>, asyncore::Token<Small>, Remote) 
 }
 
 #[test]
-fn a_flood_of_input_is_read_in_portions_and_others_are_heard_meanwhile() {
+fn a_flood_of_input_does_not_starve_other_channels() {
     on_every_network(|world| {
         let (in_this_pass, _, flooder) = busy(world);
         let seen = Seen::default();

@@ -104,7 +104,7 @@ fn run_scenario(net: &Network) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn the_same_handler_type_runs_on_a_simulated_and_on_a_real_network() {
+fn one_handler_type_runs_on_simulated_and_real_networks() {
     on_every_network(|world| {
         let (_, addr) = world.listen(Server { numbers: true });
         let visitor = world.visit(addr);

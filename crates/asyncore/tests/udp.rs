@@ -281,7 +281,7 @@ fn a_refused_datagram_does_not_close_a_connected_socket() {
         let (token, addr) = refused(map);
         let lines = util::log::captured(|| {
             for _ in 0..3 {
-                map.channel(token).unwrap().push(b"to nobody");
+                map.channel(token).unwrap().push(b"undeliverable");
                 refusals(map, 1);
             }
         });
@@ -295,12 +295,12 @@ fn a_refused_datagram_does_not_close_a_connected_socket() {
 }
 
 #[test]
-fn a_refused_datagram_does_not_close_a_socket_that_is_paused() {
+fn a_refused_datagram_does_not_close_a_paused_socket() {
     on_every_network(|map| {
         let (token, addr) = refused(map);
         map.channel(token).unwrap().pause_reading();
         for _ in 0..3 {
-            map.channel(token).unwrap().push(b"to nobody");
+            map.channel(token).unwrap().push(b"undeliverable");
             assert_rests(map);
         }
         assert!(map.contains(token));
@@ -312,7 +312,7 @@ fn a_refused_datagram_does_not_close_a_socket_that_is_paused() {
 }
 
 #[test]
-fn a_refusal_that_a_send_finds_does_not_close_the_socket() {
+fn a_refusal_reported_by_a_send_does_not_close_the_socket() {
     on_every_network(|map| {
         let (token, addr) = refused(map);
         for _ in 0..3 {
