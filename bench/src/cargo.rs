@@ -1,4 +1,4 @@
-//! Building the programs that are Rust, and what is known of them.
+//! Builds the Rust programs and looks up their versions.
 
 use std::env;
 use std::fs;
@@ -7,12 +7,12 @@ use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
 
-/// The package's folder, where the sources of the peers that are not Rust lie.
+/// Returns the directory of this package, which holds the sources of the peers in other languages.
 pub fn package_dir() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Refuses to measure with a debug build; `command` is what starts a release build.
+/// Checks that this is a release build; the error suggests `command`.
 ///
 /// # Errors
 /// In a debug build.
@@ -24,28 +24,29 @@ pub fn ensure_release(command: &str) -> Result<()> {
     Ok(())
 }
 
-/// The cargo target directory that this program is from.
+/// Returns the cargo target directory that contains this program.
 ///
 /// # Errors
-/// When this program lies elsewhere.
+/// When the program is not in a target directory.
 pub fn target_dir() -> Result<PathBuf> {
     let executable = env::current_exe().context("cannot tell where this program lies")?;
     let target = executable.parent().and_then(Path::parent);
     Ok(target.context("this program does not lie in a cargo target directory")?.to_owned())
 }
 
-/// A cargo command, such as `build`, for the package `manifest` with the target directory `target`.
+/// Returns a cargo command, such as `build`, for the package `manifest` and the target directory
+/// `target`.
 pub fn command(name: &str, manifest: &Path, target: &Path) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.arg(name).arg("--manifest-path").arg(manifest).arg("--target-dir").arg(target);
     cargo
 }
 
-/// Builds every binary of the package `manifest` in release mode, into [`target_dir`] or into
-/// `folder` in it, and returns the directory of the binaries.
+/// Builds all binaries of the package `manifest` in release mode, into [`target_dir`] or into
+/// `folder` below it, and returns their directory.
 ///
 /// # Errors
-/// When cargo cannot be run, or does not succeed.
+/// When cargo cannot be run or fails.
 pub fn build_binaries(manifest: &Path, folder: &str) -> Result<PathBuf> {
     build(manifest, folder, &["--bins"])
 }
@@ -69,16 +70,16 @@ fn build(manifest: &Path, folder: &str, binaries: &[&str]) -> Result<PathBuf> {
     Ok(target.join("release"))
 }
 
-/// The version that the workspace's `Cargo.lock` names for `package`; all of them, if there are
+/// Returns the version of `package` in the workspace's `Cargo.lock`; all versions if there are
 /// several.
 ///
 /// # Errors
-/// When the file cannot be read or does not name the package.
+/// When the file cannot be read or does not contain the package.
 pub fn locked_version(package: &str) -> Result<String> {
     locked_version_in(&package_dir().with_file_name("Cargo.lock"), package)
 }
 
-/// The same from the lock file at `path`.
+/// Like [`locked_version`], with the lock file at `path`.
 ///
 /// # Errors
 /// As [`locked_version`].
@@ -99,7 +100,7 @@ fn versions_in<'a>(lock: &'a str, package: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// The first line that a program printed.
+/// Returns the first line of a program's output.
 pub fn first_line(output: &Output) -> String {
     let printed = if output.stdout.is_empty() { &output.stderr } else { &output.stdout };
     String::from_utf8_lossy(printed).lines().next().unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! What the client's connections have in common: how they open, are waited for, and end without a trace.
+//! Helpers for the client's connections: opening, waiting, and closing without TIME_WAIT.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -10,13 +10,14 @@ use rustix::fd::OwnedFd;
 use rustix::io::Errno;
 use rustix::net::sockopt;
 
-/// What every message says: 64 bytes, no two eighths alike, so that a lost or repeated piece shows.
+/// The content of every message: 64 bytes in eight distinct groups, so that a lost or repeated piece
+/// is detected.
 pub const MESSAGE: &[u8; 64] = b"0aaaaaaa1bbbbbbb2ccccccc3ddddddd4eeeeeee5fffffff6ggggggg7hhhhhhh";
 
-/// The longest wait for an answer, or for a connection to open.
+/// Maximum wait for an answer, or for a connection to open.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Opens a connection whose calls are bounded by [`PATIENCE`].
+/// Opens a connection whose calls time out after [`PATIENCE`].
 pub fn open(address: SocketAddr) -> Result<TcpStream> {
     let socket = TcpStream::connect_timeout(&address, PATIENCE)
         .with_context(|| format!("cannot connect to the server at {address}"))?;
@@ -26,19 +27,18 @@ pub fn open(address: SocketAddr) -> Result<TcpStream> {
     Ok(socket)
 }
 
-/// Makes closing `socket` reset it, so that thousands of connections closed at the end of a measurement
-/// leave no TIME_WAIT behind for the next one.
+/// Makes closing `socket` reset the connection. Otherwise thousands of connections would leave
+/// TIME_WAIT sockets behind for the next measurement.
 pub fn reset_on_close(socket: &TcpStream) -> Result<()> {
     sockopt::set_socket_linger(socket, Some(Duration::ZERO))
         .context("cannot have a connection reset on close")
 }
 
-/// Waits until `look` finds what it looks for, and leaves the server alone between two looks.
+/// Calls `look` until it returns true, and does not disturb the server between two calls.
 ///
-/// Neither sleeping nor looking without pause would do: waking the client is work for the server,
-/// and a client that asks the kernel all the time contends with it for the locks of the
-/// connections that it answers on. That made a message dearer by a quarter as soon as a server was
-/// a twentieth slower than the client, and hid the differences between all that were.
+/// A sleeping client would cost the server the work of waking it. A client that polls without pause
+/// contends with the server for the kernel's locks on the connections: measured, a message cost 25 %
+/// more once a server was 5 % slower than the client, which hid all differences among slower servers.
 pub fn look_now_and_then(mut look: impl FnMut() -> Result<bool>) -> Result<()> {
     const PAUSE: Duration = Duration::from_micros(5);
     let start = Instant::now();
@@ -54,7 +54,7 @@ pub fn look_now_and_then(mut look: impl FnMut() -> Result<bool>) -> Result<()> {
 
 /// Waits until `events`, which must be empty and have capacity, holds at least one.
 ///
-/// It spins instead of sleeping: the client has a CPU to itself, and so the server never pays for
+/// It spins instead of sleeping: the client has a CPU of its own, and the server must not pay for
 /// waking it.
 pub fn spin(epoll: &OwnedFd, events: &mut Vec<epoll::Event>) -> Result<()> {
     const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };

@@ -1,4 +1,4 @@
-//! The machine: its CPUs, its descriptor limit, and what the report says of it.
+//! The machine: its CPUs, its descriptor limit, and its description in the report.
 
 use std::fs;
 
@@ -7,20 +7,20 @@ use rustix::process::{Pid, Resource, Rlimit, getrlimit, setrlimit};
 use rustix::system::uname;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The CPUs that the two sides run on; `None` where there is only one.
+/// The CPUs for server and client; `None` on a machine with only one.
 #[derive(Clone, Copy)]
 pub struct Cpus {
-    /// What is measured.
+    /// The CPU of the measured program.
     pub server: Option<usize>,
-    /// Who measures it.
+    /// The CPU of the measuring client.
     pub client: Option<usize>,
 }
 
 impl Cpus {
-    /// The first two CPUs that this process may use.
+    /// Chooses the first two CPUs that this process may use.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system call fails.
     pub fn choose() -> Result<Self> {
         let allowed = sched_getaffinity(None).context("cannot tell which CPUs may be used")?;
         let mut usable = (0..CpuSet::MAX_CPU).filter(|&cpu| allowed.is_set(cpu));
@@ -31,10 +31,10 @@ impl Cpus {
     }
 }
 
-/// Ties `process`, or with `None` this thread, to `cpu`; without a CPU it does nothing.
+/// Pins `process`, or with `None` this thread, to `cpu`; does nothing without a CPU.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system call fails.
 pub fn pin(process: Option<Pid>, cpu: Option<usize>) -> Result<()> {
     let Some(cpu) = cpu else { return Ok(()) };
     let mut set = CpuSet::new();
@@ -42,11 +42,11 @@ pub fn pin(process: Option<Pid>, cpu: Option<usize>) -> Result<()> {
     sched_setaffinity(process, &set).with_context(|| format!("cannot run on CPU {cpu} alone"))
 }
 
-/// Raises the soft descriptor limit to the hard one, for this process and the servers it starts, and
-/// tells how many descriptors that allows.
+/// Raises the soft descriptor limit to the hard limit, for this process and the servers that it
+/// starts; returns that limit.
 ///
 /// # Errors
-/// When the system refuses.
+/// When the system call fails.
 pub fn raise_descriptor_limit() -> Result<u64> {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: maximum, maximum };
@@ -55,7 +55,7 @@ pub fn raise_descriptor_limit() -> Result<u64> {
     Ok(maximum.unwrap_or(u64::MAX))
 }
 
-/// One line: CPU model, number of CPUs, kernel.
+/// Returns CPU model, number of CPUs and kernel in one line.
 pub fn description() -> String {
     let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpuinfo

@@ -1,4 +1,4 @@
-//! The comparisons of echo servers, of commits and of relays, and what they share.
+//! The comparisons of echo servers, of commits and of relays, and their shared code.
 
 pub mod against;
 pub mod cargo;

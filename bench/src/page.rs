@@ -1,4 +1,4 @@
-//! The page that a comparison writes.
+//! The page that a comparison generates.
 
 use std::path::Path;
 use std::{env, fs};
@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::stats::Summary;
 use crate::verdict::{Target, Verdict};
 
-/// `program`, which starts the comparison, with the arguments that it was given this time.
+/// Returns the command line of this run; `program` is the command that starts the comparison.
 pub fn command(program: &str) -> String {
     let mut words = vec![program.to_owned()];
     let arguments: Vec<String> = env::args().skip(1).collect();
@@ -19,7 +19,7 @@ pub fn command(program: &str) -> String {
     words.join(" ")
 }
 
-/// The median and the range for a table, in `unit`, with `decimals` digits after the point.
+/// Formats the median and the range for a table, in `unit`, with `decimals` decimal places.
 pub fn cells(summary: Option<Summary>, unit: f64, decimals: usize) -> [String; 2] {
     match summary {
         Some(Summary { median, min, max }) => {
@@ -30,8 +30,8 @@ pub fn cells(summary: Option<Summary>, unit: f64, decimals: usize) -> [String; 2
     }
 }
 
-/// Writes `markdown` to `file` and tells how many `targets` are reached; without a file it prints
-/// the page.
+/// Writes `markdown` to `file` and prints how many `targets` are reached; without a file, prints the
+/// page.
 ///
 /// # Errors
 /// When the file cannot be written.

@@ -1,30 +1,30 @@
-//! What is compared, once it has been built or found.
+//! The programs that are compared, built or found on the system.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// The name of a program in messages and tables.
 pub trait Label {
-    /// The name.
+    /// Returns the name.
     fn label(&self) -> &'static str;
 }
 
-/// A program that is ready to be started; `P` names those that are compared.
+/// A program that is ready to start; `P` identifies the compared programs.
 pub struct Program<P> {
-    /// Which of them it is.
+    /// Identifies the program.
     pub peer: P,
-    /// Empty for what is no program at all.
+    /// Empty for an entry that is not a program.
     pub executable: PathBuf,
-    /// What it is started with, before what the comparison adds.
+    /// Arguments that precede those of the comparison.
     pub arguments: Vec<OsString>,
-    /// Its version, or that of the library it is about.
+    /// The version of the program, or of the library that it measures.
     pub version: String,
 }
 
 /// A program that this machine cannot run.
 pub struct Absent<P> {
-    /// Which of them it is.
+    /// Identifies the program.
     pub peer: P,
-    /// Why, and what would change that.
+    /// The reason, and how to make the program available.
     pub reason: String,
 }

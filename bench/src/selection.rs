@@ -1,4 +1,4 @@
-//! The arguments that the comparisons share.
+//! Command line arguments common to the comparisons.
 
 use std::path::PathBuf;
 
@@ -6,9 +6,9 @@ use clap::{Args, ValueEnum};
 
 use crate::cargo::package_dir;
 
-/// How much a run measures: its rounds and its loads.
+/// The extent of a run: its rounds and its loads.
 ///
-/// `S` names the loads; a run that is not made smaller has `ROUNDS` rounds.
+/// `S` identifies the loads; a full run has `ROUNDS` rounds.
 #[derive(Args)]
 pub struct Extent<S, const ROUNDS: u32>
 where
@@ -17,7 +17,7 @@ where
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000), help = rounds_help(ROUNDS))]
     rounds: Option<u32>,
 
-    /// A short run, with everything smaller, that shows that it all works
+    /// Make a short run at a reduced size, to check that everything works
     #[arg(long)]
     pub quick: bool,
 
@@ -30,12 +30,12 @@ impl<S, const ROUNDS: u32> Extent<S, ROUNDS>
 where
     S: ValueEnum + PartialEq + Send + Sync + 'static,
 {
-    /// The loads to measure under, in the order of their definition.
+    /// Returns the selected loads in the order of their definition.
     pub fn scenarios(&self) -> Vec<S> {
         chosen(&self.scenario)
     }
 
-    /// How often each is measured.
+    /// Returns the number of measurements of each program and load.
     pub fn rounds(&self) -> u32 {
         self.rounds.unwrap_or(if self.quick { 1 } else { ROUNDS })
     }
@@ -43,13 +43,13 @@ where
 
 fn rounds_help(rounds: u32) -> String {
     format!(
-        "How often each is measured; medians are over these rounds [default: {rounds}, or 1 with --quick]"
+        "Number of measurements of each, over which medians are taken [default: {rounds}, or 1 with --quick]"
     )
 }
 
-/// What a comparison of several programs measures, and where its page goes.
+/// The programs that a comparison measures, and the destination of its page.
 ///
-/// `P` names those that are compared, `S` the loads.
+/// `P` identifies the programs, `S` the loads.
 #[derive(Args)]
 pub struct Selection<P, S>
 where
@@ -60,12 +60,12 @@ where
     #[command(flatten)]
     pub extent: Extent<S, 5>,
 
-    /// Measure only these; ratios to one that is left out are missing
+    /// Measure only these; ratios to omitted ones are missing
     #[arg(long, value_enum, value_delimiter = ',', value_name = "PEER[,PEER]")]
     only: Vec<P>,
 
-    /// Where the report goes [default: the page in bench for a whole run; a run made smaller by
-    /// --quick, --only or --scenario prints it instead]
+    /// Write the report to FILE [default: the page in bench for a full run; a run with --quick, --only
+    /// or --scenario prints the report]
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -75,12 +75,13 @@ where
     P: ValueEnum + PartialEq + Send + Sync + 'static,
     S: ValueEnum + PartialEq + Send + Sync + 'static,
 {
-    /// Those to compare, in the order of their definition.
+    /// Returns the selected programs in the order of their definition.
     pub fn peers(&self) -> Vec<P> {
         chosen(&self.only)
     }
 
-    /// The file for the report, `page` of this package after a whole run; `None` is standard output.
+    /// Returns the file for the report: `page` of this package after a full run, `None` for standard
+    /// output.
     pub fn output(&self, page: &str) -> Option<PathBuf> {
         let Extent { quick, scenario, .. } = &self.extent;
         let whole = !quick && self.only.is_empty() && scenario.is_empty();
@@ -88,7 +89,8 @@ where
     }
 }
 
-/// Those of `selection`, or all, in the order of their definition and each once.
+/// Returns the variants in `selection`, or all if it is empty, in the order of their definition and
+/// without duplicates.
 fn chosen<T: ValueEnum + PartialEq>(selection: &[T]) -> Vec<T> {
     let all = T::value_variants().iter();
     all.filter(|it| selection.is_empty() || selection.contains(it)).cloned().collect()

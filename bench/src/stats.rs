@@ -1,18 +1,18 @@
-//! The few statistics of the report: medians, their spread, and paired ratios.
+//! The statistics of the report: medians, their spread, and paired ratios.
 
-/// The median of some rounds with the least and the greatest value seen.
+/// The median of several rounds, with the minimum and the maximum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Summary {
-    /// Half of the values are less.
+    /// The median.
     pub median: f64,
-    /// The least.
+    /// The minimum.
     pub min: f64,
-    /// The greatest.
+    /// The maximum.
     pub max: f64,
 }
 
 impl Summary {
-    /// Summarizes `values`; `None` when there are none or one is not a number.
+    /// Summarizes `values`; `None` if there are none or one is not a number.
     pub fn of(values: &[f64]) -> Option<Self> {
         if values.is_empty() || values.iter().any(|value| value.is_nan()) {
             return None;
@@ -34,9 +34,9 @@ impl Summary {
     }
 }
 
-/// The ratios of values taken in the same round, in which what slows a whole round down cancels out.
+/// Returns the ratios of values of the same rounds, in which effects on a whole round cancel out.
 ///
-/// `None` when the two differ in length or a ratio does not exist.
+/// `None` if the lengths differ or a ratio is undefined.
 pub fn ratios(values: &[f64], bases: &[f64]) -> Option<Vec<f64>> {
     if values.len() != bases.len() || bases.contains(&0.0) {
         return None;
@@ -44,11 +44,11 @@ pub fn ratios(values: &[f64], bases: &[f64]) -> Option<Vec<f64>> {
     Some(values.iter().zip(bases).map(|(value, base)| value / base).collect())
 }
 
-/// The range that holds the true median with a probability of at least 95 %.
+/// Returns a confidence interval of at least 95 % for the median.
 ///
-/// Each value lies below the true median with probability one half, so the binomial distribution
-/// tells how many of the least and greatest values to leave out. It assumes nothing else of the
-/// noise. `None` for fewer than 6 values, which cannot reach 95 %.
+/// Each value lies below the true median with probability 1/2, so the binomial distribution gives
+/// the number of extreme values to omit. There is no other assumption about the noise. `None` for
+/// fewer than 6 values, which cannot reach 95 %.
 pub fn median_interval(values: &[f64]) -> Option<(f64, f64)> {
     const TAIL: f64 = 0.025;
     let count = values.len();
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!(Summary::of_ratios(&[1.0], &[0.0]), None);
     }
 
-    /// The values of the usual table of the sign test.
+    /// Values from the standard table of the sign test.
     #[test]
     fn the_interval_of_the_median_follows_the_binomial_distribution() {
         let interval = |count: u32| {

@@ -1,20 +1,20 @@
-//! Who is measured when.
+//! The order of the measurements.
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// One measurement to be taken.
+/// One scheduled measurement.
 pub struct Turn<'a, S, P> {
-    /// Counted from 1.
+    /// The round, counted from 1.
     pub round: u32,
     /// The load.
     pub scenario: S,
-    /// What is put under it.
+    /// The program under this load.
     pub program: &'a P,
 }
 
-/// Every program's turn under every load in every round, each round beginning with another program,
-/// so that no program is always measured after the same one.
+/// Returns the turns of every program under every load in every round. Each round begins with a
+/// different program, so that no program is always measured after the same one.
 pub fn turns<'a, S: Copy, P>(
     rounds: u32,
     scenarios: &[S],
@@ -31,7 +31,7 @@ pub fn turns<'a, S: Copy, P>(
     turns
 }
 
-/// A bar that tells how far along `turns` a run is.
+/// Returns a progress bar for `turns`.
 ///
 /// # Errors
 /// When its template is malformed.

@@ -1,20 +1,20 @@
-//! Targets, and whether they are reached.
+//! Targets and their verdicts.
 
 use std::fmt::{self, Write};
 
-/// Whether a target is reached.
+/// The verdict on a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is.
+    /// The target is reached.
     Pass,
-    /// It is not.
+    /// The target is not reached.
     Fail,
-    /// What it needs was left out of the run.
+    /// The run omitted a measurement that the target needs.
     NotMeasured,
 }
 
 impl Verdict {
-    /// How a table says it.
+    /// Returns the verdict as it appears in a table.
     pub fn word(self) -> &'static str {
         match self {
             Verdict::Pass => "pass",
@@ -24,18 +24,18 @@ impl Verdict {
     }
 }
 
-/// One target: what it is, what was measured, and whether that is enough.
+/// One target with the measured value and the verdict.
 pub struct Target {
-    /// What is to be reached.
+    /// The target in words.
     pub name: String,
-    /// What was.
+    /// The measured value.
     pub measured: String,
-    /// Whether that is enough.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
 impl Target {
-    /// One that is reached by at most `limit`.
+    /// Creates a target that values up to `limit` reach.
     pub fn at_most(
         name: impl Into<String>,
         measured: Option<f64>,
@@ -46,7 +46,7 @@ impl Target {
         Target::judged(name, measured, |measured| measured <= limit, format)
     }
 
-    /// One that is reached by at least `limit`.
+    /// Creates a target that values from `limit` reach.
     pub fn at_least(
         name: impl Into<String>,
         measured: Option<f64>,

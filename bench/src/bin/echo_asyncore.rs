@@ -1,4 +1,4 @@
-//! An echo server on asyncore, as the guide of the library has it.
+//! An echo server on asyncore, as in the library's guide.
 
 use std::net::SocketAddr;
 

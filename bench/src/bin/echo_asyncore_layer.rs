@@ -1,5 +1,5 @@
-//! An echo server on asyncore whose connections have a layer that copies bytes both ways: the cost
-//! of the mechanism, without that of a cipher.
+//! An echo server on asyncore whose connections have a layer that copies bytes in both directions.
+//! It measures the cost of the mechanism without that of a cipher.
 
 use std::io;
 use std::net::SocketAddr;

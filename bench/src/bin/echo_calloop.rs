@@ -1,7 +1,7 @@
 //! An echo server on calloop.
 //!
-//! A connection is an event source of its own around calloop's `Generic`, since only its owner can
-//! change a source's interest; the read buffer is the loop's shared data.
+//! Each connection is an event source around calloop's `Generic`, since only the owner of a source
+//! can change its interest. The read buffer is the loop's shared data.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};

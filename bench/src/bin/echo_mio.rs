@@ -1,7 +1,7 @@
 //! An echo server on mio.
 //!
-//! mio is edge-triggered: both interests are registered once, and, as its documentation demands, a
-//! socket is read until it would block.
+//! mio is edge-triggered: both interests are registered once, and a socket is read until it would
+//! block, as mio's documentation requires.
 
 use std::io::{self, ErrorKind, Read, Write};
 
@@ -19,7 +19,7 @@ struct Connection {
 }
 
 impl Connection {
-    /// Echoes until the socket would block; `Ok(false)` is the end of the stream.
+    /// Echoes until the socket would block; returns `Ok(false)` at the end of the stream.
     fn echo(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         if !self.flush()? {
             return Ok(true);
@@ -40,7 +40,7 @@ impl Connection {
         }
     }
 
-    /// Sends what an earlier event left over; `Ok(true)` when nothing is left.
+    /// Sends the rest of an earlier event; returns `Ok(true)` when nothing is left.
     fn flush(&mut self) -> io::Result<bool> {
         if self.unsent.is_empty() {
             return Ok(true);
@@ -51,7 +51,7 @@ impl Connection {
         Ok(self.unsent.is_empty())
     }
 
-    /// Sends until the socket would block, which must be seen for the next edge to come.
+    /// Sends until the socket would block; otherwise there would be no next edge.
     fn send(&mut self, data: &[u8]) -> io::Result<usize> {
         let mut sent = 0;
         while sent < data.len() {

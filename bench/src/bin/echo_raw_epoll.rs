@@ -1,8 +1,8 @@
-//! An echo server on nothing but epoll: the yardstick.
+//! An echo server on raw epoll: the baseline.
 //!
-//! Level-triggered, every connection registered once; a message costs its share of one `epoll_wait`,
-//! one `recv` and one `send`. A connection whose peer does not read keeps the unsent rest and is not
-//! read from until that has gone.
+//! It is level-triggered and registers each connection once. A message costs its share of one
+//! `epoll_wait`, one `recv` and one `send`. While a connection has unsent output because its peer
+//! does not read, it is not read.
 
 use std::io;
 

@@ -1,8 +1,8 @@
-//! The client of the accept rate: connect, one round trip, close, and again.
+//! The client for the accept rate: connect, one round trip, close, repeat.
 //!
-//! Connections end in the ordinary way, the client closing first, since a reset would take every server
-//! through its error path. Each leaves a TIME_WAIT at the client; the command line bounds their number
-//! well below that of the ephemeral ports, and each server has a port of its own.
+//! The client closes first and normally, since a reset would take every server through its error
+//! path. Each connection leaves a TIME_WAIT at the client. The command line limits their number well
+//! below that of the ephemeral ports, and each server has its own port.
 
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 use crate::client::{self, MESSAGE};
 use crate::echo::load::Exchange;
 
-/// How many connections are open at once.
+/// Number of connections open at once.
 const CONCURRENT: u64 = 16;
 
-/// Serves `connections` short connections, or as many as begin within `budget`.
+/// Makes `connections` short connections, or as many as can begin within `budget`.
 pub(crate) fn exchange(
     address: SocketAddr,
     connections: u64,

@@ -1,7 +1,7 @@
-//! From the table of peers to programs that can be started.
+//! Builds the peers into programs that can be started.
 //!
-//! Each server is a binary of its own rather than a subcommand of this one, so that none carries another's
-//! code, statics or allocations into the memory figures.
+//! Each server is a separate binary instead of a subcommand, so that no server's memory figures
+//! include another's code, statics or allocations.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -11,7 +11,7 @@ use crate::echo::peers::{Origin, Peer};
 use crate::program::{self, Label};
 use anyhow::{Context, Result, bail, ensure};
 
-/// A server that is ready to be started.
+/// A server that is ready to start.
 pub(crate) type Program = program::Program<Peer>;
 /// A server that this machine cannot run.
 pub(crate) type Absent = program::Absent<Peer>;
@@ -21,8 +21,8 @@ enum Outcome {
     Absent(String),
 }
 
-/// Builds `peers`, in their order. A toolchain, header or interpreter that is missing makes a peer
-/// absent; source that does not compile is an error.
+/// Builds `peers` in order. A missing toolchain, header or interpreter makes a peer absent; source
+/// that does not compile is an error.
 pub(crate) fn build(peers: &[Peer]) -> Result<(Vec<Program>, Vec<Absent>)> {
     let directory = cargo::build_binaries(&package_dir().join("Cargo.toml"), "")?;
     let mut programs = Vec::new();
@@ -65,7 +65,7 @@ fn rust_program(peer: Peer, executable: &Path, package: &str) -> Result<Outcome>
     }))
 }
 
-/// Whether a C compiler is there and its preprocessor finds `header`.
+/// Returns whether a C compiler is installed and its preprocessor finds `header`.
 fn has_header(header: &str) -> bool {
     Command::new("cc")
         .args(["-E", "-x", "c", "-include", header, "/dev/null"])
@@ -103,7 +103,7 @@ fn compile_c(peer: Peer, program: &str, library: &str, directory: &Path) -> Resu
     }))
 }
 
-/// Takes the first interpreter that still has `module`.
+/// Returns the first interpreter that has `module`.
 fn python_program(peer: Peer, script: &str, module: &str) -> Result<Outcome> {
     let script = package_dir().join("peers").join(script);
     for interpreter in ["python3", "python3.11", "python3.10", "python3.9"] {

@@ -1,4 +1,4 @@
-//! Connections that echo once and then stay silent.
+//! Connections that echo once and then stay idle.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 
 use crate::client::{self, MESSAGE};
 
-/// How many connections wait for their answer at once; below the smallest backlog any peer listens with.
+/// Number of connections that wait for an answer at once; below the smallest backlog of any peer.
 const BATCH: usize = 64;
 
 /// The client's side of the idle connections.
@@ -17,7 +17,7 @@ pub(crate) struct Idle {
 }
 
 impl Idle {
-    /// Opens connections until there are `count`, each of which gets one message echoed.
+    /// Opens connections until there are `count`, and has one message echoed on each.
     pub(crate) fn grow(&mut self, address: SocketAddr, count: usize) -> Result<()> {
         while self.connections.len() < count {
             let opened = self.connections.len();

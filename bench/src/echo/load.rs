@@ -1,8 +1,8 @@
-//! The ping-pong client: a message on every busy connection, and when all are answered, again.
+//! The ping-pong client: sends a message on every busy connection, waits for all answers, repeats.
 //!
-//! The connections keep step because client and server cost about the same: running free, whichever
-//! happens to be slower decides whether the server finds one message at a time or all of them, and
-//! servers would be compared at different batches.
+//! The connections proceed in lockstep. Client and server cost about the same; if the connections ran
+//! freely, the slower side would decide whether the server finds one message at a time or many, and
+//! servers would be compared at different batch sizes.
 
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ use crate::client::{self, MESSAGE};
 
 struct Connection {
     socket: TcpStream,
-    /// How much of the answer is still to come; 0 when no message is under way.
+    /// Bytes of the answer that have not arrived; 0 when no message is in flight.
     missing: usize,
 }
 
@@ -33,7 +33,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes what has come of the answer; true when that completes it.
+    /// Receives the available part of the answer; returns true when it is complete.
     fn receive(&mut self) -> Result<bool> {
         let mut buffer = [0; 2 * MESSAGE.len()];
         let received = match recv(&self.socket, &mut buffer[..], RecvFlags::empty()) {
@@ -50,7 +50,7 @@ impl Connection {
     }
 }
 
-/// A number of round trips and the time they took.
+/// The result of an exchange: the number of round trips and their duration.
 pub(crate) struct Exchange {
     pub(crate) round_trips: u64,
     pub(crate) elapsed: Duration,
@@ -79,7 +79,7 @@ impl Load {
         Ok(Load { epoll, connections, events: Vec::with_capacity(count) })
     }
 
-    /// Makes `messages` round trips, or as many as begin within `budget`, and returns when all are done.
+    /// Makes `messages` round trips, or as many as can begin within `budget`.
     pub(crate) fn exchange(&mut self, messages: u64, budget: Duration) -> Result<Exchange> {
         let start = Instant::now();
         let mut round_trips = 0;
@@ -92,13 +92,13 @@ impl Load {
         Ok(Exchange { round_trips, elapsed: start.elapsed() })
     }
 
-    /// One round trip on each of the first `count` connections.
+    /// Makes one round trip on each of the first `count` connections.
     fn volley(&mut self, count: usize) -> Result<()> {
         for connection in &mut self.connections[..count] {
             connection.send()?;
         }
-        // Servers take connections in the order in which these became ready, so mostly this is the
-        // end of the volley.
+        // Servers handle connections in the order in which they became ready, so the last answer
+        // usually completes the volley.
         let last = &mut self.connections[count - 1];
         client::look_now_and_then(|| last.receive())?;
         let mut answered = 1;

@@ -1,7 +1,6 @@
-//! Compares echo servers on loopback: this project's library, raw epoll, and the event loops that one might
-//! use in its place.
+//! Compares echo servers on loopback: this project's library, raw epoll, and alternative event loops.
 //!
-//! It builds them all, measures them in turns, and writes `RESULTS.md`.
+//! Builds all servers, measures them in turns, and writes `RESULTS.md`.
 
 mod accepts;
 mod build;
@@ -33,14 +32,14 @@ use crate::program::{Label, Program};
 use crate::selection::Selection;
 use crate::turns::{self, Turn};
 
-/// What starts this program.
+/// The command that starts this program.
 const COMMAND: &str = "cargo run --release -p bench";
 
 /// Compare TCP echo servers on loopback and write bench/RESULTS.md.
 ///
 /// Builds every server, then measures them in turns: the CPU time of the server for each message with 1 busy
 /// connection, with 50, and with 50 among 10,000 idle ones; the same for each short connection; and the
-/// memory that an idle connection takes. Takes some ten minutes; wants a quiet machine with two CPUs.
+/// memory that an idle connection takes. Takes about ten minutes and needs an idle machine with two CPUs.
 ///
 /// Examples:
 ///   cargo run --release -p bench
@@ -59,7 +58,7 @@ pub struct Arguments {
 /// Runs the comparison and writes its report.
 ///
 /// # Errors
-/// When a server cannot be built, started or measured, or the report cannot be written.
+/// When a server cannot be built, started or measured, or when the report cannot be written.
 pub fn compare(arguments: &Arguments) -> Result<()> {
     let selection = &arguments.selection;
     let setting = Setting::new(COMMAND, &selection.extent, &arguments.amount)?;

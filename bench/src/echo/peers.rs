@@ -7,16 +7,16 @@ use crate::program::Label;
 /// The binary of [`Peer::Asyncore`].
 pub(crate) const ASYNCORE: &str = "echo_asyncore";
 
-/// One echo server; the name on the command line is the variant's in kebab case.
+/// One echo server; its name on the command line is the variant in kebab case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, ValueEnum)]
 pub(crate) enum Peer {
     /// This project's library
     Asyncore,
     /// The same with a layer on each connection that copies bytes
     AsyncoreLayer,
-    /// Hand-written, level-triggered epoll: the yardstick
+    /// Hand-written, level-triggered epoll: the baseline
     RawEpoll,
-    /// The same in C, through libc: what the C library adds to each system call
+    /// The same in C, through libc, which shows the cost of the C library's system call wrappers
     RawEpollC,
     /// mio, edge-triggered
     Mio,
@@ -34,7 +34,7 @@ pub(crate) enum Peer {
     PythonAsyncore,
 }
 
-/// How a server comes to be.
+/// The kinds of servers and how to obtain them.
 pub(crate) enum Origin {
     /// A binary of this package around the named package.
     Rust { binary: &'static str, package: &'static str },

@@ -39,7 +39,7 @@ begins again. Figures are medians over the rounds, with the least and the greate
 How the forwarder compares with other relays is in [RELAYS.md](RELAYS.md).
 ";
 
-/// All that the report tells of.
+/// The contents of the report.
 pub(crate) struct Report<'a> {
     pub(crate) setting: &'a Setting,
     pub(crate) programs: &'a [Program],
@@ -48,15 +48,15 @@ pub(crate) struct Report<'a> {
 }
 
 impl Report<'_> {
-    /// Judges the targets by this run's figures.
+    /// Judges the targets by the figures of this run.
     pub(crate) fn targets(&self) -> Vec<Target> {
         targets::judge(self.results, |scenario| self.setting.title(scenario))
     }
 
-    /// Writes it all out.
+    /// Returns the report as Markdown.
     pub(crate) fn markdown(&self) -> String {
         let mut out = String::new();
-        // Writing to a String cannot fail.
+        // Writing to a string cannot fail.
         let _ = self.write(&mut out);
         out
     }
@@ -133,7 +133,7 @@ impl Report<'_> {
         writeln!(out)
     }
 
-    /// The servers that have `cost`, the cheapest first.
+    /// Returns the servers with a value for `cost`, the cheapest first.
     fn sorted_by(&self, cost: Cost) -> Vec<Peer> {
         let mut costs: Vec<(f64, Peer)> = self
             .programs

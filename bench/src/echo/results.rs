@@ -1,4 +1,4 @@
-//! Every measurement of a run, by scenario and server, in the order of the rounds.
+//! The measurements of a run, by scenario and server, in the order of the rounds.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -6,21 +6,21 @@ use std::hash::Hash;
 use crate::echo::scenario::{Measurement, Scenario};
 use crate::stats::{self, Summary};
 
-/// What a row of the comparison is about; less is better in each.
+/// A quantity that the comparison reports; lower is better for each.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Cost {
-    /// CPU time for each message or connection.
+    /// CPU time per message or connection.
     Cpu(Scenario),
-    /// Memory for each idle connection.
+    /// Memory per idle connection.
     IdleBytes,
 }
 
-/// All measurements taken; `P` names the servers.
+/// All measurements; `P` identifies the servers.
 pub(crate) struct Results<P> {
     measurements: HashMap<(Scenario, P), Vec<Measurement>>,
 }
 
-// Derived, it would ask for a default of `P`.
+// A derived implementation would require `P: Default`.
 impl<P> Default for Results<P> {
     fn default() -> Self {
         Results { measurements: HashMap::new() }
@@ -41,17 +41,17 @@ impl<P: Copy + Eq + Hash> Results<P> {
         Summary::of(&self.costs(cost, peer))
     }
 
-    /// What `peer` costs for each unit of what `base` costs, round by round.
+    /// Summarizes the ratio of `peer`'s cost to `base`'s, paired by round.
     pub(crate) fn ratio(&self, cost: Cost, peer: P, base: P) -> Option<Summary> {
         Summary::of(&self.ratios(cost, peer, base)?)
     }
 
-    /// The same for each round.
+    /// Returns the ratio of `peer`'s cost to `base`'s in each round.
     pub(crate) fn ratios(&self, cost: Cost, peer: P, base: P) -> Option<Vec<f64>> {
         stats::ratios(&self.costs(cost, peer), &self.costs(cost, base))
     }
 
-    /// What `cost` is for each unit of `base`, both `peer`'s, round by round.
+    /// Summarizes the ratio of `peer`'s `cost` to its `base` cost, paired by round.
     pub(crate) fn growth(&self, cost: Cost, base: Cost, peer: P) -> Option<Summary> {
         Summary::of_ratios(&self.costs(cost, peer), &self.costs(base, peer))
     }

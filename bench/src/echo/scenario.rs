@@ -1,4 +1,4 @@
-//! What is measured of a server, each time on a fresh one.
+//! The measurements of a server; each uses a new server process.
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -11,9 +11,9 @@ use crate::echo::size::Size;
 use crate::host::Cpus;
 use crate::program::{Label, Program};
 
-/// The share of a measurement's size that precedes it unmeasured.
+/// Divides the size of a measurement to give that of its unmeasured warm-up.
 const WARM_UP: u64 = 10;
-/// How many busy connections the scenarios but the first have.
+/// Number of busy connections in all scenarios except the first.
 const BUSY: usize = 50;
 
 /// One kind of load.
@@ -30,7 +30,7 @@ pub(crate) enum Scenario {
 }
 
 impl Scenario {
-    /// The heading of its table, or its place in a sentence.
+    /// Returns the heading of the scenario's table, also used within sentences.
     pub(crate) fn title(self, size: &Size) -> String {
         match self {
             Scenario::One => "1 busy".to_owned(),
@@ -40,7 +40,7 @@ impl Scenario {
         }
     }
 
-    /// What its CPU time is divided by.
+    /// Returns the unit by which the CPU time is divided.
     pub(crate) fn unit(self) -> &'static str {
         match self {
             Scenario::Accept => "connection",
@@ -49,17 +49,17 @@ impl Scenario {
     }
 }
 
-/// What one measurement found.
+/// The result of one measurement.
 pub(crate) struct Measurement {
-    /// Microseconds of the server's CPU time for each message or connection.
+    /// CPU time of the server per message or connection, in microseconds.
     pub(crate) cpu: f64,
-    /// Messages or connections in a second.
+    /// Messages or connections per second.
     pub(crate) rate: f64,
-    /// Bytes of the server's memory for each idle connection, where there were any.
+    /// Memory of the server per idle connection in bytes, if there were any.
     pub(crate) idle_bytes: Option<f64>,
 }
 
-/// Starts `program` and puts it under the load of `scenario`.
+/// Starts `program` and measures it under the load of `scenario`.
 pub(crate) fn measure<P: Label>(
     scenario: Scenario,
     program: &Program<P>,
@@ -86,7 +86,7 @@ fn busy(server: &Server, connections: usize, size: &Size) -> Result<Measurement>
 
 fn busy_among_idle(server: &Server, size: &Size) -> Result<Measurement> {
     let mut idle = Idle::default();
-    // The first connection brings what a server allocates once for all.
+    // A server makes its one-time allocations on the first connection.
     idle.grow(server.address(), 1)?;
     let before = settled_memory(server)?;
     idle.grow(server.address(), size.idle + 1)?;
@@ -103,7 +103,7 @@ fn short_connections(server: &Server, size: &Size) -> Result<Measurement> {
     during(server, || accepts::exchange(server.address(), size.connections, size.budget))
 }
 
-/// Charges the server's CPU time to what `exchange` did.
+/// Runs `exchange` and measures the server's CPU time for it.
 fn during(server: &Server, exchange: impl FnOnce() -> Result<Exchange>) -> Result<Measurement> {
     let before = server.cpu_time()?;
     let Exchange { round_trips, elapsed } = exchange()?;

@@ -1,4 +1,4 @@
-//! One running server: its address, what CPU it has used, what memory it holds.
+//! One running server: its address, CPU time and memory.
 
 use std::fs;
 use std::io::{ErrorKind, Read};
@@ -14,13 +14,13 @@ use rustix::process::Pid;
 use crate::host;
 use crate::program::{Label, Program};
 
-/// How long a server may take to print its address.
+/// Maximum wait for a server to print its address.
 const START_LIMIT: Duration = Duration::from_secs(10);
-/// How long a server may take to have dealt with all that it was sent.
+/// Maximum wait for a server to process everything that it was sent.
 const SETTLE_LIMIT: Duration = Duration::from_secs(10);
-/// How often a server that is still at work is looked at again.
+/// Interval between checks of whether a server is still busy.
 const SETTLE_INTERVAL: Duration = Duration::from_micros(200);
-/// The longest first line that can still be an address.
+/// Maximum length of the first line, in bytes; more than any address needs.
 const ADDRESS_LIMIT: usize = 64;
 
 /// A server process; dropping it kills it.
@@ -28,12 +28,12 @@ pub(crate) struct Server {
     label: &'static str,
     child: Child,
     address: SocketAddr,
-    /// Kept open, since a server must not meet a closed pipe.
+    /// Kept open, so that the server does not write to a closed pipe.
     _stdout: ChildStdout,
 }
 
 impl Server {
-    /// Starts `program`, on `cpu` alone if given, and waits for its address.
+    /// Starts `program`, pinned to `cpu` if given, and waits for its address.
     pub(crate) fn start<P: Label>(program: &Program<P>, cpu: Option<usize>) -> Result<Self> {
         let label = program.peer.label();
         let mut child = Command::new(&program.executable)
@@ -45,8 +45,9 @@ impl Server {
         let address = host::pin(Some(Pid::from_child(&child)), cpu).and_then(|()| {
             let mut stdout = child.stdout.take().context("the server has no output")?;
             let line = first_line(&mut stdout)?;
-            let address =
-                line.parse().with_context(|| format!("its first line is no address: {line:?}"))?;
+            let address = line
+                .parse()
+                .with_context(|| format!("its first line is not an address: {line:?}"))?;
             Ok((address, stdout))
         });
         match address {
@@ -62,7 +63,7 @@ impl Server {
         self.address
     }
 
-    /// Waits until the server sleeps, and so has dealt with all that it was sent.
+    /// Waits until the server sleeps, which shows that it has processed everything.
     pub(crate) fn settle(&self) -> Result<()> {
         let start = Instant::now();
         while !self.is_asleep()? {
@@ -76,8 +77,8 @@ impl Server {
         Ok(())
     }
 
-    /// Lets the server settle and tells the CPU time that it has used so far, user and system, in the
-    /// scheduler's nanoseconds: the ticks of `/proc/PID/stat` are too coarse for what is measured here.
+    /// Waits until the server is idle and returns its user and system CPU time so far. Uses the
+    /// scheduler's nanoseconds, since the ticks of `/proc/PID/stat` are too coarse.
     pub(crate) fn cpu_time(&self) -> Result<Duration> {
         self.settle()?;
         let mut total = Duration::ZERO;
@@ -99,8 +100,8 @@ impl Server {
         Ok(total)
     }
 
-    /// Bytes of anonymous memory resident: heap, stack and written data. Taken from the page tables, as
-    /// the kernel's running counters are only approximate.
+    /// Returns the resident anonymous memory in bytes: heap, stack and written data. Reads the page
+    /// tables, since the kernel's counters are only approximate.
     pub(crate) fn anonymous_memory(&self) -> Result<u64> {
         let path = self.proc("smaps_rollup");
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
@@ -114,7 +115,7 @@ impl Server {
 
     fn is_asleep(&self) -> Result<bool> {
         let stat = fs::read_to_string(self.proc("stat")).with_context(|| self.gone())?;
-        // The program's name stands in parentheses and may hold anything; the state follows it.
+        // The program's name is in parentheses and may contain any character; the state follows.
         match stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()) {
             Some('S') => Ok(true),
             Some('Z' | 'X') | None => bail!(self.gone()),
@@ -127,7 +128,7 @@ impl Server {
     }
 
     fn gone(&self) -> String {
-        format!("the {} server ended before its time", self.label)
+        format!("the {} server exited early", self.label)
     }
 }
 
@@ -138,7 +139,7 @@ impl Drop for Server {
 }
 
 fn end(child: &mut Child) {
-    // Both fail only for a process that has been waited for already.
+    // Both fail only if the process has already been reaped.
     let _ = child.kill();
     let _ = child.wait();
 }
@@ -153,7 +154,7 @@ fn first_line(stdout: &mut ChildStdout) -> Result<String> {
         ensure!(ready > 0, "it printed no line within {START_LIMIT:?}");
         let mut byte = [0];
         match stdout.read(&mut byte) {
-            Ok(0) => bail!("it ended without printing its address"),
+            Ok(0) => bail!("it exited without printing its address"),
             Ok(_) if byte == *b"\n" => break,
             Ok(_) => line.push(byte[0]),
             Err(error) if error.kind() == ErrorKind::Interrupted => {}

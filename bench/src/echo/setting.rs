@@ -1,4 +1,4 @@
-//! The conditions of a run, which a report states first.
+//! The conditions of a run, which the report states first.
 
 use std::fmt::{self, Write};
 
@@ -11,7 +11,7 @@ use crate::host::{self, Cpus};
 use crate::page;
 use crate::selection::Extent;
 
-/// The machine, the command line and what follows from it.
+/// The machine, the command line, and the size of the run.
 pub(crate) struct Setting {
     command: String,
     machine: String,
@@ -23,7 +23,8 @@ pub(crate) struct Setting {
 }
 
 impl Setting {
-    /// Raises the descriptor limit and derives the run's size from it; `command` starts the program.
+    /// Raises the descriptor limit and derives the size of the run from it; `command` starts the
+    /// program.
     pub(crate) fn new<const ROUNDS: u32>(
         command: &str,
         extent: &Extent<Scenario, ROUNDS>,
@@ -42,7 +43,7 @@ impl Setting {
         })
     }
 
-    /// The heading of a scenario's table.
+    /// Returns the heading of a scenario's table.
     pub(crate) fn title(&self, scenario: Scenario) -> String {
         scenario.title(&self.size)
     }

@@ -1,28 +1,30 @@
-//! How much a run sends, and how many connections it opens.
+//! The size of a run: its messages and connections.
 
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::Args;
 
-/// Idle connections of a run that is not made smaller.
+/// Number of idle connections in a full run.
 pub(crate) const IDLE: usize = 10_000;
-/// Descriptors kept for what are not idle connections: the busy ones, the epoll, files of /proc.
+/// Number of descriptors reserved for busy connections, the epoll and files in /proc.
 const SPARE_DESCRIPTORS: u64 = 150;
-/// Messages to a connection of the accept rate, which costs about as much more.
+/// Ratio of messages to connections in the accept rate, since a connection costs about as much as
+/// 20 messages.
 const MESSAGES_PER_CONNECTION: u64 = 20;
-/// Bounds the TIME_WAITs of one measurement well below the number of ephemeral ports.
+/// Maximum number of connections in one measurement. Keeps its TIME_WAITs well below the number of
+/// ephemeral ports.
 const CONNECTIONS_LIMIT: u64 = 10_000;
-/// Bounds the measurements of a slow server.
+/// Maximum duration of one measurement, reached by slow servers.
 const BUDGET: Duration = Duration::from_secs(5);
 
-/// How much of everything.
+/// The size of a run.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
     pub(crate) messages: u64,
     pub(crate) idle: usize,
     pub(crate) connections: u64,
-    /// After this long a measurement begins no more messages.
+    /// Time after which a measurement begins no further messages.
     pub(crate) budget: Duration,
 }
 
@@ -36,7 +38,7 @@ pub(crate) struct Amount {
 }
 
 impl Amount {
-    /// The size of a run that may hold `descriptors` descriptors open.
+    /// Returns the size of a run that may have `descriptors` descriptors open.
     pub(crate) fn size(&self, quick: bool, descriptors: u64) -> Result<Size> {
         let messages = self.messages.unwrap_or(if quick { 5_000 } else { 100_000 });
         let wanted = if quick { IDLE / 10 } else { IDLE };

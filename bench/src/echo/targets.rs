@@ -1,4 +1,4 @@
-//! What the library is meant to reach, judged by what was measured.
+//! The library's performance targets, judged by the measurements.
 
 use crate::echo::peers::Peer;
 use crate::echo::results::{Cost, Results};
@@ -6,13 +6,13 @@ use crate::echo::scenario::Scenario;
 use crate::program::Label;
 use crate::verdict::{Target, Verdict};
 
-/// The most CPU a message may cost, in that of raw epoll.
+/// Maximum CPU time per message, relative to raw epoll.
 const CPU_LIMIT: f64 = 1.05;
-/// The most memory an idle connection may take in user space.
+/// Maximum user-space memory per idle connection, in bytes.
 const IDLE_BYTES_LIMIT: f64 = 600.0;
-/// The most a message may cost among idle connections, in what it costs without them.
+/// Maximum CPU time per message with idle connections, relative to that without.
 const GROWTH_LIMIT: f64 = 1.10;
-/// Those whose CPU time is to be above the library's under every load. Memory has its own limit instead.
+/// Servers that the library must beat in CPU time under every load. Memory has a separate limit.
 const RIVALS: [Peer; 5] =
     [Peer::Calloop, Peer::Tokio, Peer::LibeventEvent, Peer::LibeventBufferevent, Peer::Libuv];
 const LOADS: [Scenario; 4] = [Scenario::One, Scenario::Fifty, Scenario::Idle, Scenario::Accept];
@@ -102,7 +102,8 @@ mod tests {
         Measurement { cpu, rate: 1e6 / cpu, idle_bytes: Some(bytes) }
     }
 
-    /// Two rounds in which every rival costs 10 µs and 1,000 bytes, raw epoll 5 µs and 40 bytes.
+    /// Returns two rounds in which every rival costs 10 µs and 1,000 bytes, raw epoll 5 µs and
+    /// 40 bytes.
     fn peers_alone() -> Results<Peer> {
         let mut results = Results::default();
         for scenario in SCENARIOS {

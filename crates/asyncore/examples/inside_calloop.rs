@@ -1,10 +1,10 @@
-//! The echo server inside calloop: this library's loop is one source of calloop's, beside others.
+//! The echo server inside calloop: this library's loop is one of calloop's event sources.
 //!
 //! usage: inside_calloop ADDR:PORT STATUS_ADDR:PORT
 //!
-//! Channels of this library serve the first address. A source of calloop's own serves the second:
-//! it answers each connection with one line of counters, which it reads from the loop directly,
-//! since both run on one thread.
+//! Channels of this library serve the first address. A calloop source serves the second: it sends each
+//! connection one line of counters, which it reads directly from the loop, since both run on one
+//! thread.
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -41,12 +41,12 @@ impl Dispatcher for EchoServer {
     }
 }
 
-/// Runs `event_loop` inside `outer`, until no channel is left or a callback returns `ExitNow`.
+/// Runs `event_loop` inside `outer` until no channel is left or a callback returns `ExitNow`.
 fn drive(
     mut event_loop: EventLoop,
     mut outer: calloop::EventLoop<'_, EventLoop>,
 ) -> io::Result<()> {
-    // The duplicate stays open for as long as calloop watches it, whatever happens to the loop.
+    // A duplicate stays open while calloop watches it, even if the loop closes its descriptor.
     let descriptor = event_loop.as_fd().try_clone_to_owned()?;
     let source = Generic::new(descriptor, Interest::READ, Mode::Level);
     outer
@@ -55,7 +55,7 @@ fn drive(
         .insert_source(source, |_, _, _| Ok(PostAction::Continue))
         .map_err(|rejected| io::Error::other(rejected.error))?;
     loop {
-        // Before each wait, since it registers what has changed.
+        // Required before each wait: it registers changed interest with the poller.
         let deadline = event_loop.next_deadline();
         if event_loop.is_empty() {
             return Ok(());
@@ -68,7 +68,7 @@ fn drive(
     }
 }
 
-/// Answers the connections that wait with the counters of the loop.
+/// Sends the loop's counters to each connection in the backlog.
 fn answer_status(listener: &TcpListener, event_loop: &EventLoop) -> io::Result<PostAction> {
     loop {
         let mut client = match listener.accept() {
@@ -108,7 +108,7 @@ fn serve(addr: SocketAddr, status: SocketAddr) -> Result {
     Ok(drive(event_loop, outer)?)
 }
 
-/// Both addresses, unless there is something wrong with them.
+/// Parses the command line, which is two addresses.
 fn addresses() -> Option<(SocketAddr, SocketAddr)> {
     let mut args = std::env::args_os().skip(1);
     let addr = args.next()?.to_str()?.parse().ok()?;

@@ -1,10 +1,9 @@
-//! The echo server inside tokio: one of tokio's futures runs this library's loop, beside tasks of
-//! tokio's own.
+//! The echo server inside tokio: a future runs this library's loop alongside tokio tasks.
 //!
 //! usage: inside_tokio ADDR:PORT STATUS_ADDR:PORT
 //!
-//! Channels of this library serve the first address. A tokio task serves the second: it answers
-//! each connection with one line of counters, which it asks the loop for through a `Trigger`.
+//! Channels of this library serve the first address. A tokio task serves the second: it sends each
+//! connection one line of counters, which it requests from the loop through a `Trigger`.
 
 use std::io;
 use std::net::SocketAddr;
@@ -45,18 +44,17 @@ impl Dispatcher for EchoServer {
     }
 }
 
-/// Runs `event_loop` as a future of a tokio runtime, until no channel is left or a callback
-/// returns `ExitNow`.
+/// Runs `event_loop` as a future of a tokio runtime until no channel is left or a callback returns
+/// `ExitNow`.
 ///
-/// The future is not `Send`, since handlers need not be: it belongs into `block_on`, or into a
-/// `LocalSet`.
+/// The future is not `Send`, since handlers need not be: use it with `block_on` or in a `LocalSet`.
 async fn drive(mut event_loop: EventLoop) -> io::Result<()> {
-    // The duplicate stays open for as long as tokio watches it, whatever happens to the loop.
+    // A duplicate stays open while tokio watches it, even if the loop closes its descriptor.
     let descriptor = event_loop.as_fd().try_clone_to_owned()?;
     #[allow(deprecated, reason = "its successor is unsafe, and missing in older versions")]
     let descriptor = AsyncFd::with_interest(descriptor, Interest::READABLE)?;
     loop {
-        // Before each wait, since it registers what has changed.
+        // Required before each wait: it registers changed interest with the poller.
         let deadline = event_loop.next_deadline();
         if event_loop.is_empty() {
             return Ok(());
@@ -72,21 +70,21 @@ async fn drive(mut event_loop: EventLoop) -> io::Result<()> {
             return Ok(());
         }
         match ready {
-            // Tokio watches for edges: only a pass that found nothing shows that the next event
-            // will be one.
+            // Tokio is edge-triggered: only after a pass without events does the next event cause an
+            // edge.
             Some(mut ready) if pass.events == 0 => ready.clear_ready(),
             _ => yield_now().await,
         }
     }
 }
 
-/// Answers each connection with the counters of the loop.
+/// Sends the loop's counters to each connection.
 async fn serve_status(listener: TcpListener, trigger: Trigger) -> io::Result<()> {
     loop {
         let (mut client, _) = listener.accept().await?;
         let (answer, answered) = oneshot::channel();
         let asked = trigger.pull_trigger(move |map| {
-            // A client that left meanwhile is no error.
+            // The client may have disconnected in the meantime.
             let _ = answer.send(map.stats());
             Ok(())
         });
@@ -113,7 +111,7 @@ async fn serve(addr: SocketAddr, status: SocketAddr) -> Result {
     Ok(drive(event_loop).await?)
 }
 
-/// Both addresses, unless there is something wrong with them.
+/// Parses the command line, which is two addresses.
 fn addresses() -> Option<(SocketAddr, SocketAddr)> {
     let mut args = std::env::args_os().skip(1);
     let addr = args.next()?.to_str()?.parse().ok()?;

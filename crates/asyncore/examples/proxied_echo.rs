@@ -1,17 +1,17 @@
-//! An echo server behind a proxy: a layer reads the PROXY protocol's header, and the echo handler
-//! is the one of `echo_server`, unchanged.
+//! An echo server behind a proxy: a layer reads the header of the PROXY protocol. The echo handler is
+//! the same as in `echo_server`.
 //!
 //! usage: proxied_echo ADDR:PORT
 //!
-//! Try it as the proxy would:
+//! To send a header like a proxy:
 //!
 //! ```console
 //! $ printf 'PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\nhello\n' | nc 127.0.0.1 7007
 //! ```
 //!
-//! The header tells the client's address, which the server prints. A connection that does not
-//! begin with one, or not within 10 s (the map's `handshake_timeout`), goes to the handler's
-//! `handle_error`, whose default logs it and closes the channel.
+//! The server prints the client's address from the header. If a connection does not begin with a
+//! header within 10 s (the map's `handshake_timeout`), the error goes to `handle_error`, which by
+//! default logs it and closes the channel.
 
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
@@ -21,16 +21,16 @@ use asyncore::{
     Channel, Dispatcher, Domain, Layer, LayerIo, Result, Socket, SocketMap, Token, Type,
 };
 
-/// The longest header of version 1, its line end included.
+/// Maximum length of a version 1 header in bytes, including the line end.
 const MAX_HEADER: usize = 107;
 
-/// Reads the header, and removes itself: what follows is the handler's, as it is.
+/// Reads the header, then removes itself, so that the rest of the stream passes unchanged.
 struct ProxyHeader {
     line: Vec<u8>,
 }
 
 impl Layer for ProxyHeader {
-    // The channel is connected, and its handler called, when the layer is gone.
+    // Not ready until it is removed: only then does the channel connect and call its handler.
     fn is_ready(&self) -> bool {
         false
     }
@@ -39,7 +39,7 @@ impl Layer for ProxyHeader {
         self.line.extend_from_slice(input);
         let start = &self.line[..self.line.len().min(MAX_HEADER)];
         let Some(end) = start.windows(2).position(|pair| pair == b"\r\n") else {
-            // No more is kept than a header can be long.
+            // Bounds the memory: no header is longer.
             return if start.len() < MAX_HEADER { Ok(()) } else { Err(malformed()) };
         };
         let client = client(&self.line[..end])?;
@@ -54,7 +54,7 @@ impl Layer for ProxyHeader {
     }
 }
 
-/// The client's address in the header `line`; `None` when the proxy does not know it.
+/// Parses the client's address in the header `line`; `None` if the proxy does not know it.
 fn client(line: &[u8]) -> io::Result<Option<SocketAddr>> {
     let line = str::from_utf8(line).map_err(|_| malformed())?;
     let words = line.split(' ').collect::<Vec<_>>();
@@ -114,7 +114,7 @@ impl Dispatcher for EchoServer {
     }
 }
 
-/// The only argument, unless there is something wrong with it.
+/// Parses the command line, which is a single address.
 fn address() -> Option<SocketAddr> {
     let mut args = env::args_os().skip(1);
     let addr = args.next()?.to_str()?.parse().ok()?;

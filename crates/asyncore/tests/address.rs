@@ -1,4 +1,4 @@
-//! Addresses: what converts into one, and how they are shown.
+//! Addresses: conversions and formatting.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::path::{Path, PathBuf};

@@ -1,11 +1,11 @@
-//! What a callback pushes is sent when it returns, together, and whatever else it does.
+//! Output pushed in a callback is sent when the callback returns, in one piece.
 
 mod util;
 
 use asyncore::{Channel, Error, Result, SimpleProducer, Token};
 use util::{Recorder, Remote, Seen, World, on_every_network};
 
-/// A channel that answers its first input by `answer`, and the other end of it.
+/// Adds a channel that runs `answer` on its first input; returns it and its remote end.
 fn answering(
     world: &mut World,
     seen: &Seen,
@@ -25,7 +25,7 @@ fn answering(
     (token, remote)
 }
 
-/// All that comes until there are `size` bytes.
+/// Returns what `remote` has received once it has `size` bytes.
 fn read(world: &mut World, remote: &Remote, size: usize) -> Vec<u8> {
     let mut received = Vec::new();
     world.run_until(|_| {
@@ -148,12 +148,12 @@ fn an_answer_is_sent_although_the_callback_fails_later() {
             let seen = Seen::default();
             let (_, remote) = answering(world, &seen, move |ch| {
                 ch.push(b"sorry");
-                if panics { panic!("as told") } else { Err(Error::msg("as told")) }
+                if panics { panic!("scripted") } else { Err(Error::msg("scripted")) }
             });
             assert_eq!(read(world, &remote, 5), b"sorry");
             remote.close();
             world.run_until(|_| seen.is_closed());
-            assert!(seen.errors()[0].contains("as told"), "{:?}", seen.errors());
+            assert!(seen.errors()[0].contains("scripted"), "{:?}", seen.errors());
         }
     });
 }

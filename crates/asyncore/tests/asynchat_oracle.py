@@ -1,15 +1,16 @@
-"""Answers what asynchat makes of each case on standard input.
+"""Runs asynchat on each case on standard input and prints the result.
 
-A case is a line of words: a script of terminators and a list of reads.
-The script: comma-separated terminators, the first to begin with, each other to
-be set when the one before is found.
-A read: a terminator to set before it, or "=" to leave it alone; ":"; the bytes.
-A terminator: "b" and bytes, "n" and a number, or "-" for none. Bytes are
+A case is one line of words: a script, then the reads.
+The script is a comma-separated list of terminators. The first is set at the
+start, each of the others when the one before it is found.
+A read consists of the terminator to set before it ("=" keeps the current one),
+":" and the bytes.
+A terminator is "b" and bytes, "n" and a number, or "-" for none. Bytes are in
 hexadecimal.
 
-The answer is a line with one word for each read: what was collected ("c" and
+The result is one line with one word for each read: the collected data ("c" and
 bytes, adjacent pieces joined), "f" for each terminator found, and "t" with the
-terminator that is set afterwards, all separated by commas.
+terminator that is set afterwards, separated by commas.
 """
 
 import asynchat

@@ -1,8 +1,8 @@
-//! The framer against Python's own asynchat, on thousands of generated streams, wherever there
-//! is a Python that still has it (up to 3.11).
+//! Compares the framer with Python's asynchat on thousands of generated streams, if a Python is
+//! installed that still has asynchat (up to 3.11).
 //!
-//! `Length(0)`, and terminators set while data is being collected, are left out: there the two
-//! differ on purpose.
+//! The streams omit `Length(0)` and terminators set while data is collected: there the two differ
+//! on purpose.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -17,22 +17,22 @@ use proptest::test_runner::TestRunner;
 
 const CASES: usize = 4000;
 
-/// One stream, in the pieces it arrives in.
+/// One stream, split into the pieces in which it arrives.
 #[derive(Debug)]
 struct Case {
-    /// The first terminator, and those to be set one after the other when one is found.
+    /// The first terminator, and those that follow each time one is found.
     script: Vec<Terminator>,
     reads: Vec<Read>,
 }
 
 #[derive(Debug)]
 struct Read {
-    /// A terminator to be set before this read, in the middle of a message.
+    /// The terminator to set before this read, in the middle of a message.
     terminator: Option<Terminator>,
     data: Vec<u8>,
 }
 
-/// Few different bytes, so that terminators occur, overlap themselves and nearly occur.
+/// Generates few different bytes, so that full, partial and overlapping terminators are frequent.
 fn bytes(length: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Vec<u8>> {
     vec(prop::sample::select(&b"aaaabbbb\r\n"[..]), length)
 }
@@ -66,7 +66,7 @@ fn word(terminator: &Terminator) -> String {
     }
 }
 
-/// The case as the oracle reads it; its own text says how.
+/// Formats the case for the oracle; `asynchat_oracle.py` describes the format.
 fn question(case: &Case) -> String {
     let script: Vec<_> = case.script.iter().map(word).collect();
     let mut line = script.join(",");
@@ -77,7 +77,7 @@ fn question(case: &Case) -> String {
     line
 }
 
-/// What the framer makes of the case, written as the oracle writes its answer.
+/// Runs the framer on the case and formats the result like the oracle.
 fn answer(case: &Case) -> String {
     let mut framer = Framer::new();
     let mut script = case.script.iter().cloned();
@@ -109,7 +109,7 @@ fn answer(case: &Case) -> String {
     words.join(" ")
 }
 
-/// The name of a Python that has asynchat.
+/// Returns the name of a Python that has asynchat.
 fn python() -> Option<&'static str> {
     ["python3.11", "python3"].into_iter().find(|python| {
         Command::new(python)

@@ -1,4 +1,4 @@
-//! A peer that sends and does not read, or reads slowly, cannot fill the memory.
+//! A peer that sends without reading, or reads slowly, cannot fill the memory.
 
 mod util;
 
@@ -8,10 +8,10 @@ use std::thread;
 use asyncore::{Channel, Dispatcher, Error, EventLoop, Result, SimpleProducer, Socket, Token};
 use util::{Recorder, Seen, on_every_network, on_every_poller, run_until, tcp_pair};
 
-/// How much an `Echo` reads at once.
+/// Number of bytes that an `Echo` reads at once.
 const ECHOED: usize = 32 * 1024;
 
-/// Sends back what it gets, and checks its queue as it does.
+/// Echoes its input and checks the length of its queue.
 struct Echo {
     longest: usize,
 }
@@ -33,7 +33,7 @@ fn reading_stops_at_the_high_water_mark_and_resumes_below_it() {
         world.map.channel(token).unwrap().set_high_water(700);
         assert_eq!(world.map.channel(token).unwrap().high_water(), 700);
         remote.pause_reading();
-        // More than two sockets' buffers and the queue hold, and little on a simulated network.
+        // Exceeds the capacity of two sockets' buffers and the queue.
         let size = if world.net.is_some() { 4_000 } else { 32_000_000 };
         let pattern: Vec<u8> = (0..1_000).map(|at| (at % 251) as u8).collect();
         let sent = pattern.repeat(size / pattern.len());
@@ -137,7 +137,7 @@ fn a_push_over_the_limit_gives_an_actionable_error() {
     });
 }
 
-/// Answers each byte it reads by a producer of `size` bytes.
+/// Answers each byte with a producer of `size` bytes.
 struct Produces {
     size: usize,
     made: usize,
@@ -163,7 +163,7 @@ fn few_producers_are_queued_for_a_peer_that_does_not_read() {
         remote.send(&[1; 120]);
         world.settle();
         let made = world.map.get(token).unwrap().made;
-        // 64 are queued, and what the sockets' buffers hold has been sent.
+        // 64 producers are queued; those before them fit into the sockets' buffers.
         assert!((64..120).contains(&made), "{made} producers were made");
         remote.resume_reading();
         let mut received = 0;
@@ -174,7 +174,7 @@ fn few_producers_are_queued_for_a_peer_that_does_not_read() {
     });
 }
 
-/// One half of a relay: what comes in goes out at the other.
+/// One half of a relay, which pushes its input to the other half.
 struct Half {
     other: Option<Token<Half>>,
     longest: usize,
@@ -228,7 +228,7 @@ fn a_relay_to_a_slow_reader_keeps_its_queue_short() {
             source
         });
         let reader = thread::spawn(move || {
-            // Small pieces, each compared, make it slower than the sender.
+            // Reading small pieces and comparing each makes the reader slower than the sender.
             let (mut total, mut buf) = (0, [0; 16 * 1024]);
             while total < SIZE {
                 let n = sink.read(&mut buf).unwrap();
@@ -280,7 +280,7 @@ fn a_closed_source_is_read_to_the_end_after_its_sink_drains() {
         world.map.channel(sink).unwrap().push(vec![7; world.flood]);
         let mut channel = world.map.channel(source).unwrap();
         channel.set_sink(sink);
-        // Both halves have ended, so the poller reports a hang-up before anything is read.
+        // Both directions have ended, so the poller reports a hang-up before the first read.
         channel.shutdown_write();
         writer.send(b"the last words");
         writer.shutdown();

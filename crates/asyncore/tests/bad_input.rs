@@ -1,7 +1,7 @@
-//! What networks and peers do to a program: each ends in one clear line, and concerns one channel.
+//! Failures caused by networks and peers: each gives one clear line and affects one channel.
 //!
-//! Panics in handlers are in `panics.rs`, a terminator that never comes in `pitfalls_chat.rs`, a
-//! full descriptor table in `descriptors.rs` and `pitfalls_accept.rs`.
+//! `panics.rs` tests panics in handlers, `pitfalls_chat.rs` a missing terminator, `descriptors.rs` and
+//! `pitfalls_accept.rs` a full descriptor table.
 
 mod util;
 
@@ -14,7 +14,7 @@ use asyncore::{
 };
 use util::{Recorder, Seen, on_every_network, on_every_poller, run_until};
 
-/// Answers each line with its length, and keeps all lines.
+/// Answers each line with its length and stores all lines.
 #[derive(Default)]
 struct Lines {
     line: Accumulator,
@@ -91,7 +91,7 @@ fn a_reset_at_any_byte_ends_only_that_dialogue() {
             });
             let complete = TEXT[..offset].windows(2).filter(|pair| pair == b"\r\n").count();
             assert_eq!(seen.calls().len(), complete + 3, "offset {offset}: {:?}", seen.calls());
-            // That a peer goes away is everyday life: told to handle_close, and no complaint.
+            // A peer that goes away is not an error: the channel only gets handle_close.
             assert_eq!(lines, [""; 0]);
         }
     }
@@ -139,8 +139,9 @@ fn an_address_in_use_error_names_the_address() {
     });
 }
 
-/// A line that says which channel could not connect, and why; beside a channel that did.
-fn complaint_about(
+/// Checks that a failed connection logs one line that names the channel and the reason, and does
+/// not affect another channel.
+fn assert_failure_line(
     connect: impl Fn(&mut Channel<'_>) -> std::io::Result<()> + Copy,
     simulate: impl Fn(&Network),
     check: impl Fn(&str),
@@ -171,9 +172,9 @@ fn complaint_about(
 
 #[test]
 fn a_lookup_error_names_the_host() {
-    // A label of 64 letters is in no name, so that the answer needs no name server.
+    // A label of 64 letters is invalid, so the look-up fails without a name server.
     let host = "x".repeat(64) + ".invalid";
-    complaint_about(
+    assert_failure_line(
         |ch| ch.connect_host(&("x".repeat(64) + ".invalid"), 80),
         |_| (),
         |line| assert!(line.contains(&format!("cannot resolve host {host:?}: ")), "{line}"),
@@ -182,11 +183,11 @@ fn a_lookup_error_names_the_host() {
 
 #[test]
 fn a_refused_connection_names_the_address() {
-    // Bound and not listening: nobody else gets the port meanwhile, and connecting is refused.
+    // Bound without listening: no other program can take the port, and connecting is refused.
     let taken = socket2::Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     taken.bind(&"127.0.0.1:0".parse::<SocketAddr>().unwrap().into()).unwrap();
     let addr = taken.local_addr().unwrap().as_socket().unwrap();
-    complaint_about(
+    assert_failure_line(
         |ch| {
             ch.create_socket(Domain::IPV4, Type::STREAM)?;
             ch.connect(addr)
@@ -204,7 +205,7 @@ fn an_unreachable_host_error_names_the_host() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     drop(taken);
-    complaint_about(
+    assert_failure_line(
         |ch| ch.connect_host("localhost", port),
         |_| (),
         |line| assert!(line.contains(&format!("cannot connect to localhost:{port}: ")), "{line}"),

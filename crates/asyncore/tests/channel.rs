@@ -1,4 +1,4 @@
-//! What a `Channel` tells of itself, and what it does with its socket.
+//! The state of a `Channel`, and its operations on the socket.
 
 mod util;
 
@@ -9,7 +9,7 @@ use asyncore::{Address, Channel, Dispatcher, Domain, EventLoop, SocketMap, Token
 use socket2::SockRef;
 use util::{Recorder, Seen, on_every_network, on_every_poller, tcp_pair};
 
-/// Does nothing.
+/// A handler with all defaults.
 struct Plain;
 
 impl Dispatcher for Plain {}
@@ -39,8 +39,8 @@ fn debug_shows_the_handler_state_and_address() {
 
         world.map.channel(created).unwrap().listen(1).unwrap();
         assert!(world.map.channel(created).unwrap().is_accepting());
-        let told = format!("<channel::Plain listening {addr} {created:?}>");
-        assert_eq!(shown(&mut world.map, created), told);
+        let expected = format!("<channel::Plain listening {addr} {created:?}>");
+        assert_eq!(shown(&mut world.map, created), expected);
 
         let connecting = world.map.add_with(|ch| {
             ch.create_socket(Domain::IPV4, Type::STREAM)?;
@@ -49,20 +49,20 @@ fn debug_shows_the_handler_state_and_address() {
             Ok(Plain)
         });
         let connecting = connecting.unwrap();
-        let told = format!("<channel::Plain connecting {addr} {connecting:?}>");
-        assert_eq!(shown(&mut world.map, connecting), told);
+        let expected = format!("<channel::Plain connecting {addr} {connecting:?}>");
+        assert_eq!(shown(&mut world.map, connecting), expected);
 
         world.run_until(|world| !world.map.channel(connecting).unwrap().is_connecting());
-        let told = format!("<channel::Plain connected {addr} {connecting:?}>");
-        assert_eq!(shown(&mut world.map, connecting), told);
+        let expected = format!("<channel::Plain connected {addr} {connecting:?}>");
+        assert_eq!(shown(&mut world.map, connecting), expected);
 
         world.map.channel(connecting).unwrap().close_when_done();
-        let told = format!("<channel::Plain closing {addr} {connecting:?}>");
-        assert_eq!(shown(&mut world.map, connecting), told);
+        let expected = format!("<channel::Plain closing {addr} {connecting:?}>");
+        assert_eq!(shown(&mut world.map, connecting), expected);
 
         world.map.channel(connecting).unwrap().close();
-        let told = format!("<channel::Plain closed {addr} {connecting:?}>");
-        assert_eq!(shown(&mut world.map, connecting), told);
+        let expected = format!("<channel::Plain closed {addr} {connecting:?}>");
+        assert_eq!(shown(&mut world.map, connecting), expected);
     });
 }
 
@@ -238,9 +238,9 @@ fn a_push_after_shutdown_write_is_an_error() {
         channel.shutdown_write();
         channel.push(b"too late");
         world.run_until(|_| seen.is_closed());
-        let told =
+        let expected =
             "output was pushed after shutdown_write(), which ends the output; push before it";
-        assert_eq!(seen.errors(), [told]);
+        assert_eq!(seen.errors(), [expected]);
     });
 }
 
@@ -293,7 +293,7 @@ fn a_mismatched_address_family_is_refused_at_once() {
 }
 
 #[test]
-fn with_buffer_refuses_an_absurd_size_and_returns_what_its_closure_does() {
+fn with_buffer_rejects_oversized_buffers_and_returns_the_closures_result() {
     on_every_network(|world| {
         let (token, _remote) = world.connect(Recorder::default());
         let mut channel = world.map.channel(token).unwrap();
@@ -305,8 +305,9 @@ fn with_buffer_refuses_an_absurd_size_and_returns_what_its_closure_does() {
             });
             let error = refused.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidInput);
-            let told = format!("a buffer of {size} bytes is over the limit of 16777216; use less");
-            assert_eq!(error.to_string(), told);
+            let expected =
+                format!("a buffer of {size} bytes is over the limit of 16777216; use less");
+            assert_eq!(error.to_string(), expected);
         }
         let failed = channel.with_buffer(0, |_, buf| {
             assert!(buf.is_empty());

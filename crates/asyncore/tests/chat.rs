@@ -1,4 +1,4 @@
-//! Dialogues over connections: terminators, buffer sizes, and what happens to the rest.
+//! Dialogues over connections: terminators, buffer sizes and unparsed input.
 
 mod util;
 
@@ -11,7 +11,7 @@ use asyncore::{
 use util::log::complaints;
 use util::{Seen, on_every_network, on_every_poller, run_until, tcp_pair};
 
-/// Notes each message, and does what it says.
+/// Records each message and executes it as a command.
 struct Dialogue {
     seen: Seen,
     message: Accumulator,
@@ -78,9 +78,9 @@ impl AsyncChat for Dialogue {
     }
 }
 
-/// Has `input` said to a dialogue, until `calls` have come of it and nothing more comes.
+/// Sends `input` to a dialogue and checks that it makes exactly the calls `calls`.
 #[track_caller]
-fn comes_to(make: impl Fn(Dialogue) -> Dialogue, input: &[u8], calls: &[&str]) {
+fn assert_calls(make: impl Fn(Dialogue) -> Dialogue, input: &[u8], calls: &[&str]) {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_, remote) = world.connect(make(Dialogue::new(&seen)));
@@ -93,7 +93,7 @@ fn comes_to(make: impl Fn(Dialogue) -> Dialogue, input: &[u8], calls: &[&str]) {
 
 #[test]
 fn each_message_ends_at_the_current_terminator() {
-    comes_to(
+    assert_calls(
         |dialogue| dialogue,
         b"hello\r\nlength 5\r\n12\r\n5until END\r\nany\r\nthing ENENDlast\r\n",
         &["hello", "length 5", "12\r\n5", "until END", "any\r\nthing EN", "last"],
@@ -102,12 +102,12 @@ fn each_message_ends_at_the_current_terminator() {
 
 #[test]
 fn a_length_of_zero_is_found_at_once() {
-    comes_to(|dialogue| dialogue, b"length 0\r\nnext\r\n", &["length 0", "", "next"]);
+    assert_calls(|dialogue| dialogue, b"length 0\r\nnext\r\n", &["length 0", "", "next"]);
 }
 
 #[test]
 fn a_message_over_the_accumulator_limit_closes_the_channel() {
-    comes_to(
+    assert_calls(
         |dialogue| Dialogue { message: Accumulator::with_limit(8), ..dialogue },
         b"as long as it may not be, and no end in sight",
         &["handle_error: too long", "handle_close"],
@@ -116,7 +116,7 @@ fn a_message_over_the_accumulator_limit_closes_the_channel() {
 
 #[test]
 fn unparsed_input_survives_a_handled_error() {
-    comes_to(
+    assert_calls(
         |dialogue| Dialogue { forgives: true, ..dialogue },
         b"one\r\nfail now\r\ntwo\r\npanic now\r\nthree\r\n",
         &[
@@ -133,7 +133,7 @@ fn unparsed_input_survives_a_handled_error() {
 
 #[test]
 fn no_input_is_parsed_after_an_error_closes_the_channel() {
-    comes_to(
+    assert_calls(
         |dialogue| dialogue,
         b"one\r\nfail now\r\ntwo\r\nfail again\r\n",
         &["one", "fail now", "handle_error: as asked", "handle_close"],
@@ -175,7 +175,7 @@ fn discarding_drops_output_and_input_held_for_a_terminator() {
             received.extend(remote.received());
             received.len() >= 4 && !seen.calls().is_empty()
         });
-        // The carriage return was held, and is gone with the rest of what waited.
+        // The framer held the carriage return, and dropped it with the other input.
         assert_eq!(seen.calls(), ["begun\n, and ended"]);
         assert_eq!(received, b"sent");
     });
@@ -233,7 +233,7 @@ fn one_event_reads_at_most_ac_in_buffer_size() {
         let dialogue = Dialogue { in_size: 10, ..Dialogue::new(&seen) };
         let (token, remote) = world.connect(dialogue);
         remote.send(&[b'x'; 500]);
-        // The dialogue itself refuses a piece of more than its ten bytes.
+        // The dialogue fails if a piece exceeds its buffer of ten bytes.
         world.run_until(|world| world.map.stats().bytes_in == 500);
         let events = world.map.channel_stats(token).unwrap().events;
         assert!(events >= 50, "{events} events");
@@ -248,7 +248,7 @@ fn one_system_call_sends_at_most_ac_out_buffer_size() {
         let (token, remote) = world.connect(dialogue);
         world.settle();
         world.map.channel(token).unwrap().push(vec![7; 500]);
-        // A pass sends up to sixteen times in a row.
+        // A pass makes up to sixteen send calls.
         let _ = world.pass(util::PASS);
         let sent = world.map.stats().bytes_out;
         assert!(sent <= 320 && (world.net.is_some() || sent >= 160), "{sent} bytes in a pass");
@@ -275,7 +275,7 @@ fn exit_now_keeps_the_channel_in_the_map() {
     });
 }
 
-/// Overrides what a dialogue has of a dispatcher.
+/// Overrides the methods that a dialogue shares with a dispatcher.
 struct Overridden(Seen);
 
 impl AsyncChat for Overridden {
@@ -288,7 +288,7 @@ impl AsyncChat for Overridden {
     }
 
     fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
-        // Both traits are in scope, and this is no ambiguity.
+        // Must compile unambiguously although both traits are in scope.
         self.log(ch, "noted");
         self.0.note(format!("handle_error {error}"));
         ch.close();

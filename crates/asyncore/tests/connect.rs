@@ -1,4 +1,4 @@
-//! Connecting: to an address, to a host by name, and in vain.
+//! Connecting to addresses and to hosts, and failures to connect.
 
 mod util;
 
@@ -30,7 +30,7 @@ fn connect_host_as(
     added.unwrap()
 }
 
-/// A network without latency, so that its times are those of the library.
+/// Returns a network without latency, so that all delays are the library's.
 fn prompt() -> (Network, EventLoop) {
     let net = Network::with_faults(1, Faults::none());
     let map = SocketMap::simulated(&net);
@@ -95,9 +95,9 @@ fn a_refused_connection_gives_one_error_with_the_address() {
         });
         added.unwrap();
         map.run().unwrap();
-        let told = format!("handle_error: cannot connect to {free}: Connection refused");
+        let expected = format!("handle_error: cannot connect to {free}: Connection refused");
         let calls = seen.calls();
-        assert!(calls[0].starts_with(&told), "{calls:?}");
+        assert!(calls[0].starts_with(&expected), "{calls:?}");
         assert_eq!(calls[1..], ["handle_close"]);
     });
 }
@@ -107,7 +107,7 @@ fn an_unresolvable_name_gives_one_clear_error() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let seen = Seen::default();
-        // A label this long is no name, so no name server is asked.
+        // A label this long is invalid, so the look-up fails without a name server.
         let name = "x".repeat(70);
         connect_host(&mut map, &seen, &name, 80);
         map.run().unwrap();
@@ -158,8 +158,8 @@ fn a_silent_address_fails_after_the_connect_timeout() {
         added.unwrap();
         map.run().unwrap();
         assert_eq!(net.elapsed() - start, limit);
-        let told = format!("cannot connect to 192.0.2.1:80: no answer in {limit:?}");
-        assert_eq!(seen.errors(), [told]);
+        let expected = format!("cannot connect to 192.0.2.1:80: no answer in {limit:?}");
+        assert_eq!(seen.errors(), [expected]);
         assert_eq!(seen.count("handle_close"), 1);
     }
 }
@@ -181,8 +181,8 @@ fn a_custom_connect_timeout_applies_to_each_address() {
         added.unwrap();
         map.run().unwrap();
         assert_eq!(net.elapsed() - start, limit);
-        let told = format!("cannot connect to far.example:80: no answer in {limit:?}");
-        assert_eq!(seen.errors(), [told]);
+        let expected = format!("cannot connect to far.example:80: no answer in {limit:?}");
+        assert_eq!(seen.errors(), [expected]);
         assert!(map.is_empty());
     }
 }
@@ -240,8 +240,8 @@ fn address_families_are_tried_alternately() {
     assert_eq!(attempts, expected);
     let errors = seen.errors();
     assert_eq!(errors.len(), 1, "{errors:?}");
-    let told = "cannot connect to many.example:80: all 5 addresses failed, last error: ";
-    assert!(errors[0].starts_with(told), "{errors:?}");
+    let expected = "cannot connect to many.example:80: all 5 addresses failed, last error: ";
+    assert!(errors[0].starts_with(expected), "{errors:?}");
 }
 
 #[test]

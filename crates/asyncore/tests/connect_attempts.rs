@@ -1,4 +1,4 @@
-//! What a host's addresses being tried means for the rest of the map: nothing.
+//! Pending connection attempts do not affect the rest of the map.
 
 mod util;
 
@@ -11,7 +11,7 @@ use util::{Recorder, Seen, run_until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A map with one channel that connects to a host, whose only address takes a second to answer.
+/// Returns a map with one channel that connects to a host whose only address answers after 1 s.
 struct Slow {
     net: Network,
     map: EventLoop,
@@ -34,7 +34,7 @@ impl Slow {
             Ok(Recorder::new(&seen))
         })
         .unwrap();
-        // The name is looked up, and the address tried, in the first passes.
+        // The first passes look the name up and try the address.
         run_until(&mut map, |_| net.step());
         Slow { net, map, seen, listener }
     }
@@ -56,7 +56,7 @@ fn a_drain_completes_a_pending_connection_and_sends_its_queue() {
     run_until(&mut map, |map| {
         peer = peer.take().or_else(|| listener.accept());
         received.extend(peer.iter().flat_map(Peer::received));
-        // The peer closes too when it has seen the end.
+        // The peer closes in response to the end of the stream.
         peer = peer.take().filter(|peer| !peer.saw_eof());
         map.is_empty()
     });
@@ -67,7 +67,7 @@ fn a_drain_completes_a_pending_connection_and_sends_its_queue() {
 
 #[test]
 fn a_connection_reported_late_is_not_a_timeout() {
-    // The waits tell of some of the ready channels only, while the time for the others runs out.
+    // Each wait reports only some of the ready channels, while the deadlines of the others pass.
     let faults = Faults { subset: 1.0, ..Faults::none() };
     for seed in 0..20 {
         let net = Network::with_faults(seed, faults.clone());

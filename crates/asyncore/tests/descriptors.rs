@@ -1,6 +1,6 @@
-//! Many descriptors, none left, numbers that come back, and none leaked.
+//! Descriptors: many of them, exhaustion, reused numbers, and leaks.
 //!
-//! The table of descriptors belongs to the whole process, so these tests have it one at a time.
+//! The descriptor table belongs to the whole process, so these tests run one at a time.
 
 #![cfg(target_os = "linux")]
 
@@ -22,25 +22,25 @@ use util::{PASS, Recorder, Seen, on_every_poller, run_until};
 
 static DESCRIPTORS: Mutex<()> = Mutex::new(());
 
-/// The table of descriptors, with `limit` places until this is dropped.
+/// A guard that limits the descriptor table to `limit` entries until it is dropped.
 struct Table {
     before: Rlimit,
-    _alone: MutexGuard<'static, ()>,
+    _guard: MutexGuard<'static, ()>,
 }
 
 impl Table {
-    fn alone() -> Self {
-        let alone = DESCRIPTORS.lock().unwrap_or_else(PoisonError::into_inner);
-        Table { before: getrlimit(Resource::Nofile), _alone: alone }
+    fn lock() -> Self {
+        let guard = DESCRIPTORS.lock().unwrap_or_else(PoisonError::into_inner);
+        Table { before: getrlimit(Resource::Nofile), _guard: guard }
     }
 
-    /// False if the system does not allow that many.
+    /// Returns false if the system does not allow that many.
     fn set_limit(&self, limit: u64) -> bool {
         let maximum = self.before.maximum;
         setrlimit(Resource::Nofile, Rlimit { current: Some(limit), maximum }).is_ok()
     }
 
-    /// Leaves no place free.
+    /// Opens descriptors until the table is full.
     fn fill(&self) {
         let lowest_free = UnixStream::pair().unwrap().0.as_raw_fd();
         assert!(self.set_limit(u64::try_from(lowest_free).unwrap()));
@@ -51,9 +51,9 @@ impl Table {
         std::fs::read_dir("/proc/self/fd").unwrap().count()
     }
 
-    /// Waits for a thread that looks a name up to let go of its way back to the loop.
+    /// Checks that `count` descriptors are open, once any look-up thread has dropped its waker.
     #[track_caller]
-    fn comes_to(&self, count: usize) {
+    fn assert_open(&self, count: usize) {
         assert!((0..100_000).any(|_| self.open() == count), "{} of {count} open", self.open());
     }
 }
@@ -64,7 +64,7 @@ impl Drop for Table {
     }
 }
 
-/// Sends back what it receives.
+/// Echoes its input.
 struct Echo;
 
 impl Dispatcher for Echo {
@@ -79,7 +79,7 @@ impl Dispatcher for Echo {
 #[test]
 fn more_than_1024_channels_are_served() {
     const CHANNELS: usize = 1_500;
-    let table = Table::alone();
+    let table = Table::lock();
     if !table.set_limit(2 * CHANNELS as u64 + 200) {
         println!("skipped: the system allows {:?} descriptors", table.before.maximum);
         return;
@@ -96,7 +96,7 @@ fn more_than_1024_channels_are_served() {
                 remotes.push((number, theirs));
             }
             let _ = map.poll(PASS).unwrap();
-            // Select tells each channel that is beyond its limit; the others are as well as ever.
+            // Only the channels beyond the limit of select get an error.
             let (served, mut answers) = (map.len(), 0);
             for (_, remote) in &mut remotes {
                 let _ = remote.write_all(b"?");
@@ -122,7 +122,7 @@ fn more_than_1024_channels_are_served() {
 
 #[test]
 fn only_select_has_a_limit() {
-    let table = Table::alone();
+    let table = Table::lock();
     if !table.set_limit(3_000) {
         return;
     }
@@ -142,7 +142,7 @@ fn only_select_has_a_limit() {
 
 #[test]
 fn a_listener_out_of_descriptors_resumes_when_some_are_free() {
-    let table = Table::alone();
+    let table = Table::lock();
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (visitors, other) = (Seen::default(), Seen::default());
@@ -160,7 +160,7 @@ fn a_listener_out_of_descriptors_resumes_when_some_are_free() {
 
         table.fill();
         let lines = util::log::captured(|| {
-            // Three tries in vain, at the most as many events: it pauses instead of spinning.
+            // At most three events for three failed attempts: the listener pauses instead of spinning.
             run_until(&mut map, |map| map.stats().timers == 2);
             assert!(map.stats().events <= 4, "{:?}", map.stats());
             bystander.write_all(b"fine").unwrap();
@@ -188,14 +188,14 @@ fn a_listener_out_of_descriptors_resumes_when_some_are_free() {
 
 #[test]
 fn a_close_during_read_spares_the_descriptors_new_owner() {
-    let _table = Table::alone();
+    let _table = Table::lock();
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (killers, heirs) = (Seen::default(), Seen::default());
         let (spare, mut remote_of_spare) = UnixStream::pair().unwrap();
         let tokens = Rc::new(Cell::new([None::<Token<Recorder>>; 2]));
-        // Whichever of the two is first closes the other, whose event is under way by then, and
-        // adds a channel that gets the descriptor of the closed one.
+        // The first of the two to run closes the other, whose event is already pending, and adds a
+        // channel that reuses the descriptor.
         let killer = |other: usize| {
             let (tokens, heirs) = (Rc::clone(&tokens), heirs.clone());
             let spare = spare.try_clone().unwrap();
@@ -233,8 +233,8 @@ fn a_close_during_read_spares_the_descriptors_new_owner() {
     });
 }
 
-/// Everything that a channel can come to, once.
-fn a_busy_day(map: &mut EventLoop) {
+/// Runs a channel through each way to end.
+fn end_channels_in_every_way(map: &mut EventLoop) {
     let seen = Seen::default();
     let add = |map: &mut EventLoop, handler: Recorder| {
         let (ours, theirs) = util::tcp_pair();
@@ -285,18 +285,18 @@ fn a_busy_day(map: &mut EventLoop) {
 
 #[test]
 fn channels_leak_no_descriptor_however_they_end() {
-    let table = Table::alone();
+    let table = Table::lock();
     on_every_poller(|builder| {
         let at_first = table.open();
         let mut map = builder.build().unwrap();
-        // What belongs to the map: its poller, and the pair of sockets that wakes it.
+        // The map's own descriptors: its poller, and the pair of sockets that wakes it.
         drop(map.trigger().unwrap());
         let of_the_map = table.open();
         for _ in 0..4 {
-            a_busy_day(&mut map);
-            table.comes_to(of_the_map);
+            end_channels_in_every_way(&mut map);
+            table.assert_open(of_the_map);
         }
         drop(map);
-        table.comes_to(at_first);
+        table.assert_open(at_first);
     });
 }

@@ -1,4 +1,4 @@
-//! The callbacks of a `Dispatcher`: what each is called for, and what it does by default.
+//! The callbacks of a `Dispatcher`: when each is called, and its default.
 
 mod util;
 
@@ -12,12 +12,12 @@ use asyncore::{Channel, Dispatcher, Error, LogType, Panicked, Result, Socket};
 use util::log::{captured, complaints};
 use util::{Recorder, Seen, on_every_network};
 
-/// Overrides nothing.
+/// A handler with all defaults.
 struct Plain;
 
 impl Dispatcher for Plain {}
 
-/// Overrides nothing, and ignores no type of message.
+/// A handler with all defaults that ignores no log type.
 struct Talkative;
 
 impl Dispatcher for Talkative {
@@ -40,16 +40,16 @@ fn each_connection_event_has_its_callback() {
                 Ok(())
             });
         let (_, remote) = world.connect(handler);
-        let mut told = Vec::new();
+        let mut received = Vec::new();
         world.run_until(|_| {
-            told.extend(remote.received());
-            told == b"from handle_write"
+            received.extend(remote.received());
+            received == b"from handle_write"
         });
         remote.send(b"question");
         world.run_until(|_| seen.received() == b"question");
         remote.shutdown();
         world.run_until(|world| world.map.is_empty());
-        // A read can come before anything is there to be read, and be told that nothing is.
+        // A spurious read event makes `recv` report that it would block.
         let mut calls = seen.calls();
         calls.retain(|call| call != "handle_read");
         calls.dedup();
@@ -143,8 +143,11 @@ fn an_error_logs_one_line_with_causes_and_closes_the_channel() {
         let channel = format!("{:?}", world.map.channel(token).unwrap());
         remote.send(b"x");
         let lines = complaints(|| world.run_until(|world| world.map.is_empty()));
-        let told = "the request was refused: invalid digit found in string";
-        assert_eq!(lines, [format!("ERROR uncaptured error, closing channel {channel} ({told})")]);
+        let expected = "the request was refused: invalid digit found in string";
+        assert_eq!(
+            lines,
+            [format!("ERROR uncaptured error, closing channel {channel} ({expected})")]
+        );
     });
 }
 

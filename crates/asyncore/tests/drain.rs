@@ -1,4 +1,4 @@
-//! Ending in good order: what a drain asks of handlers, and what it waits for.
+//! Drains: their effect on handlers, and the conditions that they wait for.
 
 mod util;
 
@@ -9,7 +9,7 @@ use util::{Recorder, Remote, Seen, World, on_every_network};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Answers each request later, and is held open meanwhile.
+/// Answers each request later, and holds its channel open until then.
 struct Slow(Seen);
 
 impl Dispatcher for Slow {
@@ -32,7 +32,7 @@ impl Dispatcher for Slow {
     }
 }
 
-/// A channel that was asked and has not answered.
+/// Adds a channel that has received a request and not answered it.
 fn asked(world: &mut World, seen: &Seen) -> (Token<Slow>, Remote) {
     let (token, remote) = world.connect(Slow(seen.clone()));
     remote.send(b"?");
@@ -41,7 +41,7 @@ fn asked(world: &mut World, seen: &Seen) -> (Token<Slow>, Remote) {
 }
 
 #[test]
-fn a_channel_that_is_held_open_is_drained_when_it_is_released() {
+fn release_lets_a_drain_close_a_held_channel() {
     on_every_network(|world| {
         let (slow, idle) = (Seen::default(), Seen::default());
         let (token, remote) = asked(world, &slow);
@@ -73,7 +73,7 @@ fn a_channel_that_is_held_open_is_drained_when_it_is_released() {
 }
 
 #[test]
-fn a_channel_that_is_held_open_is_closed_at_the_deadline() {
+fn a_held_channel_is_closed_at_the_drain_deadline() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (_token, _remote) = asked(world, &seen);

@@ -1,4 +1,4 @@
-//! Every way in which a channel can end comes to `handle_close` exactly once, as its last callback.
+//! `handle_close` is the last callback, and is called exactly once, however a channel ends.
 
 mod util;
 
@@ -17,8 +17,8 @@ use util::{Recorder, Remote, Seen, World, on_every_network};
 
 type Connected = Token<Recorder>;
 
-/// Connects a channel with the handler that `prepare` makes, lets `act` bring its end about, and
-/// checks that it is told once, after everything else.
+/// Connects a channel whose handler `prepare` sets up, ends it with `act`, and checks that
+/// `handle_close` is called once, after all other callbacks.
 #[track_caller]
 fn ends_once(
     prepare: impl Fn(Recorder) -> Recorder,
@@ -37,24 +37,24 @@ fn ends_once(
     });
 }
 
-fn as_it_is(handler: Recorder) -> Recorder {
+fn unchanged(handler: Recorder) -> Recorder {
     handler
 }
 
-/// A handler whose `handle_read` is `hook`.
+/// Returns a function that sets the handler's `handle_read` to `hook`.
 fn reading(hook: fn(&mut Channel<'_>) -> Result) -> impl Fn(Recorder) -> Recorder {
     move |handler| handler.on("handle_read", hook)
 }
 
-/// Lets the other end send a byte, and stay.
-fn a_byte_comes(_: &mut World, _: Connected, remote: Remote) -> Option<Remote> {
+/// Sends one byte from the remote end and keeps it open.
+fn send_a_byte(_: &mut World, _: Connected, remote: Remote) -> Option<Remote> {
     remote.send(b"x");
     Some(remote)
 }
 
 #[test]
 fn closing_from_outside() {
-    ends_once(as_it_is, |world, token, remote| {
+    ends_once(unchanged, |world, token, remote| {
         let mut channel = world.map.channel(token).unwrap();
         channel.close();
         channel.close();
@@ -72,7 +72,7 @@ fn closing_in_a_callback_and_then_failing() {
             ch.abort();
             Err(Error::msg("and an error besides"))
         }),
-        a_byte_comes,
+        send_a_byte,
     );
 }
 
@@ -96,7 +96,7 @@ fn closing_again_in_handle_close() {
 
 #[test]
 fn closing_when_done() {
-    ends_once(as_it_is, |world, token, remote| {
+    ends_once(unchanged, |world, token, remote| {
         let mut channel = world.map.channel(token).unwrap();
         channel.push(b"the last");
         channel.close_when_done();
@@ -110,7 +110,7 @@ fn closing_when_done() {
 
 #[test]
 fn aborting() {
-    ends_once(as_it_is, |world, token, remote| {
+    ends_once(unchanged, |world, token, remote| {
         world.map.channel(token).unwrap().abort();
         world.run_until(|_| remote.was_reset());
         Some(remote)
@@ -119,7 +119,7 @@ fn aborting() {
 
 #[test]
 fn taking_the_socket() {
-    ends_once(as_it_is, |world, token, remote| {
+    ends_once(unchanged, |world, token, remote| {
         let socket = world.map.channel(token).unwrap().take_socket();
         world.settle();
         assert!(!remote.saw_eof() && !remote.was_reset());
@@ -131,7 +131,7 @@ fn taking_the_socket() {
 
 #[test]
 fn the_peers_end_of_stream() {
-    ends_once(as_it_is, |_, _, remote| {
+    ends_once(unchanged, |_, _, remote| {
         remote.shutdown();
         Some(remote)
     });
@@ -139,7 +139,7 @@ fn the_peers_end_of_stream() {
 
 #[test]
 fn the_peers_close() {
-    ends_once(as_it_is, |_, _, remote| {
+    ends_once(unchanged, |_, _, remote| {
         remote.close();
         None
     });
@@ -147,7 +147,7 @@ fn the_peers_close() {
 
 #[test]
 fn the_peers_reset() {
-    ends_once(as_it_is, |_, _, remote| {
+    ends_once(unchanged, |_, _, remote| {
         remote.reset();
         None
     });
@@ -155,7 +155,7 @@ fn the_peers_reset() {
 
 #[test]
 fn the_peers_reset_while_output_is_queued() {
-    ends_once(as_it_is, |world, token, remote| {
+    ends_once(unchanged, |world, token, remote| {
         remote.pause_reading();
         world.map.channel(token).unwrap().push(vec![0; 16_000_000]);
         world.settle();
@@ -166,12 +166,12 @@ fn the_peers_reset_while_output_is_queued() {
 
 #[test]
 fn an_error_in_a_callback() {
-    ends_once(reading(|_| Err(io::Error::other("no").into())), a_byte_comes);
+    ends_once(reading(|_| Err(io::Error::other("no").into())), send_a_byte);
 }
 
 #[test]
 fn a_panic_in_a_callback() {
-    ends_once(reading(|_| panic!("no")), a_byte_comes);
+    ends_once(reading(|_| panic!("no")), send_a_byte);
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn a_producer_that_fails() {
             Err(io::Error::other("the disk is gone"))
         }
     }
-    ends_once(as_it_is, |world, token, remote| {
+    ends_once(unchanged, |world, token, remote| {
         world.map.channel(token).unwrap().push_with_producer(ReaderProducer::new(Failing));
         Some(remote)
     });
@@ -190,7 +190,7 @@ fn a_producer_that_fails() {
 
 #[test]
 fn an_idle_timeout() {
-    ends_once(as_it_is, |world, token, remote| {
+    ends_once(unchanged, |world, token, remote| {
         world.map.channel(token).unwrap().set_timeout(Duration::from_millis(1));
         Some(remote)
     });
@@ -198,16 +198,16 @@ fn an_idle_timeout() {
 
 #[test]
 fn closing_all() {
-    ends_once(as_it_is, |world, _, remote| {
+    ends_once(unchanged, |world, _, remote| {
         world.map.close_all();
-        assert!(world.map.is_empty(), "each is told before close_all returns");
+        assert!(world.map.is_empty(), "close_all calls handle_close before it returns");
         Some(remote)
     });
 }
 
 #[test]
 fn draining() {
-    ends_once(as_it_is, |world, _, remote| {
+    ends_once(unchanged, |world, _, remote| {
         world.map.drain(Duration::from_secs(3600));
         world.run_until(|_| remote.saw_eof());
         remote.close();

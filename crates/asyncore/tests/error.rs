@@ -1,4 +1,4 @@
-//! Errors as callbacks return them and as they are told.
+//! Errors as callbacks return them, and their formatting.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::io;
 
 use asyncore::{Error, ExitNow, Panicked, Result};
 
-/// An error with a cause.
+/// An error with a source.
 #[derive(Debug)]
 struct Caused(&'static str, Option<Box<Caused>>);
 

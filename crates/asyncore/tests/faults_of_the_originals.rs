@@ -1,8 +1,8 @@
-//! asyncore's and asynchat's own faults, which must not exist here.
+//! Faults of Python's asyncore and asynchat that this library must not have.
 //!
-//! The limit of 1,024 descriptors is in `descriptors.rs`, one accept per pass in
-//! `pitfalls_accept.rs`, the idle channel that spins in `pitfalls_idle.rs`, quadratic slicing
-//! in `linear_work.rs`.
+//! Other files test the limit of 1,024 descriptors (`descriptors.rs`), one accept per pass
+//! (`pitfalls_accept.rs`), idle channels that spin (`pitfalls_idle.rs`) and quadratic slicing
+//! (`linear_work.rs`).
 
 mod util;
 
@@ -72,7 +72,8 @@ fn no_handle_read_after_close_when_done_in_handle_expt() {
         remote.shutdown();
         world.run_until(|_| seen.is_closed());
         let calls = seen.calls();
-        let urgent = calls.iter().position(|call| call == "handle_expt").expect("was told");
+        let urgent =
+            calls.iter().position(|call| call == "handle_expt").expect("handle_expt was called");
         assert_eq!(calls[urgent..], ["handle_expt", "handle_close"]);
     });
 }
@@ -132,7 +133,7 @@ fn a_push_over_the_limit_drops_the_queue_and_reports_once() {
                 longest = longest.max(channel.output_len());
             }
             assert!((980_000..=1_000_000).contains(&longest), "{longest}");
-            // A queue with a hole in it would be sent as if nothing had happened.
+            // Otherwise the peer would get a stream with a gap.
             assert_eq!(channel.output_len(), 0);
             world.run_until(|_| seen.is_closed());
         });
@@ -190,7 +191,7 @@ fn repeated_pushes_after_shutdown_report_one_error() {
 fn a_peer_that_sends_and_never_reads_cannot_fill_the_memory() {
     on_every_network(|world| {
         let seen = Seen::default();
-        // An echo that does nothing about it.
+        // An echo without its own backpressure.
         let handler = Recorder::new(&seen).on("handle_read", |ch| {
             ch.with_buffer(64 * 1024, |ch, buf| {
                 let n = ch.recv(buf)?;

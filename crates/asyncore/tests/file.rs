@@ -1,4 +1,4 @@
-//! Files and pipes in the place of a socket.
+//! Channels on files and pipes.
 
 mod util;
 
@@ -11,7 +11,7 @@ use asyncore::{Channel, Dispatcher, FileWrapper, Result, SimpleProducer, Socket,
 use rustix::fs::OFlags;
 use util::{Recorder, Seen, assert_rests, on_every_poller, run_until};
 
-/// A file in the directory for temporary ones, removed again when the test ends.
+/// A temporary file, removed when the test ends.
 struct TemporaryFile(PathBuf);
 
 impl TemporaryFile {
@@ -29,7 +29,7 @@ impl Drop for TemporaryFile {
     }
 }
 
-/// The two ends of a pipe: one to read, one to write.
+/// Returns the read end and the write end of a pipe.
 fn pipe() -> (File, File) {
     let (ours, theirs) = rustix::pipe::pipe().unwrap();
     (ours.into(), theirs.into())
@@ -138,7 +138,7 @@ fn a_pipe_without_a_reader_closes_with_its_cause() {
             FileWrapper::new(theirs).unwrap()
         });
         drop(ours);
-        map.channel(token).unwrap().push(b"to nobody");
+        map.channel(token).unwrap().push(b"unread");
         run_until(&mut map, |map| map.is_empty());
         assert_eq!(seen.calls(), ["handle_close"]);
         assert!(seen.cause().unwrap().contains("Broken pipe"), "{:?}", seen.cause());

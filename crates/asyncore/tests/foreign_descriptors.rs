@@ -1,5 +1,5 @@
-//! Handlers that use their descriptor by other means than the channel: system calls of their own,
-//! or a library that does the reading.
+//! Handlers that bypass the channel: they use the descriptor with their own system calls, or with a
+//! library that reads from it.
 
 mod util;
 
@@ -19,7 +19,7 @@ use rustix::net::{
 };
 use util::{Recorder, Seen, assert_rests, on_every_poller, run_until};
 
-/// Reads up to `limit` bytes past the channel.
+/// Reads up to `limit` bytes directly from the descriptor.
 fn read_beside(ch: &Channel<'_>, limit: usize) -> usize {
     let mut buf = vec![0; limit];
     rustix::io::read(ch.descriptor().expect("a socket"), &mut buf[..]).expect("ready")
@@ -181,7 +181,7 @@ fn descriptors_are_received_by_recvmsg() {
 }
 
 #[test]
-fn a_handler_that_writes_by_other_means_is_called_while_there_is_room() {
+fn a_handler_with_its_own_writes_is_called_while_writable() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (seen, left) = (Seen::default(), Rc::new(Cell::new(1 << 20)));

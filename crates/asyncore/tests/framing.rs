@@ -1,5 +1,5 @@
-//! The framer against a plain reference that looks at the whole stream again each time, on
-//! random streams cut at random places.
+//! Compares the framer with a simple reference that scans the whole stream each time, on random
+//! streams split at random positions.
 
 use std::mem;
 
@@ -8,14 +8,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
-/// What a stream comes to: complete messages, and what has been collected of the next one.
+/// The result of a stream: complete messages, and the collected part of the next one.
 #[derive(Debug, Default, PartialEq)]
 struct Messages {
     complete: Vec<Vec<u8>>,
     collected: Vec<u8>,
 }
 
-/// A framer and the terminators it is to be given, one after each message.
+/// A framer, and the terminators to set after each message.
 struct Session {
     framer: Framer,
     script: Vec<Terminator>,
@@ -47,7 +47,7 @@ impl Session {
         assert!(!self.framer.has_pending(), "the framer stopped too early");
     }
 
-    /// Like `feed`, but puts the rest back after each number of steps in `interruptions`.
+    /// Like `feed`, but calls `unread` after each number of steps in `interruptions`.
     fn feed_with_interruptions(&mut self, mut input: &[u8], interruptions: &[usize]) {
         for &steps in interruptions {
             for _ in 0..steps {
@@ -81,13 +81,13 @@ fn position(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     (0..haystack.len()).find(|&at| haystack[at..].starts_with(needle))
 }
 
-/// How many bytes a framer may hold back at the end of `rest`: those it must.
+/// Returns the number of bytes that a framer may hold back at the end of `rest`.
 fn held(rest: &[u8], needle: &[u8]) -> usize {
     (0..needle.len()).filter(|&length| rest.ends_with(&needle[..length])).max().unwrap_or(0)
 }
 
-/// The whole of `rest` under `terminator`: the length of the message and of what ends it, or
-/// `Err` with how much can be collected of a message that is not complete.
+/// Returns the lengths of the first message in `rest` and of its terminator, or as `Err` the number
+/// of bytes that can be collected of an incomplete message.
 fn examine(rest: &[u8], terminator: &Terminator) -> Result<(usize, usize), usize> {
     match terminator {
         Terminator::Bytes(needle) => match position(rest, needle) {
@@ -121,12 +121,12 @@ fn reference(script: &[Terminator], mut rest: &[u8]) -> Messages {
     }
 }
 
-/// Mostly `a` and `b`, so that terminators occur, overlap themselves and nearly occur.
+/// Generates mostly `a` and `b`, so that full, partial and overlapping terminators are frequent.
 fn stream(longest: usize) -> impl Strategy<Value = Vec<u8>> {
     vec(prop_oneof![4 => Just(b'a'), 4 => Just(b'b'), 1 => Just(b'c')], 0..=longest)
 }
 
-/// Byte strings that overlap themselves, or nearly.
+/// Generates byte strings that overlap themselves, or nearly.
 const FIXED: &[&str] =
     &["a", "b", "aa", "ab", "aab", "aaab", "abab", "ababb", "aabaaab", "abaab", "bbabb"];
 
@@ -143,8 +143,8 @@ fn pieces() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop_oneof![vec(stream(1), 0..60), vec(stream(5), 0..30), vec(stream(40), 0..6)]
 }
 
-/// The same cases each time; another seed or number of cases can be asked for with
-/// `PROPTEST_RNG_SEED` and `PROPTEST_CASES`.
+/// Uses the same cases each time; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` set another seed and
+/// number of cases.
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig {
@@ -159,8 +159,8 @@ fn config() -> ProptestConfig {
 proptest! {
     #![proptest_config(config())]
 
-    /// Also proves that nothing is held back which could be passed on, since the two must agree
-    /// after every piece.
+    /// Also proves that the framer holds back no more than necessary, since the two must agree after
+    /// every piece.
     #[test]
     fn any_split_of_a_stream_gives_the_same_messages(
         script in vec(terminator(), 0..8),
@@ -180,7 +180,7 @@ proptest! {
         prop_assert_eq!(at_once.messages, session.messages);
     }
 
-    /// The reference keeps what is held as plain bytes and looks at them again from the start.
+    /// The reference keeps held bytes as they are and scans them again from the start.
     #[test]
     fn a_new_terminator_applies_to_held_bytes(
         reads in vec((terminator(), stream(6)), 0..20),

@@ -1,4 +1,4 @@
-//! `handle_data`: the loop receives, and the handler is told what came.
+//! `handle_data`: the loop receives, and passes the data to the handler.
 
 mod util;
 
@@ -9,7 +9,7 @@ use util::{Seen, assert_rests, on_every_network, on_every_poller, run_until};
 
 type Hook = Box<dyn FnMut(&mut Channel<'_>, &[u8]) -> Result>;
 
-/// Notes what it is told, and does what a test wants with it.
+/// Records the data and runs the test's hook.
 struct Told {
     seen: Seen,
     size: usize,
@@ -126,7 +126,7 @@ fn a_handled_error_in_handle_data_does_not_stop_the_stream() {
             Some(b'p') => panic!("at {data:?}"),
             _ => Ok(()),
         }));
-        // Single bytes: a longer piece could arrive in two, the second together with the next.
+        // Single bytes, because a longer piece could be split and joined with the next.
         for (piece, calls) in [("k", 2), ("f", 3), ("p", 6)] {
             remote.send(piece.as_bytes());
             world.run_until(|_| seen.calls().len() >= calls);
@@ -135,7 +135,7 @@ fn a_handled_error_in_handle_data_does_not_stop_the_stream() {
         assert!(!world.map.contains(token), "the panic should have closed it");
         assert_eq!(seen.errors()[0], "kept");
         assert!(seen.errors()[1].contains("at [112]"), "{:?}", seen.errors());
-        // The buffer that was lent has come back.
+        // The lent buffer has been returned.
         let other = Seen::default();
         let (_, remote) = world.connect(Told::new(&other, |_, _| Ok(())));
         remote.send(b"more");
@@ -160,9 +160,9 @@ fn each_datagram_is_delivered_separately_even_if_empty() {
         let mut map = builder.build().unwrap();
         let (ours, theirs) = UnixDatagram::pair().unwrap();
         let seen = Seen::default();
-        let told = seen.clone();
+        let calls = seen.clone();
         let handler = Told::new(&seen, move |ch, data| {
-            told.note(format!("{} bytes", data.len()));
+            calls.note(format!("{} bytes", data.len()));
             ch.push(data);
             Ok(())
         });
@@ -173,7 +173,7 @@ fn each_datagram_is_delivered_separately_even_if_empty() {
         run_until(&mut map, |_| seen.count("handle_data") == 4);
         assert_rests(&mut map);
         let sizes: Vec<_> = seen.calls().into_iter().filter(|it| it.ends_with("bytes")).collect();
-        // What does not fit is cut off, as datagrams are.
+        // A datagram that exceeds the buffer is truncated.
         assert_eq!(sizes, ["3 bytes", "0 bytes", "1000 bytes", "1 bytes"]);
         let mut buf = [0; 2000];
         let echoed: Vec<_> = (0..4).map(|_| theirs.recv(&mut buf).unwrap()).collect();

@@ -1,5 +1,5 @@
-//! IPv6 and dual-stack sockets, on every poller and on simulated networks. A machine without IPv6
-//! skips what needs it, and says so.
+//! IPv6 and dual-stack sockets, on every poller and on simulated networks. Without IPv6 on the
+//! machine, the tests print a message and skip the parts that need it.
 
 mod util;
 
@@ -10,7 +10,7 @@ use asyncore::sim::Network;
 use asyncore::{Channel, Dispatcher, Domain, EventLoop, Result, Socket, SocketMap, Token, Type};
 use util::{Recorder, Seen, on_every_poller, run_until};
 
-/// Whether the machine has IPv6; without it the test that asks is over.
+/// Returns whether the machine has IPv6; prints a message if not.
 fn has_ipv6() -> bool {
     let bound = TcpListener::bind((Ipv6Addr::LOCALHOST, 0));
     if let Err(error) = &bound {
@@ -28,7 +28,7 @@ fn on_every_network(test: impl Fn(&mut EventLoop)) {
     }
 }
 
-/// Notes where each connection comes from.
+/// Records the peer address of each connection.
 struct Server(Seen);
 
 impl Dispatcher for Server {
@@ -44,7 +44,7 @@ impl Dispatcher for Server {
     }
 }
 
-/// Adds a listener on `addr`, dual-stack unless it is to take IPv6 only.
+/// Adds a listener on `addr`, dual-stack unless `only_v6`.
 fn listen(
     map: &mut EventLoop,
     seen: &Seen,

@@ -1,8 +1,8 @@
 //! Long input and long queues cost work and memory in proportion to their length.
 //!
-//! Nothing is timed. What a quadratic implementation does again and again is to copy, or to shift,
-//! all that is left: the one shows in the bytes that are allocated, which this binary counts, and
-//! the other in where the bytes are.
+//! These tests measure no time. A quadratic implementation repeatedly copies or shifts the rest of
+//! its data. Copies show in the number of allocated bytes, which this binary counts, and shifts in
+//! the addresses of the data.
 
 mod util;
 
@@ -25,7 +25,7 @@ thread_local! {
     static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, which counts the bytes that each thread asks for.
+/// The system allocator, with a count of the bytes that each thread allocates.
 struct Counting;
 
 fn count(freed: usize, allocated: usize) {
@@ -34,7 +34,7 @@ fn count(freed: usize, allocated: usize) {
     PEAK.set(PEAK.get().max(LIVE.get()));
 }
 
-// SAFETY: every call goes to the system's allocator as it came.
+// SAFETY: every call is forwarded unchanged to the system allocator.
 #[allow(unsafe_code, reason = "an allocator cannot be written without")]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -56,8 +56,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What `act` returns, how many bytes it allocated on this thread, and how many more at a time
-/// than there were before.
+/// Runs `act`; returns its result, the bytes that it allocated on this thread, and the peak increase
+/// of memory in use.
 fn counted<R>(act: impl FnOnce() -> R) -> (R, usize, isize) {
     let (allocated, live) = (ALLOCATED.get(), LIVE.get());
     PEAK.set(live);
@@ -65,7 +65,7 @@ fn counted<R>(act: impl FnOnce() -> R) -> (R, usize, isize) {
     (result, ALLOCATED.get() - allocated, PEAK.get() - live)
 }
 
-/// Counts lines, and the places where the next piece does not lie right behind the last.
+/// Counts lines, and jumps: pieces that do not directly follow the previous one in memory.
 #[derive(Default)]
 struct LineCounter {
     lines: usize,
@@ -78,7 +78,7 @@ impl AsyncChat for LineCounter {
     fn collect_incoming_data(&mut self, _: &mut Channel<'_>, data: &[u8]) -> Result {
         let begin = data.as_ptr() as usize;
         self.pieces += 1;
-        // The terminator of one byte lies between.
+        // The one-byte terminator lies between the two pieces.
         self.jumps += usize::from(begin != self.last_end + 1);
         self.last_end = begin + data.len();
         Ok(())
@@ -103,7 +103,7 @@ fn a_megabyte_of_newlines_is_parsed_without_copying() {
         let mut map = builder.build().unwrap();
         let (token, writer) = chat(&mut map, vec![b'\n'; MIB]);
         let (lines, allocated, _) = counted(|| {
-            // The map must not be touched meanwhile, or its own work would count as the chat's.
+            // Reads only a counter of the map: reaching the channel would allocate, too.
             while map.stats().bytes_in < MIB as u64 {
                 let _ = map.poll(PASS).unwrap();
             }
@@ -131,14 +131,14 @@ fn short_lines_are_slices_of_the_read_buffer() {
         let chat = map.get(token).unwrap();
         assert_eq!((chat.lines, chat.pieces), (LINES, LINES));
         assert!(allocated < MIB / 4, "{allocated} bytes allocated");
-        // If what is left were moved to the front after each line, each would be a jump.
+        // Moving the rest to the front after each line would make each line a jump.
         assert!(chat.jumps <= reads, "{} jumps in {reads} reads", chat.jumps);
     });
 }
 
 const LONG: usize = 20 * MIB;
 
-/// `LONG` bytes in chunks of `size` that begin with their number.
+/// Returns `LONG` bytes in chunks of `size`, each beginning with its index.
 fn numbered(size: usize) -> Vec<u8> {
     let mut data = vec![9; LONG];
     for (number, chunk) in data.chunks_mut(size).enumerate() {
@@ -151,7 +151,7 @@ fn output_len(map: &EventLoop, token: Token<Recorder>) -> usize {
     map.channel_stats(token).map_or(0, |stats| stats.output_len)
 }
 
-/// Takes `LONG` bytes, and looks at the map after each pass.
+/// Receives `LONG` bytes, and calls `look` after each pass.
 fn take_all(map: &mut EventLoop, theirs: &mut TcpStream, look: impl Fn(&EventLoop)) -> Vec<u8> {
     theirs.set_nonblocking(true).unwrap();
     let (mut taken, mut at) = (vec![0; LONG], 0);
@@ -166,7 +166,7 @@ fn take_all(map: &mut EventLoop, theirs: &mut TcpStream, look: impl Fn(&EventLoo
     taken
 }
 
-/// The first bytes of a block of this process, if it is still there.
+/// Reads the first bytes of a memory block of this process, if it is still mapped.
 fn bytes_at(address: usize) -> Option<[u8; 16]> {
     let mut bytes = [0; 16];
     let memory = std::fs::File::open("/proc/self/mem").unwrap();
@@ -210,7 +210,7 @@ fn short_pieces_for_a_stalled_peer_are_joined_once() {
             let mut channel = map.channel(token).unwrap();
             pieces.chunks(160).for_each(|piece| channel.push(piece));
         });
-        // Each buffer grows a few times up to its size, and there it stays.
+        // Each buffer grows a few times to its final size and is then reused.
         assert!(allocated < 5 * LONG / 2, "{allocated} bytes allocated");
         assert!(peak < 9 * LONG as isize / 8, "{peak} bytes for {LONG}");
         let taken = take_all(&mut map, &mut theirs, |_| ());

@@ -1,4 +1,4 @@
-//! Looking names up without connecting, and connecting to addresses that are known.
+//! Look-ups without connecting, and connecting to known addresses.
 
 mod util;
 
@@ -12,7 +12,7 @@ use asyncore::sim::{Faults, Network};
 use asyncore::{Channel, Dispatcher, Error, EventLoop, SocketMap};
 use util::{Recorder, Seen, on_every_network, on_every_poller, run_until};
 
-/// Notes the error that it fails with, and its kind.
+/// Records the error and its kind.
 struct Failing(Seen);
 
 impl Dispatcher for Failing {
@@ -24,7 +24,7 @@ impl Dispatcher for Failing {
     }
 }
 
-/// What a look-up came to, as text.
+/// Runs a look-up and returns its result as text.
 fn looked_up(map: &mut EventLoop, host: &str, port: u16) -> Result<Vec<String>, String> {
     let answer = Rc::new(RefCell::new(None));
     let answered = Rc::clone(&answer);
@@ -67,7 +67,7 @@ fn simulated_lookups_alternate_address_families() {
 #[test]
 fn an_unknown_host_is_not_found_on_every_network() {
     on_every_network(|world| {
-        // No name server is asked for a label this long, and none has to answer for `.invalid`.
+        // Neither needs a name server: the label is too long, and `.invalid` never resolves.
         for name in ["nosuch.invalid", "x".repeat(70).as_str()] {
             let seen = Seen::default();
             let added = world.map.add_with(|ch| {
@@ -128,8 +128,8 @@ fn the_error_names_the_peer_when_no_address_answers() {
         added.unwrap();
         map.run().unwrap();
         let calls = seen.calls();
-        let told = "cannot connect to backend: all 2 addresses failed, last error: ";
-        assert!(calls.len() == 2 && calls[0].starts_with(told), "{calls:?}");
+        let expected = "cannot connect to backend: all 2 addresses failed, last error: ";
+        assert!(calls.len() == 2 && calls[0].starts_with(expected), "{calls:?}");
         assert_eq!(calls[1], "Some(ConnectionRefused)", "the kind is that of the last");
     });
 }

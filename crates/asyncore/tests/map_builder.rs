@@ -1,4 +1,4 @@
-//! The settings of a map, and the poller that it waits with.
+//! The settings of a map, and the choice of its poller.
 
 mod util;
 
@@ -10,8 +10,8 @@ use util::{Recorder, Seen, run_until};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// Makes a map of `builder` with a channel that is connected to a peer; has it send a megabyte
-/// and close. The time from then to the end of the channel, and why it ended.
+/// Connects a channel of a map built by `builder` to a peer, sends 1 MB and closes; returns the time
+/// until the channel closes, and the cause.
 fn time_to_close(builder: MapBuilder, prepare: impl Fn(&Peer)) -> (Duration, Option<String>) {
     let net = Network::with_faults(1, Faults::none());
     let mut map = builder.build_simulated(&net);
@@ -43,7 +43,7 @@ fn a_closing_channel_waits_for_its_peer_up_to_the_linger_time() {
         (SocketMap::builder().linger(Duration::ZERO), Duration::ZERO),
     ] {
         let (took, cause) = time_to_close(builder, |_| ());
-        // The sending takes its time too, though little without latency.
+        // Includes the time for sending, which is short without latency.
         assert!(took >= linger && took < linger + SECOND, "{took:?} instead of {linger:?}");
         assert_eq!(cause, None, "an end in good order");
     }
@@ -56,11 +56,14 @@ fn a_stalled_peer_is_dropped_after_the_send_timeout() {
         (SocketMap::builder().send_timeout(5 * SECOND), 5 * SECOND),
     ] {
         let (took, cause) = time_to_close(builder, Peer::pause_reading);
-        // What the window holds is taken at once, and begins the time anew.
+        // The peer's window takes the first bytes at once, which restarts the timeout.
         assert!(took >= limit && took <= 2 * limit + SECOND, "{took:?} for {limit:?}");
         let cause = cause.unwrap();
-        let told = "the peer took none of the last ";
-        assert!(cause.starts_with(told) && cause.ends_with(&format!("in {limit:?}")), "{cause}");
+        let expected = "the peer took none of the last ";
+        assert!(
+            cause.starts_with(expected) && cause.ends_with(&format!("in {limit:?}")),
+            "{cause}"
+        );
     }
 }
 
@@ -82,8 +85,8 @@ fn connecting_fails_after_the_maps_connect_timeout() {
         added.unwrap();
         map.run().unwrap();
         assert_eq!(net.elapsed(), limit);
-        let told = format!("cannot connect to silent.example:80: no answer in {limit:?}");
-        assert_eq!(seen.errors(), [told]);
+        let expected = format!("cannot connect to silent.example:80: no answer in {limit:?}");
+        assert_eq!(seen.errors(), [expected]);
     }
 }
 
@@ -95,9 +98,9 @@ fn every_poller_kind_parses_from_its_name() {
     assert_eq!(PollerKind::ALL[0], PollerKind::default());
     let names: Vec<String> = PollerKind::ALL.iter().map(PollerKind::to_string).collect();
     let unknown = "best".parse::<PollerKind>().unwrap_err().to_string();
-    let told = format!(
+    let expected = format!(
         "there is no poller named \"best\" in this build; choose one of: {}",
         names.join(", ")
     );
-    assert_eq!(unknown, told);
+    assert_eq!(unknown, expected);
 }

@@ -1,4 +1,4 @@
-//! Out-of-band data: one urgent byte, beside the stream.
+//! Out-of-band data: one urgent byte, separate from the stream.
 
 mod util;
 
@@ -13,7 +13,7 @@ use util::{Recorder, Seen, on_every_network, on_every_poller, run_until, tcp_pai
 
 type Bytes = Rc<RefCell<Vec<u8>>>;
 
-/// Keeps urgent bytes and the stream apart.
+/// Records urgent bytes and the stream separately.
 struct Urgent {
     urgent: Bytes,
     stream: Bytes,

@@ -1,4 +1,4 @@
-//! A panic or an error in any callback costs its channel, is told in one line, and nothing more.
+//! A panic or an error in a callback logs one line and closes only its channel.
 
 mod util;
 
@@ -7,10 +7,10 @@ use std::time::Duration;
 use asyncore::{Channel, Dispatcher, Error, Result};
 use util::{Recorder, Seen, World, on_every_network};
 
-/// Fails in the callback of that name; everything else is as by default.
+/// Fails in the callback named `callback`.
 struct Failing {
     callback: &'static str,
-    /// By a panic, not by an `Err`.
+    /// Fail with a panic instead of an `Err`.
     panics: bool,
     seen: Seen,
 }
@@ -79,8 +79,9 @@ impl Drop for Failing {
     }
 }
 
-/// Makes everything happen to a failing channel, beside one that must not notice.
-fn lines_of(world: &mut World, callback: &'static str, panics: bool) -> Vec<String> {
+/// Triggers all events on a failing channel, checks that another channel is not affected, and
+/// returns the log lines.
+fn log_lines(world: &mut World, callback: &'static str, panics: bool) -> Vec<String> {
     let bystander = Seen::default();
     let (_, neighbour) = world.connect(Recorder::new(&bystander));
     let seen = Seen::default();
@@ -121,7 +122,7 @@ const CALLBACKS: [&str; 6] = [
 fn a_panic_in_a_callback_logs_one_line_and_closes_the_channel() {
     on_every_network(|world| {
         for callback in CALLBACKS.into_iter().chain(["readable", "writable"]) {
-            let lines = lines_of(world, callback, true);
+            let lines = log_lines(world, callback, true);
             let [line] = &lines[..] else { panic!("{callback}: {lines:#?}") };
             assert!(line.starts_with("ERROR uncaptured error, closing channel <"), "{line}");
             assert!(line.contains("Failing connected 127.0.0.1:"), "{line}");
@@ -135,7 +136,7 @@ fn a_panic_in_a_callback_logs_one_line_and_closes_the_channel() {
 fn an_error_in_a_callback_logs_one_line_and_closes_the_channel() {
     on_every_network(|world| {
         for callback in CALLBACKS {
-            let lines = lines_of(world, callback, false);
+            let lines = log_lines(world, callback, false);
             let [line] = &lines[..] else { panic!("{callback}: {lines:#?}") };
             assert!(line.starts_with("ERROR uncaptured error, closing channel <"), "{line}");
             assert!(line.contains("Failing connected 127.0.0.1:"), "{line}");
@@ -148,7 +149,7 @@ fn an_error_in_a_callback_logs_one_line_and_closes_the_channel() {
 fn a_panic_in_handle_close_or_drop_leaks_nothing() {
     on_every_network(|world| {
         for callback in ["handle_close", "drop"] {
-            let lines = lines_of(world, callback, true);
+            let lines = log_lines(world, callback, true);
             let [line] = &lines[..] else { panic!("{callback}: {lines:#?}") };
             assert!(line.starts_with("ERROR uncaptured error"), "{line}");
             assert!(line.contains("Failing"), "{line}");
@@ -178,7 +179,7 @@ fn a_panic_in_handle_error_is_logged_after_the_first_failure() {
     });
 }
 
-/// A `handle_error` whose own doing fails must not be told of that for ever.
+/// Checks that `handle_error` is not called for its own failures without end.
 fn a_failing_handle_error(cause: fn(&mut Channel<'_>), symptom: &str) {
     on_every_network(|world| {
         let seen = Seen::default();
@@ -222,7 +223,7 @@ fn handle_error_does_not_recurse_when_it_pushes_after_shutdown() {
 }
 
 #[test]
-fn a_panic_in_a_timer_or_trigger_is_logged_and_the_loop_continues() {
+fn a_panic_in_a_timer_or_trigger_is_logged() {
     on_every_network(|world| {
         let lines = util::log::complaints(|| {
             world.map.call_later(Duration::ZERO, |_| panic!("in the timer"));
@@ -269,7 +270,7 @@ fn a_handler_whose_drop_panics_costs_only_its_channel() {
 }
 
 #[test]
-fn a_handler_that_is_replaced_and_panics_in_its_drop_leaves_the_channel_to_the_new_one() {
+fn a_replaced_handler_whose_drop_panics_keeps_the_channel() {
     on_every_network(|world| {
         let (fragile, next) = (Seen::default(), Seen::default());
         let lines = util::log::complaints(|| {
@@ -284,7 +285,7 @@ fn a_handler_that_is_replaced_and_panics_in_its_drop_leaves_the_channel_to_the_n
 }
 
 #[test]
-fn a_handler_whose_drop_panics_when_the_loop_is_dropped_costs_no_other() {
+fn dropping_the_loop_drops_all_handlers_although_one_panics() {
     on_every_network(|world| {
         let (first, second, good) = (Seen::default(), Seen::default(), Seen::default());
         struct Noted(Seen);

@@ -1,4 +1,4 @@
-//! Accepting: how much at once, and what happens when the system or a handler refuses.
+//! Accepting: limits per pass, and failures of the system and of handlers.
 
 mod util;
 
@@ -17,7 +17,7 @@ const ENOMEM: i32 = 12;
 const ENOBUFS: i32 = 105;
 const ECONNABORTED: i32 = 103;
 
-/// Serves every connection with a recorder, by the default `handle_accept`.
+/// Adds a recorder for each connection; uses the default `handle_accept`.
 struct Server {
     visitors: Seen,
 }
@@ -34,7 +34,7 @@ impl Dispatcher for Server {
     }
 }
 
-/// `count` remote ends whose connections all wait to be accepted.
+/// Connects `count` remote ends, which all wait in the backlog.
 fn visitors(world: &mut World, addr: SocketAddr, count: usize) -> Vec<Remote> {
     let remotes = (0..count).map(|_| world.visit(addr)).collect();
     if let Some(net) = &world.net {
@@ -80,7 +80,7 @@ fn a_flood_of_connections_does_not_starve_other_channels() {
     });
 }
 
-/// A listener on a simulated network, and `count` peers that wait there.
+/// Returns a map with a listener on a simulated network, and `count` peers in its backlog.
 fn simulated(net: &Network, handler: impl Dispatcher, count: usize) -> (EventLoop, Vec<Remote>) {
     let mut map = SocketMap::simulated(net);
     let addr: SocketAddr = "127.0.0.1:80".parse().unwrap();
@@ -105,7 +105,7 @@ fn a_listener_out_of_descriptors_backs_off_and_resumes() {
             let (mut map, _peers) = simulated(&net, Server { visitors: Seen::default() }, 3);
             run_until(&mut map, |map| map.stats().accepted == 3);
             let stats = map.stats();
-            // Twelve refusals, with a pause after each.
+            // Twelve failures of accept, with a pause after each.
             assert_eq!(stats.events, 13, "{stats:?}");
             assert_eq!((map.len(), stats.errors), (4, 0));
         });
@@ -118,7 +118,8 @@ fn a_listener_out_of_descriptors_backs_off_and_resumes() {
             resumed.starts_with("INFO <") && resumed.contains("accepts connections again"),
             "{resumed}"
         );
-        // 10 ms, 20 ms, … 640 ms, and one second five times: it neither spins nor gives up.
+        // Pauses of 10 ms, 20 ms, … 640 ms, then five of 1 s: the listener neither spins nor gives
+        // up.
         assert_eq!(net.elapsed().as_millis() / 10, 627);
     }
 }
@@ -135,7 +136,7 @@ fn running_out_of_descriptors_is_logged_once_a_minute() {
             let _ = map.poll(Some(Duration::from_secs(1))).unwrap();
         }
     });
-    // In the first, the second and the third minute.
+    // Once in each of the first three minutes.
     assert_eq!(lines.len(), 3, "{lines:#?}");
 }
 
@@ -147,7 +148,7 @@ fn a_closing_channel_wakes_a_listener_out_of_descriptors() {
     run_until(&mut map, |map| map.stats().accepted == 1);
     net.fail_accept_with(EMFILE, 8);
     peers.push(Remote::Simulated(net.connect("127.0.0.1:80".parse().unwrap())));
-    // The pause is a second by now.
+    // The pause has grown to 1 s.
     run_until(&mut map, |_| net.elapsed().as_millis() > 1500);
     assert_eq!(map.stats().accepted, 1);
     let before = net.elapsed();
@@ -170,7 +171,7 @@ fn an_aborted_connection_in_the_backlog_is_skipped() {
     assert_eq!(lines, [""; 0]);
 }
 
-/// Opens a second connection for each visitor, as a relay does, to where it cannot.
+/// Opens a second connection for each client, as a relay does; it always fails.
 struct Relay;
 
 impl Dispatcher for Relay {

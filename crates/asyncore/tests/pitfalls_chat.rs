@@ -1,15 +1,14 @@
-//! Dialogues: bodies of length 0, input that is not parsed any more, and failures in the middle
-//! of a read.
+//! Dialogues: bodies of length 0, input after the end, and failures in the middle of a read.
 
 mod util;
 
 use asyncore::{AsyncChat, Channel, Error, Result, Terminator, Token};
 use util::{Recorder, Remote, Seen, World, on_every_network, on_every_poller};
 
-/// What a [`Dialogue`] does with each message.
+/// The hook that a [`Dialogue`] runs on each message.
 type OnMessage = Box<dyn FnMut(&[u8], &mut Channel<'_>) -> Result>;
 
-/// Collects messages, notes each, and does with it what a test says.
+/// Records each message and runs the test's hook on it.
 struct Dialogue {
     seen: Seen,
     message: Vec<u8>,
@@ -71,7 +70,7 @@ fn dialogue(
 fn a_body_of_length_zero_is_found_at_once() {
     on_every_network(|world| {
         let seen = Seen::default();
-        // A line with a length, then a body of as many bytes, and so on.
+        // Each line holds the length of the body that follows it.
         let mut in_body = false;
         let handler = Dialogue::new(&seen, move |message, ch| {
             in_body = !in_body;
@@ -104,7 +103,7 @@ fn a_first_message_of_length_zero_needs_no_input() {
     });
 }
 
-/// Three messages in one piece, of which the second ends the dialogue in the way of the test.
+/// Sends three messages in one piece; the second ends the dialogue as the test requires.
 fn messages_after_the_end(end: impl Fn(&mut Channel<'_>) -> Result + Copy + 'static) {
     on_every_network(|world| {
         let seen = Seen::default();
@@ -167,8 +166,11 @@ fn input_after_a_handled_failure_is_parsed() {
             world.run_until(|_| seen.count("four") == 1);
         });
         let calls = seen.calls();
-        let told: Vec<_> = calls.iter().map(|call| call.split(" at ").next().unwrap()).collect();
-        let [one, two, an_error, three, a_panic, four] = &told[..] else { panic!("{told:#?}") };
+        let summaries: Vec<_> =
+            calls.iter().map(|call| call.split(" at ").next().unwrap()).collect();
+        let [one, two, an_error, three, a_panic, four] = &summaries[..] else {
+            panic!("{summaries:#?}")
+        };
         assert_eq!([*one, *two, *three, *four], ["one", "two", "three", "four"]);
         assert_eq!([*an_error, *a_panic], ["handle_error: an error", "handle_error: panicked"]);
         assert_eq!(lines, [""; 0]);
@@ -177,7 +179,7 @@ fn input_after_a_handled_failure_is_parsed() {
 
 #[test]
 fn output_pushed_before_a_failure_is_sent() {
-    // Sockets of the system, whose empty buffers take a short line whole.
+    // Real sockets only: their empty buffers take a short line whole.
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let seen = Seen::default();
@@ -208,7 +210,7 @@ fn buffer_and_framer_survive_a_panic() {
         let (_, remote) = dialogue(world, b"\r\n", handler);
         let (_, bystander) = dialogue(world, b"\n", Dialogue::new(&other, |_, _| Ok(())));
         for _ in 0..3 {
-            // The terminator comes in two pieces, the first of them held by the framer.
+            // The terminator arrives in two pieces; the framer holds the first.
             remote.send(b"panic\r\npanic\r\nhalf a line\r");
             world.settle();
             remote.send(b"\n");

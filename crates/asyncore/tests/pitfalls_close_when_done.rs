@@ -1,4 +1,4 @@
-//! Closing in good order: all that was pushed arrives, and nothing is waited for without bounds.
+//! `close_when_done`: all output arrives, and every wait is bounded.
 
 mod util;
 
@@ -8,7 +8,7 @@ use util::{Recorder, Seen, on_every_network, on_every_network_with};
 
 #[test]
 fn closing_with_unread_input_still_delivers_the_answer() {
-    // A long answer waits in our queue when the channel closes, a short one is sent at once.
+    // A long answer is still queued when the channel closes; a short one is sent at once.
     for is_long in [true, false] {
         on_every_network_with(
             |builder| builder.linger(Duration::from_secs(60)),
@@ -96,7 +96,7 @@ fn close_when_done_without_a_connection_closes_at_once() {
         world.map.channel(listener).unwrap().close_when_done();
         let unconnected = world.map.add_with(|ch| {
             ch.create_socket(asyncore::Domain::IPV4, asyncore::Type::STREAM)?;
-            ch.push(b"to nobody");
+            ch.push(b"unread");
             ch.close_when_done();
             Ok(Recorder::new(&seen))
         });
@@ -145,7 +145,7 @@ fn a_peer_that_never_closes_is_dropped_after_the_linger_time() {
             channel.close_when_done();
             let mut passes = 0;
             world.run_until(|_| {
-                // It goes on talking, which is no reason to stay.
+                // Further input must not extend the wait.
                 passes += 1;
                 if passes % 8 == 0 {
                     remote.send(b"wait, ");

@@ -1,4 +1,4 @@
-//! What one channel's callback does to another, and to what is lent out meanwhile.
+//! Callbacks that act on other channels, and on values that are lent out.
 
 mod util;
 
@@ -15,7 +15,7 @@ use util::{
     run_until, tcp_pair,
 };
 
-/// Two channels that find each other by token.
+/// A pair of channels that reach each other by token.
 fn two(
     world: &mut World,
     make: impl Fn(&Seen, Rc<Cell<Option<Token<Recorder>>>>) -> Recorder,
@@ -29,7 +29,7 @@ fn two(
     (seen, [first, second], [one, two])
 }
 
-/// Sends to both channels, so that both are ready in the same pass where the network allows it.
+/// Sends to both channels, so that both are ready in the same pass if the network allows it.
 fn wake_both(world: &mut World, remotes: &[Remote; 2]) {
     for remote in remotes {
         remote.send(b"!");
@@ -96,10 +96,10 @@ fn close_when_done_from_another_channel_stops_reading() {
     });
 }
 
-/// Reaches itself and another in every way there is, while it runs.
+/// Tries each way to reach itself and another channel from a callback.
 struct Meddler {
     other: Option<Token<Meddler>>,
-    /// What reaching the running one answered.
+    /// Whether any attempt to reach a running handler succeeded.
     reached_itself: bool,
     visits: u32,
 }
@@ -112,7 +112,7 @@ impl Dispatcher for Meddler {
         let other = self.other.expect("set");
         ch.with(other, |peer, ch| {
             peer.visits += 1;
-            // Both run now: neither can be reached again.
+            // Both handlers are running, so neither can be reached again.
             let nested = ch.with(other, |_, _| ()).is_some() || ch.with(me, |_, _| ()).is_some();
             peer.reached_itself |= nested;
             ch.push(b"from the other");
@@ -196,7 +196,7 @@ fn channels_added_by_a_closing_channel_are_served() {
     on_every_network(|world| {
         let inner = Seen::default();
         let heirs = inner.clone();
-        // A socket that waits in a channel of its own until the other takes it over.
+        // A channel that holds the socket until the other one takes it.
         let (spare, remote_of_spare) = world.connect(Recorder::new(&Seen::default()));
         let sock = Cell::new(world.map.channel(spare).unwrap().take_socket());
         let outer = Seen::default();
@@ -268,7 +268,7 @@ fn a_constructor_that_fails_or_panics_leaves_no_channel_behind() {
 }
 
 #[test]
-fn a_closed_channel_whose_socket_lives_on_elsewhere_is_no_longer_watched() {
+fn a_closed_channel_with_a_duplicated_socket_is_not_watched() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -286,7 +286,7 @@ fn a_closed_channel_whose_socket_lives_on_elsewhere_is_no_longer_watched() {
 }
 
 #[test]
-fn closing_a_file_channel_leaves_the_file_it_was_made_from_open() {
+fn closing_a_file_channel_leaves_the_original_file_open() {
     on_every_poller(|builder| {
         let mut map: EventLoop = builder.build().unwrap();
         let (reader, writer) = rustix::pipe::pipe().unwrap();
@@ -301,14 +301,14 @@ fn closing_a_file_channel_leaves_the_file_it_was_made_from_open() {
 }
 
 #[test]
-fn a_duplicate_that_outlives_its_channel_neither_keeps_the_loop_awake_nor_costs_others_theirs() {
+fn a_duplicate_that_outlives_its_channel_does_not_spin() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let trigger = map.trigger().unwrap();
         let seen = Seen::default();
         let (bystander, mut peer) = tcp_pair();
         map.add(Recorder::new(&seen), bystander);
-        // The first is found out; all after it are expected to do the same.
+        // Only the first is detected by trying; the others are expected to behave the same.
         let outlived: Vec<_> = (0..3)
             .map(|_| {
                 let (ours, mut theirs) = tcp_pair();
@@ -316,7 +316,7 @@ fn a_duplicate_that_outlives_its_channel_neither_keeps_the_loop_awake_nor_costs_
                 let token = map.add(Recorder::new(&Seen::default()), ours);
                 assert_rests(&mut map);
                 map.with(token, |_, ch| ch.close());
-                theirs.write_all(b"for nobody").unwrap();
+                theirs.write_all(b"unread").unwrap();
                 assert_rests(&mut map);
                 (duplicate, theirs)
             })

@@ -1,4 +1,4 @@
-//! Datagrams keep their borders, and an error on one socket is no end of the channel's world.
+//! Datagrams keep their boundaries, and an error does not close the channel.
 
 mod util;
 
@@ -9,7 +9,7 @@ use std::time::Duration;
 use asyncore::{Dispatcher, Socket};
 use util::{Recorder, Seen, assert_rests, on_every_poller, run_until};
 
-/// Sends little in one system call, as far as that applies.
+/// A handler with a small limit for one send call, which must not split datagrams.
 struct Sender;
 
 impl Dispatcher for Sender {
@@ -26,7 +26,7 @@ fn a_long_push_is_one_datagram() {
         theirs.set_nonblocking(true).unwrap();
         let token = map.add(Sender, Socket::try_from(ours).unwrap());
         let mut channel = map.channel(token).unwrap();
-        // Borrowed and given away, short and long: each push is a datagram, and only those.
+        // Each push is exactly one datagram, borrowed or owned, short or long.
         channel.push(&[1; 20_000][..]);
         channel.push(vec![2; 20_000]);
         channel.push(&b"short"[..]);
@@ -60,18 +60,18 @@ fn a_datagram_of_length_zero_is_no_end() {
 }
 
 #[test]
-fn a_datagram_that_nobody_receives_does_not_spin() {
+fn an_undeliverable_datagram_does_not_spin() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
-        let nobody = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let closed = UdpSocket::bind("127.0.0.1:0").unwrap();
         let ours = UdpSocket::bind("127.0.0.1:0").unwrap();
-        ours.connect(nobody.local_addr().unwrap()).unwrap();
-        drop(nobody);
+        ours.connect(closed.local_addr().unwrap()).unwrap();
+        drop(closed);
         let seen = Seen::default();
         let handler = Recorder::new(&seen).readable(|_| false).on("handle_error", |_| Ok(()));
         let token = map.add(handler, Socket::try_from(ours).unwrap());
         for _ in 0..3 {
-            map.channel(token).unwrap().push(&b"to nobody"[..]);
+            map.channel(token).unwrap().push(&b"undeliverable"[..]);
             let _ = map.poll(Some(Duration::from_millis(2))).unwrap();
             assert_rests(&mut map);
         }
@@ -80,7 +80,7 @@ fn a_datagram_that_nobody_receives_does_not_spin() {
 }
 
 #[test]
-fn a_datagram_that_is_too_long_is_one_error_and_the_next_is_sent() {
+fn an_oversized_datagram_is_one_error_and_the_next_is_sent() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let theirs = UdpSocket::bind("127.0.0.1:0").unwrap();

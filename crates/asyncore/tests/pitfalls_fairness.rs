@@ -1,6 +1,6 @@
-//! One busy channel cannot starve the others: reads, sends and timers have their turns.
+//! A busy channel cannot starve the reads, sends and timers of others.
 //!
-//! That accepting is bounded too is in `pitfalls_accept.rs`.
+//! `pitfalls_accept.rs` tests that accepting is bounded, too.
 
 mod util;
 
@@ -13,7 +13,7 @@ use util::{Recorder, Remote, Seen, World, on_every_network};
 
 const BUFFER: usize = 1000;
 
-/// Reads 1,000 bytes at a time, and notes how many it got in each pass.
+/// Reads 1,000 bytes at a time, and records the number of bytes in each pass.
 struct Small {
     in_this_pass: Rc<Cell<usize>>,
 }
@@ -44,7 +44,7 @@ fn busy(world: &mut World) -> (Rc<Cell<usize>>, asyncore::Token<Small>, Remote) 
 }
 
 #[test]
-fn a_flood_of_input_is_read_in_portions_and_others_are_heard_meanwhile() {
+fn a_flood_of_input_does_not_starve_other_channels() {
     on_every_network(|world| {
         let (in_this_pass, _, flooder) = busy(world);
         let seen = Seen::default();
@@ -75,7 +75,7 @@ fn a_long_queue_for_a_fast_reader_is_sent_in_portions() {
             let before = world.map.stats().bytes_out;
             let _ = world.pass(Some(Duration::from_millis(2)));
             let sent = world.map.stats().bytes_out - before;
-            // Sixteen calls of the buffer's size when it was queued, and as many for the event.
+            // Sixteen send calls of the buffer's size after the push, and as many for the event.
             assert!(sent <= 2 * 16 * BUFFER as u64, "{sent} bytes in one pass");
             received += remote.received().len();
             received == 1 << 20 || world.net.is_some() && received > world.flood

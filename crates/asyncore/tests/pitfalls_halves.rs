@@ -1,11 +1,11 @@
-//! The two halves of a connection end one after the other, in either order.
+//! The two halves of a connection end independently, in either order.
 
 mod util;
 
 use util::{Recorder, Remote, Seen, World, on_every_network};
 
 #[test]
-fn a_channel_can_go_on_sending_after_its_peer_has_ended_its_half() {
+fn a_channel_can_send_after_the_peers_end_of_stream() {
     on_every_network(|world| {
         let (seen, flood) = (Seen::default(), world.flood);
         let handler = Recorder::new(&seen).on("handle_eof", move |ch| {
@@ -29,7 +29,7 @@ fn a_channel_can_go_on_sending_after_its_peer_has_ended_its_half() {
 }
 
 #[test]
-fn a_channel_can_go_on_receiving_after_it_has_ended_its_own_half() {
+fn a_channel_can_receive_after_shutdown_write() {
     on_every_network(|world| {
         let (seen, flood) = (Seen::default(), world.flood);
         let (token, remote) = world.connect(Recorder::new(&seen));
@@ -54,7 +54,7 @@ fn a_channel_can_go_on_receiving_after_it_has_ended_its_own_half() {
 }
 
 #[test]
-fn a_half_that_is_ended_while_still_connecting_ends_once_connected() {
+fn shutdown_write_while_connecting_happens_once_connected() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = shut_while_connecting(world, Recorder::new(&seen));

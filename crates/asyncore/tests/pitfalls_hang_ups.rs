@@ -1,4 +1,4 @@
-//! Hang-ups and resets: what came before them is read, and they neither spin nor go unnoticed.
+//! Hang-ups and resets: earlier input is read, and they neither spin nor go unnoticed.
 
 mod util;
 
@@ -10,13 +10,13 @@ use std::time::Duration;
 use asyncore::{Dispatcher, EventLoop, Producer};
 use util::{Recorder, Seen, World, on_every_network, on_every_poller};
 
-/// A channel whose half is shut and whose peer has sent `data` and closed: a hang-up.
+/// Adds a channel that has shut down its half and whose peer sent `data` and closed: a hang-up.
 fn hung_up(world: &mut World, handler: Recorder, data: &[u8]) {
     let (token, remote) = world.connect(handler);
     world.map.channel(token).unwrap().shutdown_write();
     world.run_until(|_| remote.saw_eof());
     remote.send(data);
-    // Let it arrive before the channel looks again, so that data and end are there together.
+    // Wait until both the data and the end have arrived, so that one event reports them.
     if let Some(net) = &world.net {
         while net.step() {}
     }
@@ -27,7 +27,7 @@ fn hung_up(world: &mut World, handler: Recorder, data: &[u8]) {
 }
 
 #[test]
-fn what_arrived_before_a_hang_up_is_read_to_the_end() {
+fn input_before_a_hang_up_is_read() {
     on_every_network(|world| {
         let seen = Seen::default();
         hung_up(world, Recorder::new(&seen), &[7; 900]);
@@ -39,10 +39,10 @@ fn what_arrived_before_a_hang_up_is_read_to_the_end() {
     });
 }
 
-/// The simulated network drops what was not read, as some systems do; Linux keeps it.
+/// Linux keeps unread input on a reset; the simulated network drops it, as some systems do.
 #[test]
 #[cfg(target_os = "linux")]
-fn what_arrived_before_a_reset_is_read_to_the_end() {
+fn input_before_a_reset_is_read() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let seen = Seen::default();
@@ -59,8 +59,8 @@ fn what_arrived_before_a_reset_is_read_to_the_end() {
 }
 
 #[test]
-fn what_arrived_before_a_peer_closed_a_unix_socket_is_read_to_the_end() {
-    // Its hang-up needs no second half: it comes with the data.
+fn input_before_a_unix_peer_closed_is_read() {
+    // A hang-up on this kind of socket arrives together with the data.
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
@@ -75,7 +75,7 @@ fn what_arrived_before_a_peer_closed_a_unix_socket_is_read_to_the_end() {
 }
 
 #[test]
-fn a_hang_up_that_nobody_waits_for_does_not_spin_and_loses_nothing() {
+fn a_hang_up_on_an_unread_channel_does_not_spin() {
     on_every_network(|world| {
         let seen = Seen::default();
         let open = Rc::new(Cell::new(false));
@@ -152,7 +152,7 @@ fn a_reset_ends_a_closing_channel_whose_producer_has_nothing() {
 }
 
 #[test]
-fn a_hang_up_on_a_channel_that_waits_for_urgent_data_only_does_not_spin() {
+fn a_hang_up_while_waiting_for_urgent_data_does_not_spin() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen).readable(|_| false).on("handle_connect", |ch| {
@@ -184,9 +184,9 @@ fn a_reset_after_the_end_of_the_stream_does_not_spin() {
     });
 }
 
-/// A channel whose peer has reset the connection, with `tail` still to be read.
+/// Adds a channel whose peer has reset the connection while `tail` is unread.
 ///
-/// Real sockets only: the simulated network drops what was not read, as some systems do.
+/// Real sockets only: the simulated network drops unread input on a reset.
 #[cfg(target_os = "linux")]
 fn reset_with_a_tail(map: &mut EventLoop, handler: impl Dispatcher, tail: &[u8]) {
     let (ours, theirs) = util::tcp_pair();
@@ -215,7 +215,7 @@ fn a_failed_send_does_not_cost_what_was_received_before() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_failed_send_is_read_after_also_by_a_channel_that_did_not_want_to_read() {
+fn an_unreadable_channel_is_read_after_a_failed_send() {
     on_every_poller(|builder| {
         let mut map = builder.build().unwrap();
         let seen = Seen::default();
@@ -232,7 +232,7 @@ fn a_failed_send_is_read_after_also_by_a_channel_that_did_not_want_to_read() {
 }
 
 #[test]
-fn a_channel_that_only_sends_ends_when_its_peer_is_gone() {
+fn a_send_only_channel_closes_after_a_reset() {
     on_every_network(|world| {
         let seen = Seen::default();
         let handler = Recorder::new(&seen).on("handle_read", |_| Ok(()));
@@ -250,7 +250,7 @@ fn a_channel_that_only_sends_ends_when_its_peer_is_gone() {
 }
 
 #[test]
-fn a_peer_that_resets_while_output_waits_for_a_stalled_reader_ends_the_channel() {
+fn a_reset_by_a_stalled_reader_closes_the_channel() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Recorder::new(&seen));

@@ -1,5 +1,5 @@
-//! Readiness that nobody uses: channels that are told of something and do nothing about it must not
-//! spin, and readiness that is none must do no harm.
+//! Readiness that a handler does not use must not make the loop spin, and spurious readiness must be
+//! harmless.
 
 mod util;
 
@@ -42,7 +42,7 @@ fn spurious_readiness_is_not_an_error() {
             let _ = map.poll(Some(Duration::from_millis(1))).unwrap();
         }
         util::run_until(&mut map, |_| seen.received_len() == 100);
-        // Traffic of others ends a wait too, and all that the poller can report then is spurious.
+        // Traffic of other channels also ends a wait; the poller then reports spurious events.
         let reads = seen.count("handle_read");
         let other = net.connect(listener.local_addr());
         for _ in 0..100 {
@@ -91,7 +91,7 @@ fn writable_without_output_does_not_spin() {
         world.settle();
         let offered = seen.count("handle_write");
         assert!(offered > 0);
-        // It still hears of what happens.
+        // The channel still gets new events.
         remote.send(b"x");
         world.run_until(|_| seen.received() == b"x");
         world.settle();
@@ -174,7 +174,7 @@ fn a_listener_whose_handle_accept_accepts_nothing_does_not_spin() {
     });
 }
 
-/// Is told of connections and does nothing about them.
+/// A listener whose `handle_accept` does nothing.
 struct Idler(Rc<Cell<u32>>);
 
 impl asyncore::Dispatcher for Idler {

@@ -1,5 +1,5 @@
-//! What a poller takes ill: files that never block, sockets that are not connected yet, and waits
-//! that end a little too early.
+//! Difficult cases for pollers: files that never block, unconnected sockets, and waits that end
+//! early.
 
 mod util;
 
@@ -14,7 +14,7 @@ use asyncore::sim::{Faults, Network};
 use asyncore::{Channel, Domain, EventLoop, FileWrapper, Result, SocketMap, Type};
 use util::{PASS, Recorder, Seen, assert_rests, on_every_network, on_every_poller, run_until};
 
-/// A file that is gone after the test.
+/// A temporary file, removed when the test ends.
 struct Scratch(PathBuf);
 
 impl Scratch {
@@ -49,7 +49,7 @@ fn a_regular_file_is_read_to_its_end() {
 #[test]
 fn an_unread_regular_file_does_not_spin() {
     on_every_poller(|builder| {
-        let scratch = Scratch::new("nobody_wants_to_read", b"content");
+        let scratch = Scratch::new("unread", b"content");
         let mut map = builder.build().unwrap();
         let (closed, idle) = (Seen::default(), Seen::default());
         let open = || FileWrapper::new(File::open(&scratch.0).unwrap()).unwrap();
@@ -64,7 +64,7 @@ fn an_unread_regular_file_does_not_spin() {
         let passes = 20;
         assert_eq!(closed.calls(), [""; 0]);
         assert!(idle.calls().len() < passes, "{} callbacks in vain", idle.calls().len());
-        // A file beside it does not keep a socket from being heard.
+        // The file must not starve the socket.
         let heard = Seen::default();
         let (ours, mut theirs) = util::tcp_pair();
         map.add(Recorder::new(&heard), ours);
@@ -80,7 +80,7 @@ fn a_regular_file_is_written_completely_before_the_close() {
         let scratch = Scratch::new("all_that_is_pushed", b"");
         let mut map = builder.build().unwrap();
         let seen = Seen::default();
-        // Open for writing only, so that reading it would be an error.
+        // Opened for writing only, so reading it would fail.
         let file = FileWrapper::new(File::create(&scratch.0).unwrap()).unwrap();
         let token = map.add_file(Recorder::new(&seen).readable(|_| false), file);
         let mut channel = map.channel(token).unwrap();
@@ -132,7 +132,7 @@ fn a_pipe_without_a_reader_closes_its_channel() {
         let _ = map.poll(PASS).unwrap();
         drop(reader);
         assert_rests(&mut map);
-        map.channel(token).unwrap().push(b"to nobody");
+        map.channel(token).unwrap().push(b"unread");
         run_until(&mut map, |map| map.is_empty());
         assert_eq!((seen.order(), seen.errors().len()), ("handle_close".to_owned(), 0));
         assert!(seen.cause().is_some());
@@ -152,7 +152,7 @@ fn an_unconnected_socket_is_not_watched() {
         let token = added.unwrap();
         world.settle();
         assert_eq!((seen.calls().len(), world.map.stats().events), (0, 0));
-        // As soon as it is connected it is a channel like any other.
+        // Once connected, the channel behaves normally.
         world.map.channel(token).unwrap().connect(server).unwrap();
         world.run_until(|world| world.map.stats().bytes_in == 35);
         assert_eq!(seen.count("handle_connect"), 1);
@@ -163,8 +163,8 @@ fn an_unconnected_socket_is_not_watched() {
 #[test]
 fn a_wait_for_a_timer_does_not_end_early() {
     let check = |mut map: EventLoop| {
-        // Delays that are no whole milliseconds: a wait that rounds down comes too early, and the
-        // loop goes round until the rest has passed.
+        // Delays with fractions of milliseconds: a wait that is rounded down ends early, and the
+        // loop spins for the rest.
         for micros in [1, 300, 999, 1_001, 1_700, 2_500] {
             let fired = Rc::new(Cell::new(false));
             let flag = Rc::clone(&fired);
@@ -179,7 +179,7 @@ fn a_wait_for_a_timer_does_not_end_early() {
         assert_eq!(map.stats().passes, 6);
     };
     on_every_poller(|builder| check(builder.build().unwrap()));
-    // Other faults interrupt waits, and those do end early.
+    // Other fault settings interrupt waits, which end early by design.
     check(SocketMap::simulated(&Network::with_faults(1, Faults::none())));
 }
 

@@ -1,4 +1,4 @@
-//! Producers that fail: told once, and nothing else of the channel is lost.
+//! Producers that fail: reported once, without loss of other output.
 
 mod util;
 
@@ -30,7 +30,7 @@ impl Drop for FailingProducer {
 #[test]
 fn a_failing_producer_is_reported_once_and_skipped() {
     on_every_network(|world| {
-        for (how, told) in [
+        for (how, expected) in [
             ("fail", "a producer failed: the producer's own error"),
             ("panic", "the producer's own panic"),
         ] {
@@ -50,7 +50,7 @@ fn a_failing_producer_is_reported_once_and_skipped() {
             world.settle();
             let errors = seen.errors();
             assert_eq!(errors.len(), 1, "{errors:#?}");
-            assert!(errors[0].contains(told), "{errors:#?}");
+            assert!(errors[0].contains(expected), "{errors:#?}");
         }
     });
 }
@@ -70,7 +70,7 @@ fn a_producer_whose_drop_panics_leaks_no_channel() {
             world.run_until(|world| !world.map.contains(token));
         });
         assert_eq!(seen.count("handle_close"), 1);
-        let told = lines.into_iter().chain(seen.errors());
-        assert_eq!(told.filter(|line| line.contains("the producer's own drop")).count(), 1);
+        let expected = lines.into_iter().chain(seen.errors());
+        assert_eq!(expected.filter(|line| line.contains("the producer's own drop")).count(), 1);
     });
 }

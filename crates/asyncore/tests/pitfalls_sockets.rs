@@ -1,4 +1,4 @@
-//! Channels whose socket goes, comes, or goes elsewhere.
+//! Channels whose socket is removed, replaced or moved.
 
 mod util;
 

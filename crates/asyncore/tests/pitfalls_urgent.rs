@@ -1,4 +1,4 @@
-//! One out-of-band byte must not spin the loop; it is off until asked for.
+//! An out-of-band byte must not make the loop spin, whether it is requested or not.
 
 mod util;
 
@@ -63,7 +63,7 @@ fn handle_expt_receives_an_urgent_byte() {
 }
 
 #[test]
-fn an_urgent_byte_on_a_channel_that_is_closing_does_not_spin() {
+fn an_urgent_byte_on_a_closing_channel_does_not_spin() {
     on_every_network(|world| {
         let (seen, flood) = (Seen::default(), world.flood);
         let (token, remote) = world.connect(Recorder::new(&seen));

@@ -1,4 +1,4 @@
-//! `readable` and `writable`: when they are asked, and what their answers do.
+//! `readable` and `writable`: when the loop evaluates them, and their effect.
 
 mod util;
 
@@ -13,7 +13,7 @@ use asyncore::{
 };
 use util::{Recorder, Seen, World, on_every_network, on_every_network_with};
 
-/// A value that predicates of a test depend on, and a count of how often they asked for it.
+/// A value that predicates read, with a count of the reads.
 #[derive(Clone, Default)]
 struct Answer {
     value: Rc<Cell<bool>>,
@@ -27,8 +27,8 @@ impl Answer {
     }
 }
 
-/// Pushes until the socket takes no more and some of it stays queued: more than a socket takes that
-/// is not reported writable, because less than a third of its buffer is free.
+/// Pushes until the socket is full and enough stays queued that the socket is not reported writable
+/// at once: that needs a third of its buffer to be free.
 fn fill<T: Dispatcher>(world: &mut World, token: Token<T>) {
     let mut piece = 1000;
     while world.map.channel(token).unwrap().output_len() < piece / 4 {
@@ -69,7 +69,7 @@ fn an_unreadable_channel_is_read_after_a_touch() {
 
         answer.value.set(true);
         world.settle();
-        assert_eq!(seen.count("handle_read"), 0, "nobody told the map");
+        assert_eq!(seen.count("handle_read"), 0, "the change was not announced");
 
         world.map.channel(token).unwrap().touch();
         world.run_until(|_| seen.received() == b"waiting");
@@ -107,7 +107,7 @@ fn queued_output_is_sent_regardless_of_writable() {
     });
 }
 
-/// Sends back what it gets, with the predicates that every handler has.
+/// Echoes its input; uses the default predicates.
 struct Echo;
 
 impl Dispatcher for Echo {
@@ -119,7 +119,7 @@ impl Dispatcher for Echo {
     }
 }
 
-/// A field that the predicates of another channel look at.
+/// A handler with a field that the predicates of another channel read.
 struct Gate {
     open: bool,
 }
@@ -256,7 +256,7 @@ fn a_waiting_producer_reevaluates_predicates() {
             let (token, _remote) = world.connect(Echo);
             world.settle();
             world.map.channel(token).unwrap().push_with_producer(Later);
-            // Panics where an answer has changed and nobody asked.
+            // Panics if an answer has changed without an announcement.
             world.settle();
             assert!(world.map.channel(token).unwrap().has_output());
         },
@@ -303,7 +303,7 @@ fn default_predicates_are_reevaluated_when_they_change() {
                     _ => {}
                 }
             }
-            // Panics where an answer has changed and nobody asked.
+            // Panics if an answer has changed without an announcement.
             let _ = map.poll(util::PASS).unwrap();
         }
     });

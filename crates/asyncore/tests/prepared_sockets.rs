@@ -1,5 +1,5 @@
-//! Connecting to a host with a socket that the channel had before, or that a closure prepares, and
-//! options that are set before there is a socket.
+//! Connecting to a host with an existing socket or with sockets that a closure prepares, and setting
+//! options before there is a socket.
 
 mod util;
 
@@ -12,10 +12,10 @@ use asyncore::{Channel, Dispatcher, Domain, Error, Result, Socket, Token, Type};
 use socket2::SockRef;
 use util::{Recorder, Seen, World, on_every_network, on_every_poller, run_until};
 
-/// An address of the loopback network that is not the usual one.
+/// An unusual address in the loopback network.
 const SOURCE: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
 
-/// Notes the address of each peer that it accepts.
+/// Records the address of each accepted peer.
 #[derive(Clone, Default)]
 struct Guests(Rc<RefCell<Vec<IpAddr>>>);
 
@@ -32,7 +32,8 @@ impl Dispatcher for Guests {
     }
 }
 
-/// A listener, and an address before it that refuses.
+/// Adds a listener; returns its record and two addresses: one that refuses connections, then the
+/// listener's.
 fn refusing_and_answering(world: &mut World) -> (Guests, Vec<SocketAddr>) {
     let guests = Guests::default();
     let (gone, refusing) = world.listen(Recorder::default());
@@ -69,7 +70,7 @@ fn every_address_is_tried_from_where_the_socket_was_bound() {
 }
 
 #[test]
-fn a_name_is_connected_to_from_where_the_socket_was_bound() {
+fn connecting_to_a_name_keeps_the_bound_address() {
     on_every_network(|world| {
         let guests = Guests::default();
         let (_, addr) = world.listen(guests.clone());
@@ -149,10 +150,10 @@ fn an_address_whose_preparation_fails_counts_as_failed() {
         });
         added.unwrap();
         world.run_until(|_| failing.is_closed());
-        let told = failing.errors().join("");
+        let errors = failing.errors().join("");
         assert!(
-            told.starts_with("cannot connect to the server: ") && told.contains("no route"),
-            "{told}"
+            errors.starts_with("cannot connect to the server: ") && errors.contains("no route"),
+            "{errors}"
         );
     });
 }
@@ -179,13 +180,13 @@ fn addresses_of_another_family_than_the_socket_are_not_tried() {
         });
         added.unwrap();
         world.run_until(|_| refused.is_closed());
-        let told = refused.errors().join("");
-        assert!(told.contains("of another family than the socket"), "{told}");
+        let errors = refused.errors().join("");
+        assert!(errors.contains("of another family than the socket"), "{errors}");
     });
 }
 
 #[test]
-fn a_socket_that_cannot_connect_by_tcp_is_refused_at_once() {
+fn connecting_an_unsuitable_socket_is_rejected_at_once() {
     on_every_network(|world| {
         let (_, addr) = world.listen(Recorder::default());
         let added = world.map.add_with(|ch| {
@@ -203,7 +204,7 @@ fn a_socket_that_cannot_connect_by_tcp_is_refused_at_once() {
     });
 }
 
-/// Whether the channel's socket has `TCP_NODELAY`.
+/// Returns whether the channel's socket has `TCP_NODELAY`.
 fn has_nodelay(ch: &Channel<'_>) -> bool {
     SockRef::from(&ch.descriptor().expect("a socket")).tcp_nodelay().expect("a TCP socket")
 }
@@ -303,7 +304,7 @@ fn a_failed_look_up_after_create_socket_goes_to_handle_error() {
         if world.net.is_some() {
             assert_eq!(world.map.get(token).unwrap().0, Some(ErrorKind::NotFound));
         }
-        // The handler may try another host, with the same channel.
+        // The handler may try another host with the same channel.
         let (_, addr) = world.listen(Recorder::default());
         let mut channel = world.map.channel(token).unwrap();
         channel.connect_any("another", vec![addr]).unwrap();

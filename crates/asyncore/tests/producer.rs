@@ -1,4 +1,4 @@
-//! Producers through a channel: in order, as the peer takes it, and when they fail.
+//! Producers in a channel's queue: order, demand and failures.
 
 mod util;
 
@@ -16,7 +16,7 @@ use asyncore::{
 };
 use util::{Recorder, Remote, Seen, World, on_every_network, run_until};
 
-/// Lets the remote end read until `expected` has come.
+/// Runs the map until the remote end has received `expected`.
 #[track_caller]
 fn receives(world: &mut World, remote: &Remote, expected: &[u8]) {
     let mut received = Vec::new();
@@ -27,7 +27,7 @@ fn receives(world: &mut World, remote: &Remote, expected: &[u8]) {
     assert!(received == expected, "{} bytes came, {} expected", received.len(), expected.len());
 }
 
-/// Hands over what the test has put in, and has nothing yet when that is used up.
+/// Returns what the test has put in; has nothing yet when that is used up.
 #[derive(Clone, Default)]
 struct Fed {
     pieces: Rc<RefCell<VecDeque<&'static str>>>,
@@ -102,7 +102,7 @@ fn a_producer_is_asked_only_while_the_socket_has_room() {
         assert!(channel.has_output() && channel.output_len() <= 1024);
         assert_eq!(stalled * 1024, stats.bytes_out as usize + stats.output_len);
         world.settle();
-        assert_eq!(asked.get(), stalled, "nobody takes any");
+        assert_eq!(asked.get(), stalled, "the peer takes nothing");
         remote.resume_reading();
         world.run_until(|_| asked.get() > stalled);
     });
@@ -134,7 +134,7 @@ fn a_touch_asks_a_waiting_producer_again() {
 
 #[test]
 fn a_failing_or_panicking_producer_closes_the_channel() {
-    for (ending, told) in
+    for (ending, expected) in
         [("a failure", "a producer failed: the disk is gone"), ("a panic", "in a producer")]
     {
         on_every_network(|world| {
@@ -144,7 +144,7 @@ fn a_failing_or_panicking_producer_closes_the_channel() {
             world.map.channel(token).unwrap().push_with_producer(fed.clone());
             world.run_until(|_| seen.is_closed());
             let errors = seen.errors();
-            assert!(errors.len() == 1 && errors[0].ends_with(told), "{errors:?}");
+            assert!(errors.len() == 1 && errors[0].ends_with(expected), "{errors:?}");
             receives(world, &remote, b"begun");
         });
     }

@@ -1,5 +1,5 @@
-//! Handlers that do anything at any time, in every callback, to themselves and to each other: each
-//! still ends exactly once, nothing is left, and the loop goes on.
+//! Handlers that perform random actions on themselves and each other in every callback. Each channel
+//! must still close exactly once, and the map must end up empty.
 
 mod util;
 
@@ -16,23 +16,23 @@ use asyncore::{
 };
 use util::on_every_poller;
 
-/// What all handlers of one run share.
-struct Stage {
+/// The test harness that all handlers of a run share.
+struct Harness {
     rng: RefCell<fastrand::Rng>,
     server: Cell<Option<SocketAddr>>,
     actors: RefCell<Vec<Token<Actor>>>,
-    /// How far each actor has come: 0 when it was made, 1 when it was told of its close.
+    /// Number of `handle_close` calls of each actor.
     ended: RefCell<BTreeMap<u64, u32>>,
-    /// What must not happen; a panic would be caught like any other.
+    /// Violations of the callback order. They are collected because the loop would catch a panic.
     violations: RefCell<Vec<String>>,
-    /// How many actors may still be made.
+    /// Number of actors that may still be created.
     budget: Cell<u64>,
     dropped: Cell<usize>,
 }
 
-impl Stage {
+impl Harness {
     fn new(seed: u64) -> Rc<Self> {
-        Rc::new(Stage {
+        Rc::new(Harness {
             rng: RefCell::new(fastrand::Rng::with_seed(seed)),
             server: Cell::new(None),
             actors: RefCell::default(),
@@ -55,51 +55,51 @@ impl Stage {
 }
 
 struct Actor {
-    stage: Rc<Stage>,
+    harness: Rc<Harness>,
     name: u64,
 }
 
 impl Actor {
-    fn new(stage: &Rc<Stage>) -> Self {
-        let mut ended = stage.ended.borrow_mut();
+    fn new(harness: &Rc<Harness>) -> Self {
+        let mut ended = harness.ended.borrow_mut();
         let name = ended.len() as u64;
         ended.insert(name, 0);
-        Actor { stage: Rc::clone(stage), name }
+        Actor { harness: Rc::clone(harness), name }
     }
 
-    /// Notes a callback, which must not come after the last.
-    fn enters(&self, callback: &str) {
-        if self.stage.ended.borrow()[&self.name] > 0 {
+    /// Records a violation if a callback runs after `handle_close`.
+    fn check_open(&self, callback: &str) {
+        if self.harness.ended.borrow()[&self.name] > 0 {
             let what = format!("{callback} of {} after its handle_close", self.name);
-            self.stage.violations.borrow_mut().push(what);
+            self.harness.violations.borrow_mut().push(what);
         }
     }
 
-    /// Does something.
-    fn acts(&mut self, ch: &mut Channel<'_>, callback: &str) -> Result {
-        self.enters(callback);
-        let stage = Rc::clone(&self.stage);
-        for _ in 0..stage.below(3) {
-            self.does_one_thing(ch, &stage)?;
+    /// Performs up to two random actions.
+    fn act(&mut self, ch: &mut Channel<'_>, callback: &str) -> Result {
+        self.check_open(callback);
+        let harness = Rc::clone(&self.harness);
+        for _ in 0..harness.below(3) {
+            self.perform_action(ch, &harness)?;
         }
         Ok(())
     }
 
-    fn does_one_thing(&mut self, ch: &mut Channel<'_>, stage: &Rc<Stage>) -> Result {
-        match stage.below(40) {
-            0..6 => ch.push(&vec![1; stage.below(500) as usize][..]),
-            6 => ch.push(vec![2; stage.below(300_000) as usize]),
+    fn perform_action(&mut self, ch: &mut Channel<'_>, harness: &Rc<Harness>) -> Result {
+        match harness.below(40) {
+            0..6 => ch.push(&vec![1; harness.below(500) as usize][..]),
+            6 => ch.push(vec![2; harness.below(300_000) as usize]),
             7 => ch.push_with_producer(SimpleProducer::new(vec![3; 5_000])),
             8 => ch.close(),
             9 | 10 => ch.close_when_done(),
             11 => ch.shutdown_write(),
             12 => ch.touch(),
-            13 => ch.set_timeout(Duration::from_millis(1 + stage.below(20))),
-            14 => ch.set_priority(stage.below(2) == 0),
+            13 => ch.set_timeout(Duration::from_millis(1 + harness.below(20))),
+            14 => ch.set_priority(harness.below(2) == 0),
             15 => ch.discard_buffers(),
             16 => ch.abort(),
-            17 => ch.set_high_water(stage.below(2_000) as usize),
-            18 => ch.set_output_limit(stage.below(100_000) as usize),
+            17 => ch.set_high_water(harness.below(2_000) as usize),
+            18 => ch.set_output_limit(harness.below(100_000) as usize),
             19 => {
                 ch.send(b"past the queue")?;
             }
@@ -108,33 +108,35 @@ impl Actor {
             }
             21 => return Err(Error::msg("an actor's error")),
             22 => panic!("an actor's panic"),
-            23..27 => new_actor(ch, stage),
+            23..27 => new_actor(ch, harness),
             27 => {
                 if let Some(sock) = ch.take_socket() {
-                    let token = ch.add(Actor::new(stage), sock);
-                    stage.actors.borrow_mut().push(token);
+                    let token = ch.add(Actor::new(harness), sock);
+                    harness.actors.borrow_mut().push(token);
                 }
             }
             28..31 => {
-                let other = stage.some_actor();
+                let other = harness.some_actor();
                 if let Some(mut other) = other.and_then(|token| ch.channel(token)) {
                     other.push(&b"from another"[..]);
-                    if stage.below(4) == 0 {
+                    if harness.below(4) == 0 {
                         other.close();
                     }
                 }
             }
             31..34 => {
-                if let Some(other) = stage.some_actor() {
+                if let Some(other) = harness.some_actor() {
                     return ch
-                        .with(other, |other, ch| other.does_one_thing(ch, &Rc::clone(&other.stage)))
+                        .with(other, |other, ch| {
+                            other.perform_action(ch, &Rc::clone(&other.harness))
+                        })
                         .unwrap_or(Ok(()));
                 }
             }
             34 => {
                 let token = ch.token::<Actor>();
-                ch.call_later(Duration::from_millis(stage.below(5)), move |map| {
-                    map.with(token, |actor, ch| actor.acts(ch, "a timer")).unwrap_or(Ok(()))
+                ch.call_later(Duration::from_millis(harness.below(5)), move |map| {
+                    map.with(token, |actor, ch| actor.act(ch, "a timer")).unwrap_or(Ok(()))
                 });
             }
             _ => {
@@ -145,19 +147,19 @@ impl Actor {
     }
 }
 
-/// Lets another actor connect to the server.
-fn new_actor(ch: &mut Channel<'_>, stage: &Rc<Stage>) {
-    let (left, Some(server)) = (stage.budget.get(), stage.server.get()) else { return };
+/// Adds an actor that connects to the server, within the budget.
+fn new_actor(ch: &mut Channel<'_>, harness: &Rc<Harness>) {
+    let (left, Some(server)) = (harness.budget.get(), harness.server.get()) else { return };
     if left == 0 {
         return;
     }
-    stage.budget.set(left - 1);
+    harness.budget.set(left - 1);
     let added = ch.add_with(|ch| {
         ch.create_socket(Domain::IPV4, Type::STREAM)?;
         ch.connect(server)?;
-        Ok(Actor::new(stage))
+        Ok(Actor::new(harness))
     });
-    stage.actors.borrow_mut().push(added.expect("room for a socket"));
+    harness.actors.borrow_mut().push(added.expect("room for a socket"));
 }
 
 impl Dispatcher for Actor {
@@ -166,25 +168,25 @@ impl Dispatcher for Actor {
     }
 
     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
-        if self.stage.below(10) > 0 {
+        if self.harness.below(10) > 0 {
             ch.with_buffer(2_000, |ch, buf| ch.recv(buf))?;
         }
-        self.acts(ch, "handle_read")
+        self.act(ch, "handle_read")
     }
 
     fn handle_write(&mut self, ch: &mut Channel<'_>) -> Result {
-        self.acts(ch, "handle_write")
+        self.act(ch, "handle_write")
     }
 
     fn handle_expt(&mut self, ch: &mut Channel<'_>) -> Result {
-        if self.stage.below(4) > 0 {
+        if self.harness.below(4) > 0 {
             ch.recv_oob(&mut [0; 1])?;
         }
-        self.acts(ch, "handle_expt")
+        self.act(ch, "handle_expt")
     }
 
     fn handle_connect(&mut self, ch: &mut Channel<'_>) -> Result {
-        self.acts(ch, "handle_connect")
+        self.act(ch, "handle_connect")
     }
 
     fn handle_accepted(
@@ -193,60 +195,60 @@ impl Dispatcher for Actor {
         sock: Socket,
         _: Option<SocketAddr>,
     ) -> Result {
-        let token = ch.add(Actor::new(&self.stage), sock);
-        self.stage.actors.borrow_mut().push(token);
-        ch.with(token, |actor, ch| actor.acts(ch, "its birth")).expect("just added")
+        let token = ch.add(Actor::new(&self.harness), sock);
+        self.harness.actors.borrow_mut().push(token);
+        ch.with(token, |actor, ch| actor.act(ch, "its birth")).expect("just added")
     }
 
     fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
-        if self.stage.below(2) == 0 {
+        if self.harness.below(2) == 0 {
             ch.close_when_done();
         }
-        self.acts(ch, "handle_eof")
+        self.act(ch, "handle_eof")
     }
 
     fn handle_close(&mut self, ch: &mut Channel<'_>) {
-        self.enters("handle_close");
-        *self.stage.ended.borrow_mut().get_mut(&self.name).expect("made") += 1;
-        let stage = Rc::clone(&self.stage);
-        // Its socket is gone, and it can still reach for others.
-        let _ = self.does_one_thing(ch, &stage);
+        self.check_open("handle_close");
+        *self.harness.ended.borrow_mut().get_mut(&self.name).expect("made") += 1;
+        let harness = Rc::clone(&self.harness);
+        // The channel has no socket any more, but can still act on others.
+        let _ = self.perform_action(ch, &harness);
     }
 
     fn handle_error(&mut self, ch: &mut Channel<'_>, _: Error) {
-        if self.stage.below(2) == 0 && !ch.is_accepting() {
+        if self.harness.below(2) == 0 && !ch.is_accepting() {
             ch.close();
         }
-        self.acts(ch, "handle_error").unwrap_or_default();
+        self.act(ch, "handle_error").unwrap_or_default();
     }
 
     fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
-        self.acts(ch, "handle_timeout")
+        self.act(ch, "handle_timeout")
     }
 }
 
 impl Drop for Actor {
     fn drop(&mut self) {
-        self.stage.dropped.set(self.stage.dropped.get() + 1);
+        self.harness.dropped.set(self.harness.dropped.get() + 1);
     }
 }
 
-/// Lets a server and its clients play for a while, ends the play, and looks at what is left.
+/// Runs a server and its clients for `passes` passes, drains the map and checks that nothing is left.
 ///
-/// In between there has to be silence, if the network has any: none of them may spin.
-fn play(map: &mut EventLoop, stage: &Rc<Stage>, passes: usize, rests: bool) {
+/// If `rests`, the map must become idle before the drain: no channel may spin.
+fn run_scenario(map: &mut EventLoop, harness: &Rc<Harness>, passes: usize, rests: bool) {
     let pass = Some(Duration::from_millis(1));
     let _log = util::log::captured(|| {
         let server = map.add_with(|ch| {
             ch.create_socket(Domain::IPV4, Type::STREAM)?;
             ch.bind("127.0.0.1:0".parse::<SocketAddr>().unwrap())?;
             ch.listen(100)?;
-            stage.server.set(ch.local_addr()?.inet());
-            Ok(Actor::new(stage))
+            harness.server.set(ch.local_addr()?.inet());
+            Ok(Actor::new(harness))
         });
         let server = server.unwrap();
         for _ in 0..5 {
-            map.with(server, |_, ch| new_actor(ch, stage));
+            map.with(server, |_, ch| new_actor(ch, harness));
         }
         for _ in 0..passes {
             let _ = map.poll(pass).unwrap();
@@ -255,21 +257,21 @@ fn play(map: &mut EventLoop, stage: &Rc<Stage>, passes: usize, rests: bool) {
             util::assert_rests(map);
         }
         map.drain(Duration::from_millis(5));
-        // Those who are made in the end, by others that are ending, are told to go too.
+        // Closing actors may have added new ones, which must be closed, too.
         for _ in 0..20_000 {
-            if !map.is_empty() && !map.poll(pass).unwrap().exit && stage.below(50) == 0 {
+            if !map.is_empty() && !map.poll(pass).unwrap().exit && harness.below(50) == 0 {
                 map.close_all();
             }
         }
     });
     assert!(map.is_empty(), "left over: {map:?}");
-    assert_eq!(stage.violations.take(), [""; 0]);
-    let ended = stage.ended.borrow();
-    assert!(ended.len() >= 5, "a dull play");
+    assert_eq!(harness.violations.take(), [""; 0]);
+    let ended = harness.ended.borrow();
+    assert!(ended.len() >= 5, "the run created too few actors");
     for (name, times) in ended.iter() {
         assert_eq!(*times, 1, "handle_close of {name}");
     }
-    assert_eq!(stage.dropped.get(), ended.len());
+    assert_eq!(harness.dropped.get(), ended.len());
     assert_eq!(map.stats().opened, map.stats().closed);
 }
 
@@ -279,12 +281,12 @@ fn on_simulated_networks_every_channel_closes_once() {
         let (faults, rests) = match net.seed() % 3 {
             0 => (Faults::none(), true),
             1 => (Faults::mild(), true),
-            // Its readiness is spurious now and then, so it is never silent for long.
+            // Spurious readiness keeps this network from becoming idle.
             _ => (Faults { reset: 0.01, ..Faults::harsh() }, false),
         };
         let net = Network::with_faults(net.seed(), faults);
         let mut map = SocketMap::simulated(&net);
-        play(&mut map, &Stage::new(net.seed()), 400, rests);
+        run_scenario(&mut map, &Harness::new(net.seed()), 400, rests);
     });
 }
 
@@ -294,7 +296,7 @@ fn on_real_sockets_every_channel_closes_once() {
         for seed in 0..10 {
             let _named = util::NamedOnPanic(format!("seed {seed}"));
             let mut map = builder.clone().build().unwrap();
-            play(&mut map, &Stage::new(seed), 100, true);
+            run_scenario(&mut map, &Harness::new(seed), 100, true);
         }
     });
 }

@@ -1,4 +1,4 @@
-//! Several loops on several threads share one port.
+//! Several loops on different threads share one port.
 
 mod util;
 
@@ -16,7 +16,7 @@ use util::on_every_poller;
 const LOOPS: usize = 3;
 const VISITORS: usize = 60;
 
-/// Answers every connection with the name of its loop, and hangs up.
+/// Answers each connection with the name of its loop and closes it.
 struct Server {
     name: u8,
 }
@@ -52,7 +52,7 @@ fn listen(map: &mut EventLoop, name: u8, addr: SocketAddr) -> Token<Server> {
     added.unwrap()
 }
 
-/// Starts a loop on a thread of its own; its trigger, its address and its thread.
+/// Starts a loop on a new thread; returns its trigger, its address and the thread.
 fn start(
     builder: MapBuilder,
     name: u8,
@@ -60,7 +60,7 @@ fn start(
 ) -> (Trigger, SocketAddr, thread::JoinHandle<u64>) {
     let (ready, started) = channel();
     let thread = thread::spawn(move || {
-        // The map is made where it runs: it stays on its thread.
+        // A map cannot move between threads, so create it on its thread.
         let mut map = builder.build().unwrap();
         let server = listen(&mut map, name, addr);
         let bound = map.channel(server).unwrap().local_addr().unwrap();
@@ -101,8 +101,8 @@ fn loops_on_several_threads_share_a_port() {
         let accepted: Vec<u64> = threads.into_iter().map(|it| it.join().unwrap()).collect();
         assert_eq!(accepted, answers);
         assert_eq!(accepted.iter().sum::<u64>(), VISITORS as u64);
-        // The system spreads them by a hash of the addresses; that one loop gets them all has a
-        // chance of one in 3^59.
+        // The system distributes connections by a hash of the addresses; the probability that one
+        // loop gets them all is 1 in 3^59.
         assert!(accepted.iter().filter(|it| **it > 0).count() > 1, "{accepted:?}");
     });
 }

@@ -1,4 +1,4 @@
-//! State that the channels, timers and triggers of one map share.
+//! State shared by the channels, timers and triggers of one map.
 
 mod util;
 
@@ -13,7 +13,7 @@ struct Hits(u64);
 #[derive(Debug, PartialEq)]
 struct Motd(String);
 
-/// Counts each piece that it receives.
+/// Counts the pieces that it receives.
 struct Counting;
 
 impl Dispatcher for Counting {
@@ -65,7 +65,7 @@ fn there_is_one_value_of_each_type() {
 }
 
 #[test]
-fn a_value_that_was_taken_out_can_be_used_beside_the_map() {
+fn a_taken_value_can_be_used_alongside_the_map() {
     on_every_network(|world| {
         let seen = Seen::default();
         let (token, remote) = world.connect(Recorder::new(&seen));
@@ -84,7 +84,7 @@ fn a_value_that_was_taken_out_can_be_used_beside_the_map() {
 }
 
 #[test]
-fn a_predicate_that_looks_at_state_is_asked_again_when_its_channel_is_touched() {
+fn a_touch_reevaluates_predicates_that_depend_on_state() {
     struct Open(bool);
 
     on_every_poller(|builder| {

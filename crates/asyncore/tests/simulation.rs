@@ -1,4 +1,4 @@
-//! The simulated network as its users see it: the same handlers, any fault, the same run again.
+//! The simulated network: unchanged handlers, faults, and reproducible runs.
 
 mod util;
 
@@ -13,7 +13,7 @@ use asyncore::{
 };
 use util::{MAX_PASSES, Recorder, Seen, on_every_network, run_until};
 
-/// Sends back what it gets, and then its own end.
+/// Echoes its input, then closes.
 struct Echo;
 
 impl Dispatcher for Echo {
@@ -25,7 +25,7 @@ impl Dispatcher for Echo {
     }
 }
 
-/// A dialogue of lines: each comes back with its number.
+/// A dialogue that returns each line with its number.
 struct Numbered {
     line: Accumulator,
     count: u32,
@@ -44,7 +44,7 @@ impl AsyncChat for Numbered {
     }
 }
 
-/// Serves echoes on one port and numbered lines on another.
+/// Adds a listener for echoes and one for numbered lines.
 struct Server {
     numbers: bool,
 }
@@ -79,13 +79,13 @@ fn listen(map: &mut EventLoop, numbers: bool) -> SocketAddr {
     addr.inet().unwrap()
 }
 
-/// Makes passes until all peers have seen the end of their stream or its failure.
+/// Runs the map until all peers have seen the end of their stream or a reset.
 fn finish(map: &mut EventLoop, peers: &[Peer]) {
     run_until(map, |_| peers.iter().all(|peer| peer.saw_eof() || peer.error().is_some()));
 }
 
-/// A whole scene of echoes and dialogues; what each visitor has received.
-fn scene(net: &Network) -> Vec<Vec<u8>> {
+/// Runs echoes and dialogues; returns what each peer has received.
+fn run_scenario(net: &Network) -> Vec<Vec<u8>> {
     let mut map = SocketMap::simulated(net);
     let (echo, numbered) = (listen(&mut map, false), listen(&mut map, true));
     let mut rng = fastrand::Rng::with_seed(net.seed());
@@ -104,7 +104,7 @@ fn scene(net: &Network) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn the_same_handler_type_runs_on_a_simulated_and_on_a_real_network() {
+fn one_handler_type_runs_on_simulated_and_real_networks() {
     on_every_network(|world| {
         let (_, addr) = world.listen(Server { numbers: true });
         let visitor = world.visit(addr);
@@ -124,7 +124,7 @@ fn the_same_seed_gives_the_same_run() {
     let run = |seed, faults: &Faults| {
         let net = Network::with_faults(seed, faults.clone());
         net.keep_trace();
-        let received = scene(&net);
+        let received = run_scenario(&net);
         (received, net.trace(), net.fingerprint(), net.elapsed())
     };
     for faults in [Faults::none(), Faults::mild(), Faults::harsh()] {
@@ -156,7 +156,7 @@ fn a_harsh_network_keeps_every_byte_in_order() {
 
 #[test]
 fn a_small_window_costs_passes_per_read_not_per_byte() {
-    // A fuzzer's slow input: 49 bytes of script took 31,150 passes for 33,024 bytes of stream.
+    // A slow input from the fuzzer: a script of 49 bytes took 31,150 passes for 33,024 bytes.
     let faults = Faults {
         partial: 0.98,
         would_block: 0.89,
@@ -281,7 +281,7 @@ fn an_idle_hour_on_a_hundred_channels_takes_few_passes() {
     assert!(peers.iter().all(Peer::saw_eof));
 }
 
-/// Fails with seed 13 and with no other; run by the test below, in a process of its own.
+/// Fails with seed 13 only. The test below runs it in a process of its own.
 #[test]
 #[ignore = "fails on purpose; run by another test"]
 fn fails_with_seed_13() {
@@ -299,16 +299,16 @@ fn a_failing_seed_is_printed_and_can_be_run_alone() {
             .env_remove("ASYNCORE_SIM_SEED");
         test.envs(seed.map(|seed| ("ASYNCORE_SIM_SEED", seed)));
         let output = test.output().unwrap();
-        let told = [output.stdout, output.stderr].concat();
-        (output.status.success(), String::from_utf8(told).unwrap())
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8(text).unwrap())
     };
-    let (passed, told) = run(None);
-    assert!(!passed && told.contains("ran seed 13") && !told.contains("ran seed 14"), "{told}");
+    let (passed, text) = run(None);
+    assert!(!passed && text.contains("ran seed 13") && !text.contains("ran seed 14"), "{text}");
     let line = "the simulation failed with seed 13; to run it alone: ASYNCORE_SIM_SEED=13 cargo test fails_with_seed_13";
-    assert!(told.contains(line), "{told}");
+    assert!(text.contains(line), "{text}");
 
-    let (passed, told) = run(Some("13"));
-    assert!(!passed && told.contains("ran seed 13") && !told.contains("ran seed 10"), "{told}");
-    let (passed, told) = run(Some("14"));
-    assert!(passed && told.contains("ran seed 14") && !told.contains("ran seed 13"), "{told}");
+    let (passed, text) = run(Some("13"));
+    assert!(!passed && text.contains("ran seed 13") && !text.contains("ran seed 10"), "{text}");
+    let (passed, text) = run(Some("14"));
+    assert!(passed && text.contains("ran seed 14") && !text.contains("ran seed 13"), "{text}");
 }

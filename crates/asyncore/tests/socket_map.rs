@@ -1,4 +1,4 @@
-//! The loop: how it runs, how it is left, and how all channels end together.
+//! The loop: running it, leaving it, and closing all channels.
 
 mod util;
 
@@ -11,7 +11,7 @@ use util::{Recorder, Remote, Seen, World, on_every_network, on_every_poller, tcp
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// Does nothing.
+/// A handler with all defaults.
 struct Plain;
 
 impl Dispatcher for Plain {}
@@ -100,7 +100,7 @@ fn a_simulated_deadlock_is_an_error() {
     assert!(error.to_string().contains("1 wait to read"), "{error}");
 }
 
-/// Has `provoke` bring about a callback that returns `ExitNow`.
+/// Checks that the callback that `provoke` triggers leaves the loop with `ExitNow`.
 #[track_caller]
 fn leaves_the_loop(callback: &'static str, provoke: impl Fn(&mut World, Token<Recorder>, &Remote)) {
     on_every_network(|world| {
@@ -206,7 +206,7 @@ fn a_drained_map_can_be_reused() {
     map.drain(HOUR);
     map.run().unwrap();
     assert_eq!(net.elapsed(), Duration::ZERO);
-    // The deadline of the drain is no business of the channels that come after it.
+    // The deadline of the drain must not apply to later channels.
     let seen = Seen::default();
     map.add_with(|ch| {
         ch.create_socket(Domain::IPV4, Type::STREAM)?;

@@ -1,4 +1,4 @@
-//! A stream from channel to channel without a copy through the program.
+//! Splicing: streams between channels without a copy through the program.
 #![cfg(target_os = "linux")]
 
 mod util;
@@ -11,10 +11,10 @@ use asyncore::sim::Network;
 use asyncore::{Channel, Dispatcher, Domain, EventLoop, Result, SocketMap, Token, Type};
 use util::{Recorder, Seen, on_every_poller, run_until, tcp_pair};
 
-/// One half of a relay: splices to the other as long as that has little queued.
+/// One half of a relay; splices to the other half while that has little queued.
 struct Half {
     to: Option<Token<Half>>,
-    /// How often all pipes were in use and it copied instead.
+    /// Number of times that all pipes were in use and the relay copied instead.
     copies: usize,
 }
 
@@ -47,7 +47,7 @@ impl Dispatcher for Half {
     }
 }
 
-/// A relay between two connections; their other ends.
+/// Adds a relay between two connections; returns their remote ends.
 fn relay(map: &mut EventLoop) -> ([Token<Half>; 2], [TcpStream; 2]) {
     let ((left, left_end), (right, right_end)) = (tcp_pair(), tcp_pair());
     let left = map.add(Half { to: None, copies: 0 }, left);
@@ -56,7 +56,7 @@ fn relay(map: &mut EventLoop) -> ([Token<Half>; 2], [TcpStream; 2]) {
     ([left, right], [left_end, right_end])
 }
 
-/// Sends `size` bytes each way through a relay, and checks them.
+/// Sends `size` bytes each way through a relay and checks that they arrive.
 fn relays(map: &mut EventLoop, ends: [TcpStream; 2], size: usize) {
     let contents: Vec<u8> = (0..250_u8).collect::<Vec<u8>>().repeat(size / 250);
     let threads: Vec<_> = ends

@@ -47,7 +47,7 @@ fn bytes_are_counted_for_the_map_and_for_each_channel() {
 }
 
 #[test]
-fn a_callback_reads_the_counters_of_its_channel_and_of_the_map() {
+fn a_callback_reads_the_counters_of_channel_and_map() {
     struct Reading(Seen);
     impl Dispatcher for Reading {
         fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {

@@ -1,5 +1,4 @@
-//! Calls that are put off, and the silence of a channel: in virtual time, where an hour costs
-//! nothing, and on every poller of this build.
+//! Delayed calls and idle timeouts, in virtual time and on every poller of this build.
 
 use std::cell::RefCell;
 use std::io;
@@ -14,7 +13,7 @@ use asyncore::{
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// What was called, in order, and when.
+/// The calls in order, with their times.
 type Calls = Rc<RefCell<Vec<(&'static str, Instant)>>>;
 
 fn simulated() -> (Network, EventLoop) {
@@ -174,7 +173,7 @@ fn a_call_rescheduled_without_delay_does_not_starve_others() {
     map.call_every(Duration::ZERO, |_| Ok(()));
     map.call_later(Duration::from_millis(5), |_| Err(ExitNow.into()));
     map.run().unwrap();
-    // A pass takes a microsecond.
+    // Each simulated pass takes 1 µs.
     let late = net.elapsed() - Duration::from_millis(5);
     assert!(late < Duration::from_micros(1), "{late:?}");
 }
@@ -189,7 +188,7 @@ fn a_delay_beyond_the_clock_does_not_panic() {
 
 type Silences = Rc<RefCell<Vec<Instant>>>;
 
-/// Notes each time it is told of silence; closes after the third.
+/// Records each idle timeout; closes after the third.
 struct Patient {
     silences: Silences,
 }
@@ -209,7 +208,7 @@ impl Dispatcher for Patient {
     }
 }
 
-/// Adds a channel whose timeout of an hour begins now; its peer is at the other end.
+/// Adds a channel with an idle timeout of one hour; returns its peer.
 fn add_silent<T: Dispatcher>(net: &Network, map: &mut EventLoop, handler: T) -> Peer {
     let listener = net.listen("127.0.0.1:7".parse().unwrap()).unwrap();
     let connecting = map.add_with(|ch| {
@@ -229,8 +228,8 @@ fn add_silent<T: Dispatcher>(net: &Network, map: &mut EventLoop, handler: T) -> 
 fn handle_timeout_repeats_until_the_channel_closes() {
     let (net, mut map) = simulated();
     let silences = Silences::default();
-    let told = Rc::clone(&silences);
-    let _peer = add_silent(&net, &mut map, Patient { silences: told });
+    let shared = Rc::clone(&silences);
+    let _peer = add_silent(&net, &mut map, Patient { silences: shared });
     let start = map.now();
     map.run().unwrap();
     let times: Vec<_> = silences.borrow().iter().map(|at| at.duration_since(start)).collect();
@@ -241,8 +240,8 @@ fn handle_timeout_repeats_until_the_channel_closes() {
 fn every_byte_restarts_the_idle_timeout() {
     let (net, mut map) = simulated();
     let silences = Silences::default();
-    let told = Rc::clone(&silences);
-    let peer = add_silent(&net, &mut map, Patient { silences: told });
+    let shared = Rc::clone(&silences);
+    let peer = add_silent(&net, &mut map, Patient { silences: shared });
     let (speaker, sent) = (Rc::new(peer), map.now() + HOUR / 2);
     let peer = Rc::clone(&speaker);
     map.call_later(HOUR / 2, move |_| {

@@ -8,7 +8,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use asyncore::{Channel, Dispatcher, Result, SocketMap, Token};
 use util::{Recorder, Seen, on_every_network, on_every_poller, tcp_pair};
 
-/// A member of a group that tells every message to all.
+/// A member of a group that forwards each message to all members.
 struct Member {
     heard: Vec<Vec<u8>>,
 }

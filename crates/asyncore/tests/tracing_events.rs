@@ -1,4 +1,4 @@
-//! The life of a channel as `tracing` events, at level debug and under the target `asyncore`.
+//! The lifecycle of a channel as `tracing` events, at level debug with the target `asyncore`.
 
 mod util;
 
@@ -14,37 +14,37 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 use util::{Recorder, Seen, on_every_network, on_every_poller};
 
-/// One event: its level and message, and its fields.
+/// One recorded event: level and message, and the fields.
 #[derive(Clone, Debug, Default)]
-struct Told {
+struct Recorded {
     message: String,
     channel: String,
     cause: Option<String>,
 }
 
-impl Visit for Told {
+impl Visit for Recorded {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let told = format!("{value:?}");
+        let recorded = format!("{value:?}");
         match field.name() {
-            "message" => self.message.push_str(&told),
-            "channel" => self.channel = told,
-            "cause" => self.cause = Some(told),
+            "message" => self.message.push_str(&recorded),
+            "channel" => self.channel = recorded,
+            "cause" => self.cause = Some(recorded),
             name => panic!("a field {name:?} that is not documented"),
         }
     }
 }
 
 #[derive(Clone, Default)]
-struct Listener(Arc<Mutex<Vec<Told>>>);
+struct Listener(Arc<Mutex<Vec<Recorded>>>);
 
 impl Listener {
-    fn take(&self) -> Vec<Told> {
+    fn take(&self) -> Vec<Recorded> {
         std::mem::take(&mut self.0.lock().unwrap())
     }
 
-    /// The messages so far, and forgets them.
+    /// Takes the recorded messages.
     fn messages(&self) -> Vec<String> {
-        self.take().into_iter().map(|told| told.message).collect()
+        self.take().into_iter().map(|recorded| recorded.message).collect()
     }
 }
 
@@ -55,10 +55,10 @@ impl Subscriber for Listener {
 
     fn event(&self, event: &Event<'_>) {
         let level = *event.metadata().level();
-        let mut told = Told { message: format!("{level} "), ..Told::default() };
-        event.record(&mut told);
+        let mut recorded = Recorded { message: format!("{level} "), ..Recorded::default() };
+        event.record(&mut recorded);
         assert!(level <= Level::DEBUG);
-        self.0.lock().unwrap().push(told);
+        self.0.lock().unwrap().push(recorded);
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -71,7 +71,7 @@ impl Subscriber for Listener {
     fn exit(&self, _: &Id) {}
 }
 
-/// Runs `test` with a listener to the events of this thread.
+/// Runs `test` with a subscriber that records the events of this thread.
 fn listening(test: impl FnOnce(&Listener)) {
     let listener = Listener::default();
     tracing::subscriber::with_default(listener.clone(), || test(&listener));
@@ -82,20 +82,22 @@ fn events_cover_open_connect_end_of_stream_and_close() {
     on_every_network(|world| {
         listening(|events| {
             let (token, remote) = world.connect(Recorder::new(&Seen::default()));
-            let told = events.take();
-            let messages: Vec<_> = told.iter().map(|told| told.message.as_str()).collect();
+            let recorded = events.take();
+            let messages: Vec<_> =
+                recorded.iter().map(|recorded| recorded.message.as_str()).collect();
             assert_eq!(messages, ["DEBUG channel opened", "DEBUG connected"]);
             let connected = format!("{:?}", world.map.channel(token).unwrap());
-            assert!(told[0].channel.contains("Recorder connecting "), "{told:?}");
-            assert_eq!(told[1].channel, connected);
+            assert!(recorded[0].channel.contains("Recorder connecting "), "{recorded:?}");
+            assert_eq!(recorded[1].channel, connected);
 
             remote.shutdown();
             world.run_until(|world| world.map.is_empty());
-            let told = events.take();
-            let messages: Vec<_> = told.iter().map(|told| told.message.as_str()).collect();
+            let recorded = events.take();
+            let messages: Vec<_> =
+                recorded.iter().map(|recorded| recorded.message.as_str()).collect();
             assert_eq!(messages, ["DEBUG end of stream", "DEBUG channel closed"]);
-            assert_eq!(told[0].channel, connected);
-            assert_eq!(told[1].cause, None);
+            assert_eq!(recorded[0].channel, connected);
+            assert_eq!(recorded[1].cause, None);
         });
     });
 }
@@ -108,10 +110,10 @@ fn events_cover_a_listener_and_its_connections() {
             assert_eq!(events.messages(), ["INFO listening", "DEBUG channel opened"]);
             let _visitor = world.visit(addr);
             world.run_until(|world| world.map.stats().accepted == 1);
-            let told = events.take();
-            assert_eq!(told.len(), 1, "{told:?}");
-            assert_eq!(told[0].message, "DEBUG channel opened");
-            assert!(told[0].channel.contains("Recorder connected "), "{told:?}");
+            let recorded = events.take();
+            assert_eq!(recorded.len(), 1, "{recorded:?}");
+            assert_eq!(recorded[0].message, "DEBUG channel opened");
+            assert!(recorded[0].channel.contains("Recorder connected "), "{recorded:?}");
             world.map.close_all();
             assert_eq!(events.messages(), ["DEBUG channel closed"; 2]);
         });
@@ -126,10 +128,10 @@ fn a_reset_event_has_its_cause() {
             events.take();
             remote.reset();
             world.run_until(|world| world.map.is_empty());
-            let told = events.take();
-            assert_eq!(told.len(), 1, "{told:?}");
-            assert_eq!(told[0].message, "DEBUG channel closed");
-            let cause = told[0].cause.as_ref().unwrap().to_lowercase();
+            let recorded = events.take();
+            assert_eq!(recorded.len(), 1, "{recorded:?}");
+            assert_eq!(recorded[0].message, "DEBUG channel closed");
+            let cause = recorded[0].cause.as_ref().unwrap().to_lowercase();
             assert!(cause.contains("connection reset"), "{cause}");
         });
     });
@@ -147,11 +149,11 @@ fn a_failed_send_is_the_cause_of_a_later_close() {
         let seen = Seen::default();
         let token = map.add(Recorder::new(&seen), socket);
         listening(|events| {
-            map.channel(token).unwrap().push(b"to nobody");
+            map.channel(token).unwrap().push(b"unread");
             map.run().unwrap();
-            let told = events.take();
-            assert_eq!(told.last().unwrap().message, "DEBUG channel closed");
-            assert!(told.last().unwrap().cause.is_some(), "{told:?}");
+            let recorded = events.take();
+            assert_eq!(recorded.last().unwrap().message, "DEBUG channel closed");
+            assert!(recorded.last().unwrap().cause.is_some(), "{recorded:?}");
         });
         assert_eq!(seen.received(), b"still to be read");
     });
@@ -181,9 +183,9 @@ fn a_host_name_is_reported_once_connected() {
         let token = added.unwrap();
         util::run_until(&mut map, |_| seen.count("handle_connect") == 1);
         let own = format!("{token:?}>");
-        let told = events.take();
-        let own = told.iter().filter(|told| told.channel.ends_with(&own));
-        let messages: Vec<_> = own.map(|told| told.message.as_str()).collect();
+        let recorded = events.take();
+        let own = recorded.iter().filter(|recorded| recorded.channel.ends_with(&own));
+        let messages: Vec<_> = own.map(|recorded| recorded.message.as_str()).collect();
         assert_eq!(messages, ["DEBUG channel opened", "DEBUG connected"]);
     });
 }

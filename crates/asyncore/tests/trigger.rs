@@ -1,4 +1,4 @@
-//! Waking the loop, and running closures on it, from other threads.
+//! Triggers: waking the loop and running closures on it from other threads.
 
 use std::io;
 use std::sync::mpsc::channel;
@@ -43,7 +43,7 @@ fn run_returns_once_the_last_trigger_is_dropped() {
             go.recv().unwrap();
             drop(dropped);
         });
-        // The loop says itself when it runs, so that the drop is what ends it.
+        // Wait until the loop reports that it runs, so that the drop ends it.
         map.call_later(Duration::ZERO, move |_| {
             ready.send(()).unwrap();
             Ok(())
@@ -125,7 +125,7 @@ fn a_full_queue_is_an_error_until_it_has_room() {
     assert!(matches!(refused, TriggerError::Full(_)));
     assert_eq!(refused.to_string(), "1024 calls are already queued for the loop; retry later");
     map.poll(None).unwrap();
-    // The closure comes back with the error, so nothing that it owns is lost.
+    // The error returns the closure, so nothing that it owns is lost.
     trigger.pull_trigger(refused.into_call()).unwrap();
     map.poll(None).unwrap();
     assert_eq!(noted.try_recv(), Ok(()));

@@ -19,7 +19,7 @@ fn on_every_network(test: impl Fn(&mut EventLoop)) {
     }
 }
 
-/// Notes each datagram with where it came from; sends it back if it is an echo.
+/// Records each datagram with its sender; sends it back if `echoes` is set.
 struct Receiver {
     seen: Seen,
     echoes: bool,
@@ -55,7 +55,7 @@ impl Dispatcher for Receiver {
     }
 }
 
-/// Adds a bound socket and tells its address.
+/// Adds a bound socket and returns its address.
 fn bound(map: &mut EventLoop, seen: &Seen, echoes: bool) -> (Token<Receiver>, SocketAddr) {
     let added = map.add_with(|ch| {
         ch.create_socket(Domain::IPV4, Type::DGRAM)?;
@@ -96,7 +96,7 @@ fn each_push_on_a_connected_socket_is_one_datagram() {
         run_until(map, |_| client.calls().len() == 4);
         let mut calls = client.calls();
         assert_eq!(calls.remove(0), "handle_connect");
-        // A network may let one overtake another.
+        // Datagrams may arrive in any order.
         calls.sort();
         let expected = ["one", "three", "two"].map(|it| format!("{it} from {server_addr}"));
         assert_eq!(calls, expected);
@@ -171,12 +171,12 @@ fn an_unused_port_is_an_error_only_for_connected_sockets() {
         let (gone, gone_addr) = bound(map, &Seen::default(), false);
         map.channel(gone).unwrap().close();
         let (token, _) = bound(map, &seen, false);
-        map.channel(token).unwrap().send_to(b"to nobody", gone_addr).unwrap();
+        map.channel(token).unwrap().send_to(b"unread", gone_addr).unwrap();
         assert_rests(map);
         assert_eq!(seen.calls(), [""; 0]);
 
         map.channel(token).unwrap().connect(gone_addr).unwrap();
-        map.channel(token).unwrap().push(b"to nobody");
+        map.channel(token).unwrap().push(b"unread");
         run_until(map, |map| !map.contains(token));
         let calls = seen.calls();
         assert!(calls[1].to_lowercase().contains("connection refused"), "{calls:?}");
@@ -281,7 +281,7 @@ fn a_refused_datagram_does_not_close_a_connected_socket() {
         let (token, addr) = refused(map);
         let lines = util::log::captured(|| {
             for _ in 0..3 {
-                map.channel(token).unwrap().push(b"to nobody");
+                map.channel(token).unwrap().push(b"undeliverable");
                 refusals(map, 1);
             }
         });
@@ -295,12 +295,12 @@ fn a_refused_datagram_does_not_close_a_connected_socket() {
 }
 
 #[test]
-fn a_refused_datagram_does_not_close_a_socket_that_is_paused() {
+fn a_refused_datagram_does_not_close_a_paused_socket() {
     on_every_network(|map| {
         let (token, addr) = refused(map);
         map.channel(token).unwrap().pause_reading();
         for _ in 0..3 {
-            map.channel(token).unwrap().push(b"to nobody");
+            map.channel(token).unwrap().push(b"undeliverable");
             assert_rests(map);
         }
         assert!(map.contains(token));
@@ -312,7 +312,7 @@ fn a_refused_datagram_does_not_close_a_socket_that_is_paused() {
 }
 
 #[test]
-fn a_refusal_that_a_send_finds_does_not_close_the_socket() {
+fn a_refusal_reported_by_a_send_does_not_close_the_socket() {
     on_every_network(|map| {
         let (token, addr) = refused(map);
         for _ in 0..3 {

@@ -15,7 +15,7 @@ use asyncore::{
 };
 use util::{Recorder, Seen, on_every_poller, run_until};
 
-/// A path for a socket, which is removed when the test ends.
+/// A path of a socket, removed when the test ends.
 struct SocketPath(PathBuf);
 
 impl SocketPath {
@@ -37,7 +37,7 @@ impl Drop for SocketPath {
     }
 }
 
-/// Greets each connection with what it was told of its peer.
+/// Sends each connection the peer address that it was accepted with.
 struct Greeter;
 
 impl Dispatcher for Greeter {
@@ -74,8 +74,8 @@ fn a_stream_server_and_its_client_talk_over_a_path() {
         let server = greeter(&mut map, &path);
         let channel = map.channel(server).unwrap();
         assert_eq!(channel.local_addr().unwrap(), path.address());
-        let told = format!("<unix::Greeter listening unix:{} {server:?}>", path.0.display());
-        assert_eq!(format!("{channel:?}"), told);
+        let expected = format!("<unix::Greeter listening unix:{} {server:?}>", path.0.display());
+        assert_eq!(format!("{channel:?}"), expected);
 
         let client = map.add_with(|ch| {
             ch.create_socket(Domain::UNIX, Type::STREAM)?;
@@ -85,7 +85,7 @@ fn a_stream_server_and_its_client_talk_over_a_path() {
         let client = client.unwrap();
         assert_eq!(map.channel(client).unwrap().addr(), Some(&path.address()));
         run_until(&mut map, |_| seen.is_closed());
-        // A client has no address, unless it binds one.
+        // A client has no address unless it binds one.
         assert_eq!(seen.received(), b"None Some(Unnamed)");
         assert_eq!(seen.order(), "handle_connect handle_read handle_eof handle_close");
     });
@@ -105,8 +105,8 @@ fn a_client_that_binds_is_known_by_its_path() {
         });
         client.unwrap();
         run_until(&mut map, |_| seen.is_closed());
-        let told = format!("None Some(Unix({:?}))", own.0);
-        assert_eq!(String::from_utf8(seen.received()).unwrap(), told);
+        let expected = format!("None Some(Unix({:?}))", own.0);
+        assert_eq!(String::from_utf8(seen.received()).unwrap(), expected);
     });
 }
 
@@ -200,13 +200,13 @@ fn datagrams_between_paths_stay_separate() {
         let from = own.address();
         let mut calls = received.calls();
         calls.sort();
-        let told = [
+        let expected = [
             format!("again {from}"),
             format!("named {from}"),
             format!("pushed {from}"),
             "unnamed unix:".to_owned(),
         ];
-        assert_eq!(calls, told);
+        assert_eq!(calls, expected);
     });
 }
 

@@ -25,6 +25,8 @@ pub struct Endpoint {
     pub discards_input: bool,
     /// The channel dropped bytes from the middle of its input.
     pub has_gaps: bool,
+    /// The channel has had a layer. Bytes below a layer count both as sent and as output.
+    pub layered: bool,
     /// Bytes sent by the previous owners of the socket.
     pub sent_before: u64,
     /// Urgent bytes sent by the channel; they are not part of the stream.

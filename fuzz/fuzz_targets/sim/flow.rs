@@ -25,7 +25,7 @@ impl Layer for Identity {
 impl Harness {
     /// Applies `command` to the channel that it targets.
     pub fn apply_flow(&self, ch: &mut Channel<'_>, command: FlowCommand) {
-        let Some((token, _)) = pick(&self.channels, command.channel) else { return };
+        let Some((token, endpoint)) = pick(&self.channels, command.channel) else { return };
         let Some(mut ch) = ch.channel(token) else { return };
         match command.action {
             FlowAction::Nothing => {}
@@ -45,7 +45,10 @@ impl Harness {
             FlowAction::HoldOpen => ch.hold_open(),
             FlowAction::Release => ch.release(),
             // Both fail on a channel that cannot have layers at the moment.
-            FlowAction::InsertLayer => drop(ch.insert_layer(Identity, &[])),
+            FlowAction::InsertLayer => {
+                self.endpoints.borrow_mut()[endpoint].layered = true;
+                drop(ch.insert_layer(Identity, &[]));
+            }
             FlowAction::RemoveLayer => drop(ch.remove_layer()),
         }
     }

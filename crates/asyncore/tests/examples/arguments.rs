@@ -1,4 +1,4 @@
-//! What every example does with arguments that are wrong, or that the system refuses.
+//! Wrong arguments, and arguments that the system rejects, in every example.
 
 use std::net::TcpListener;
 use std::os::unix::ffi::OsStrExt;

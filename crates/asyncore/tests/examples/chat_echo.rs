@@ -1,4 +1,4 @@
-//! The chat echo dialogue, our ends against each other and against Python's.
+//! The chat echo programs, with each other and with Python's.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,7 +9,7 @@ use std::thread;
 use crate::peers::python;
 use crate::process::{Ended, Server, bounded, example, run, run_command, sample};
 
-/// A file that is gone when the test is.
+/// A temporary file, removed when the test ends.
 struct Message(PathBuf);
 
 impl Message {
@@ -62,7 +62,7 @@ fn chat_echo_client_accepts_the_copy_of_pythons_own_server() {
 fn pythons_own_client_accepts_the_copy_of_chat_echo_server() {
     let server = Server::start("chat_echo_server", &["127.0.0.1:0"]);
     let port = server.addr.port().to_string();
-    // Not 0: there Python's set_terminator collects for ever.
+    // Not 0, for which Python's set_terminator would collect forever.
     for size in ["1", "127", "128", "166", "1000000"] {
         let Some(mut command) = python("chat_echo_client.py", &[&port, size]) else { return };
         let ended = run_command(&mut command);
@@ -96,7 +96,7 @@ fn chat_echo_server_reports_a_malformed_command_once() {
     for (command, complaint) in cases {
         let mut stream = server.connect();
         stream.write_all(command).unwrap();
-        // The end can come as a reset, since the server throws the rest away.
+        // The connection may end in a reset, because the server drops the rest of the input.
         let _ = stream.read_to_end(&mut Vec::new());
         let line = server.process.stderr.next_with("ERROR");
         assert!(line.contains(complaint), "{line}");
@@ -110,7 +110,7 @@ fn chat_echo_server_reports_a_malformed_command_once() {
     assert!(!more.iter().any(|line| line.contains("ERROR")), "said more than once: {more:?}");
 }
 
-/// Accepts one connection and answers it with `answer`, whatever it is sent.
+/// Accepts one connection and sends `answer`, whatever it receives.
 fn serve_once(answer: &'static [u8]) -> (String, thread::JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();

@@ -1,4 +1,4 @@
-//! The chat room, and the terminal client.
+//! The chat room and the terminal client.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::process::{Process, Server, bounded, example};
 
-/// A guest of the room, who reads line by line.
+/// A guest of the chat room, which reads line by line.
 struct Guest(BufReader<TcpStream>);
 
 impl Guest {
@@ -50,7 +50,7 @@ fn broadcast_chat_sends_each_line_to_the_other_guests() {
     drop((bob, cy));
     let mut left = [ann.hear(), ann.hear()];
     left.sort();
-    // Ann has not heard her own line.
+    // Ann does not receive her own line.
     assert_eq!(left, ["* Bob has left", "* Cy has left"]);
 }
 
@@ -87,7 +87,7 @@ fn broadcast_chat_disconnects_slow_readers_and_overlong_lines() {
     let mut stream = talker.0.get_ref().try_clone().unwrap();
     let speech = thread::spawn(move || {
         let line = [vec![b'x'; 1000], b"\n".to_vec()].concat().repeat(64);
-        // Up to where the sockets on the way to the deaf one must be full.
+        // More than the buffers between the server and the guest that does not read can hold.
         (0..2000).take_while(|_| stream.write_all(&line).is_ok()).count()
     });
     assert_eq!(talker.hear(), "* Deaf has left");
@@ -99,7 +99,7 @@ fn broadcast_chat_disconnects_slow_readers_and_overlong_lines() {
     speech.join().unwrap();
 }
 
-/// A terminal client, and the connection that it has made.
+/// Starts a terminal client and returns it with its connection.
 fn stdin_chat() -> (Process, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap().to_string();
@@ -116,7 +116,7 @@ fn stdin_chat_sends_input_and_prints_output() {
     assert_eq!(&heard, b"hello\n");
     server.write_all(b"good evening\n").unwrap();
     assert_eq!(client.stdout.next(), "good evening");
-    // The end of the input ends one half of the connection, not the other.
+    // The end of the input closes only the sending half of the connection.
     client.end_input();
     assert_eq!(server.read(&mut heard).unwrap(), 0);
     server.write_all(b"good bye\n").unwrap();

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, UdpSocket};
 use std::thread;
 
-use crate::process::{PATIENCE, Server, sample};
+use crate::process::{Server, WAIT_LIMIT, sample};
 
 #[test]
 fn echo_server_returns_its_input() {
@@ -57,7 +57,7 @@ fn udp_echo_server_answers_each_sender() {
     let clients: Vec<UdpSocket> = (0..3)
         .map(|_| {
             let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-            client.set_read_timeout(Some(PATIENCE)).unwrap();
+            client.set_read_timeout(Some(WAIT_LIMIT)).unwrap();
             client
         })
         .collect();

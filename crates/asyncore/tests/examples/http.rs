@@ -1,4 +1,4 @@
-//! Just enough of HTTP to look at answers.
+//! A minimal HTTP client for the tests.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::process::{Server, sample};
 
-/// One answer, as it came.
+/// One response.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -16,7 +16,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// A connection to a server, on which one question follows the other.
+/// A connection to a server that carries one request after the other.
 pub struct Dialogue(BufReader<TcpStream>);
 
 impl Dialogue {
@@ -30,7 +30,7 @@ impl Dialogue {
         self.0.get_mut().write_all(bytes.as_ref()).expect("the server reads");
     }
 
-    /// Asks for `path` with HTTP/1.1, and reads the answer.
+    /// Requests `path` with HTTP/1.1 and reads the response.
     #[track_caller]
     pub fn get(&mut self, path: &str) -> Answer {
         self.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n"));
@@ -46,7 +46,7 @@ impl Dialogue {
         answer
     }
 
-    /// Reads an answer that has no body, whatever its headers say.
+    /// Reads a response without a body, whatever its headers declare.
     #[track_caller]
     pub fn head(&mut self) -> Answer {
         let status = self.line();
@@ -63,12 +63,12 @@ impl Dialogue {
         }
     }
 
-    /// That the server has closed the connection in good order, and said nothing more.
+    /// Checks that the server has closed the connection without a reset or further data.
     #[track_caller]
     pub fn assert_ended(&mut self) {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).expect("an end, and no reset");
-        assert_eq!(String::from_utf8_lossy(&rest), "", "the server said more");
+        assert_eq!(String::from_utf8_lossy(&rest), "", "the server sent more");
     }
 
     pub fn stream(&self) -> &TcpStream {
@@ -94,7 +94,7 @@ impl Answer {
     }
 }
 
-/// Asks one question on a connection of its own.
+/// Sends one request on a new connection and reads the response.
 #[track_caller]
 pub fn ask(server: &Server, request: impl AsRef<[u8]>) -> Answer {
     let mut dialogue = Dialogue::new(server);
@@ -102,7 +102,7 @@ pub fn ask(server: &Server, request: impl AsRef<[u8]>) -> Answer {
     dialogue.answer()
 }
 
-/// A directory of files to serve, with a file beside it that must never be served.
+/// A directory of files to serve, next to a file that must never be served.
 pub struct Site {
     base: PathBuf,
     pub large: Vec<u8>,
@@ -132,7 +132,7 @@ impl Site {
         self.base.join("root")
     }
 
-    /// A server of these files.
+    /// Starts a server for these files.
     #[track_caller]
     pub fn serve(&self) -> Server {
         let root = self.root();

@@ -1,4 +1,4 @@
-//! The web client, against our own server and against plain sockets that misbehave.
+//! The HTTP client, with the example server and with misbehaving servers.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -21,7 +21,7 @@ fn http_client_writes_the_body_and_nothing_else() {
     assert_eq!((ended.code, ended.stdout.len()), (Some(0), 0));
 }
 
-/// Answers one connection on `addr` with `answer` and closes it; tells what was asked.
+/// Accepts one connection on `addr`, sends `answer` and closes it; returns the request's lines.
 fn serve_once(addr: &str, answer: &'static [u8]) -> (String, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind(addr).unwrap();
     let host = listener.local_addr().unwrap().to_string();
@@ -97,7 +97,7 @@ fn http_client_explains_a_malformed_response() {
         (b"HTTP/1.1 abc OK\r\n\r\n", "malformed headers"),
         (b"HTTP/1.1 200 OK\r\n: x\r\n\r\n", "malformed headers"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "malformed Content-Length: \"x\""),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbody", "with 5 bytes to come"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nbody", "5 bytes before the end of the body"),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "chunked"),
         (b"HTTP/1.1 200 OK\r\nA: ", "within the headers"),
         (b"", "within the headers"),
@@ -114,7 +114,7 @@ fn http_client_explains_a_failed_connection() {
     let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
     let sentence = format!("cannot connect to {closed}: ");
     assert_one_sentence(&run("http_client", &[closed.as_str(), "/"]), &sentence);
-    // A label this long is no name, so that no name server is asked.
+    // A label this long is invalid, so the look-up fails without a name server.
     let name = "a".repeat(70);
     let sentence = format!("cannot resolve host \"{name}\": ");
     assert_one_sentence(&run("http_client", &[&format!("{name}:80"), "/"]), &sentence);

@@ -1,4 +1,4 @@
-//! What the web server does with requests that are in order.
+//! The HTTP server's responses to valid requests.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -52,7 +52,7 @@ fn http_server_serves_index_html_and_redirects_directories() {
     assert_eq!(dialogue.get("/sub%20dir/").text(), "<h1>sub</h1>");
     let redirect = dialogue.get("/sub%20dir?a=b");
     assert_eq!((redirect.status, redirect.header("Location")), (301, Some("/sub%20dir/?a=b")));
-    // A location that began with two slashes would lead to another host.
+    // A location with two leading slashes would refer to another host.
     let redirect = dialogue.get("//sub%20dir");
     assert_eq!((redirect.status, redirect.header("Location")), (301, Some("/sub%20dir/")));
     assert_eq!(dialogue.get("/bare/").status, 404);
@@ -164,7 +164,7 @@ fn http_server_serves_pipelined_requests_in_order() {
     let mut stream = dialogue.stream().try_clone().unwrap();
     let writer = std::thread::spawn(move || {
         stream.write_all(requests.as_bytes()).unwrap();
-        // What was asked before this is answered all the same.
+        // Earlier requests are still answered.
         stream.shutdown(Shutdown::Write).unwrap();
     });
     for number in 0..500 {
@@ -194,7 +194,7 @@ fn http_server_reads_a_request_byte_by_byte() {
     let server = site.serve();
     let mut dialogue = Dialogue::new(&server);
     dialogue.stream().set_nodelay(true).unwrap();
-    // An empty line before a request is no request.
+    // The server ignores an empty line before a request.
     for byte in format!("\r\n\r\n{}{}", post("a=1"), post("b=2")).bytes() {
         dialogue.send([byte]);
     }
@@ -213,7 +213,7 @@ fn http_server_sends_100_continue() {
     assert_eq!(dialogue.head().status, 100);
     dialogue.send("a=1");
     assert_eq!(dialogue.answer().text(), "{\"a\":\"1\"}\n");
-    // The answer to the request before it comes first.
+    // The response to the previous request arrives first.
     dialogue.send(format!("GET /large.bin HTTP/1.1\r\nHost: test\r\n\r\n{request}"));
     assert!(dialogue.answer().body == site.large);
     assert_eq!(dialogue.head().status, 100);
@@ -223,7 +223,7 @@ fn http_server_sends_100_continue() {
 
 #[test]
 fn http_server_without_arguments_serves_its_counters() {
-    // Whether this or somebody else has the port, the server finds it taken.
+    // If this fails, another program has the port. Either way the server finds it taken.
     let _taken = TcpListener::bind("127.0.0.1:8080");
     let server = Server::start_command(&mut example("http_server"));
     assert_ne!(server.addr.port(), 8080);

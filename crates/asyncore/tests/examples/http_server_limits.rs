@@ -1,4 +1,4 @@
-//! What the web server does with requests that are out of order.
+//! The HTTP server's responses to invalid and excessive requests.
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -32,7 +32,7 @@ fn http_server_answers_413_before_an_oversized_body() {
         assert_eq!(dialogue.answer().status, 413, "{length}");
         dialogue.assert_ended();
     }
-    // The longest that is taken.
+    // The maximum that the server accepts.
     let body = format!("a={}", "b".repeat((1 << 20) - 2));
     let request = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1048576\r\n\r\n{body}");
     assert_eq!(ask(&server, request).body.len(), body.len() + "{\"\":\"\"}\n".len() - 1);
@@ -105,7 +105,7 @@ fn http_server_pauses_a_client_that_does_not_read() {
     let asked = "GET /large.bin HTTP/1.1\r\nHost: test\r\n\r\n".repeat(1000);
     let mut stream = greedy.stream().try_clone().unwrap();
     stream.set_nonblocking(true).unwrap();
-    // The answers are 3 GB; whatever of the questions is taken, they must not be made ahead.
+    // The responses add up to 3 GB, so the server must not prepare them ahead.
     let mut rest = asked.as_bytes();
     while let Ok(n) = stream.write(rest) {
         rest = &rest[n..];

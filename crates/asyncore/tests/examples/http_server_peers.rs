@@ -1,4 +1,4 @@
-//! The web server's clients that are none of ours.
+//! The HTTP server with external clients.
 
 use crate::http::Site;
 use crate::peers::{curl, python};

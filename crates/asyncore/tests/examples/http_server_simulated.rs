@@ -1,4 +1,4 @@
-//! The web server's dialogue on a simulated network, where time costs none.
+//! The HTTP server's connection handler on a simulated network, in virtual time.
 
 #[allow(dead_code, reason = "the test serves no directory")]
 #[path = "../../examples/http_server/builtin.rs"]
@@ -41,7 +41,7 @@ impl Dispatcher for Listener {
     }
 }
 
-/// A server on `network`, and a client that is connected to it.
+/// Starts a server on `network`; returns its map and a connected client.
 fn serve(network: &Network) -> (EventLoop, Peer) {
     let mut map = SocketMap::simulated(network);
     let addr = SocketAddr::from(([127, 0, 0, 1], 80));
@@ -55,7 +55,7 @@ fn serve(network: &Network) -> (EventLoop, Peer) {
     (map, network.connect(addr))
 }
 
-/// Runs the server until the client has seen the end, and returns what it has received.
+/// Runs the server until the client has seen the end; returns everything that it received.
 fn run_to_the_end(map: &mut EventLoop, client: &Peer) -> String {
     let mut received = Vec::new();
     for _ in 0..100_000 {

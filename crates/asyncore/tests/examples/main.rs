@@ -1,5 +1,5 @@
-//! The classic programs, run as real processes against real peers: plain sockets, curl, and
-//! Python's own asyncore and asynchat where there is a Python that still has them.
+//! The example programs, run as processes with real peers: sockets, curl, and Python's asyncore and
+//! asynchat if a Python is installed that still has them.
 
 #![allow(unreachable_pub, reason = "what the modules share is public among them")]
 

@@ -1,10 +1,10 @@
-//! Programs that are none of ours, where the machine has them.
+//! External programs, if they are installed.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Runs one of the scripts in `tests/peers`; `None`, with the reason printed, if there is no
-/// Python that still has asyncore.
+/// Returns the command for a script in `tests/peers`. Prints the reason and returns `None` if no
+/// Python is installed that still has asyncore.
 pub fn python(script: &str, args: &[&str]) -> Option<Command> {
     let python = ["python3.11", "python3"].into_iter().find(|python| {
         let imports = ["-W", "ignore", "-c", "import asyncore, asynchat"];
@@ -20,8 +20,8 @@ pub fn python(script: &str, args: &[&str]) -> Option<Command> {
     Some(command)
 }
 
-/// curl, quiet and without settings from its environment; `None`, with the reason printed, if the
-/// machine does not have it.
+/// Returns the command for curl, quiet and independent of the user's settings. Prints the reason and
+/// returns `None` if curl is not installed.
 pub fn curl(args: &[&str]) -> Option<Command> {
     if !succeeds(Command::new("curl").arg("--version")) {
         println!("skipped: no curl");

@@ -1,4 +1,4 @@
-//! The port forwarder between plain sockets.
+//! The port forwarder with plain sockets as client and remote.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::process::{Server, bounded, sample};
 
-/// A remote, and a forwarder to it.
+/// Starts a forwarder; returns the remote's listener and the forwarder.
 fn forward() -> (TcpListener, Server) {
     let remote = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = remote.local_addr().unwrap().port().to_string();
@@ -19,7 +19,7 @@ fn accept(remote: &TcpListener) -> TcpStream {
     bounded(remote.accept().unwrap().0)
 }
 
-/// Sends all of `bytes`, and then the end.
+/// Sends `bytes`, then shuts down the sending half.
 fn send(stream: &TcpStream, bytes: Vec<u8>) -> JoinHandle<()> {
     let mut stream = stream.try_clone().unwrap();
     thread::spawn(move || {
@@ -59,7 +59,7 @@ fn port_forward_loses_nothing_at_half_close() {
     {
         let client = forwarder.connect();
         let remote = accept(&remote);
-        // The answer begins only after the question has ended, as it does with many protocols.
+        // The answer begins only after the end of the question, as in many protocols.
         let sent = send(&client, question.clone());
         assert!(&receive(&remote).join().unwrap() == question);
         sent.join().unwrap();
@@ -109,13 +109,13 @@ fn port_forward_pauses_a_sender_whose_receiver_does_not_read() {
     client.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     let (piece, most) = (sample(1 << 20), 256 << 20);
     let mut taken = 0;
-    // It stops when the sockets on the way are full, which are some megabytes.
+    // Writing blocks once the sockets' buffers are full, after a few megabytes.
     let stopped = loop {
         match client.write(&piece) {
             Ok(n) => taken += n,
             Err(error) => break error,
         }
-        assert!(taken < most, "{taken} bytes were taken that nobody reads");
+        assert!(taken < most, "{taken} bytes were accepted although the receiver does not read");
     };
     assert_eq!(stopped.kind(), ErrorKind::WouldBlock);
     #[cfg(target_os = "linux")]

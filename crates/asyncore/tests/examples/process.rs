@@ -1,4 +1,4 @@
-//! Running the examples, with a bound on every wait.
+//! Runs the examples with a timeout on every wait.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,33 +8,33 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-/// How long anything may take before a test gives up: long enough for a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+/// Maximum wait before a test fails; long enough for a busy machine.
+pub const WAIT_LIMIT: Duration = Duration::from_secs(20);
 
-/// A program that runs beside the test, and is killed when the test is done with it.
+/// A running program, killed when it is dropped.
 pub struct Process {
     child: Child,
     pub stdout: Lines,
     pub stderr: Lines,
 }
 
-/// A server example, with the address that it printed.
+/// A running server example and the address that it printed.
 pub struct Server {
     pub process: Process,
     pub addr: SocketAddr,
 }
 
-/// The output of a program, line by line as it comes.
+/// The output of a program, received line by line.
 pub struct Lines(Receiver<String>);
 
-/// How a program ended.
+/// The result of a program.
 pub struct Ended {
     pub code: Option<i32>,
     pub stdout: Vec<u8>,
     pub stderr: String,
 }
 
-/// The command that runs the example called `name`.
+/// Returns the command that runs the example `name`.
 pub fn example(name: &str) -> Command {
     let mut path = std::env::current_exe().expect("the test has a path");
     path.pop();
@@ -58,7 +58,7 @@ impl Process {
         Process { child, stdout, stderr }
     }
 
-    /// Types `text` on the program's standard input.
+    /// Writes `text` to the program's standard input.
     #[track_caller]
     pub fn type_in(&mut self, text: &str) {
         let stdin = self.child.stdin.as_mut().expect("standard input is open");
@@ -69,16 +69,16 @@ impl Process {
         self.child.stdin = None;
     }
 
-    /// Waits for the program to end, and tells its exit code.
+    /// Waits for the program to exit and returns its exit code.
     #[track_caller]
     pub fn code(&mut self) -> Option<i32> {
-        // It ends its output when it ends, and only that wait can be bounded.
+        // Waiting for the end of the output has a timeout; waiting for the process has none.
         self.stdout.rest();
         self.stderr.rest();
-        self.child.wait().expect("it can be waited for").code()
+        self.child.wait().expect("the process can be waited for").code()
     }
 
-    /// The most memory that the program has used so far, in KiB.
+    /// Returns the peak memory use of the program so far, in KiB.
     #[cfg(target_os = "linux")]
     pub fn peak_memory(&self) -> usize {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
@@ -88,7 +88,7 @@ impl Process {
         number.and_then(|number| number.parse().ok()).expect("a number of KiB")
     }
 
-    /// How many files and sockets the program has open.
+    /// Returns the number of open descriptors of the program.
     #[cfg(target_os = "linux")]
     pub fn open_files(&self) -> usize {
         let fds = std::fs::read_dir(format!("/proc/{}/fd", self.child.id()));
@@ -98,7 +98,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Fails if the program has exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -115,11 +115,11 @@ impl Server {
         let process = Process::start(command);
         let first = process.stdout.next();
         let addr = first.parse();
-        let addr = addr.unwrap_or_else(|_| panic!("the first line is no address: {first:?}"));
+        let addr = addr.unwrap_or_else(|_| panic!("the first line is not an address: {first:?}"));
         Server { process, addr }
     }
 
-    /// Connects to the server; whatever is done with the connection is bounded in time.
+    /// Connects to the server; reads and writes on the connection have a timeout.
     #[track_caller]
     pub fn connect(&self) -> TcpStream {
         bounded(TcpStream::connect(self.addr).expect("the server accepts"))
@@ -145,10 +145,10 @@ impl Lines {
 
     #[track_caller]
     pub fn next(&self) -> String {
-        self.0.recv_timeout(PATIENCE).expect("another line of output")
+        self.0.recv_timeout(WAIT_LIMIT).expect("another line of output")
     }
 
-    /// The next line that has `part` in it.
+    /// Returns the next line that contains `part`.
     #[track_caller]
     pub fn next_with(&self, part: &str) -> String {
         loop {
@@ -159,17 +159,17 @@ impl Lines {
         }
     }
 
-    /// What has come so far and was not taken yet, without waiting for more.
+    /// Returns the lines received so far and not taken yet, without waiting.
     pub fn so_far(&self) -> Vec<String> {
         self.0.try_iter().collect()
     }
 
-    /// All lines up to the end of the output.
+    /// Returns all lines up to the end of the output.
     #[track_caller]
     pub fn rest(&self) -> Vec<String> {
         let mut lines = Vec::new();
         loop {
-            match self.0.recv_timeout(PATIENCE) {
+            match self.0.recv_timeout(WAIT_LIMIT) {
                 Ok(line) => lines.push(line),
                 Err(mpsc::RecvTimeoutError::Disconnected) => return lines,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
@@ -198,13 +198,13 @@ pub fn run_command(command: &mut Command) -> Ended {
     let stdout = to_the_end(child.stdout.take().expect("piped"));
     let stderr = to_the_end(child.stderr.take().expect("piped"));
     let outputs = stdout
-        .recv_timeout(PATIENCE)
-        .and_then(|stdout| stderr.recv_timeout(PATIENCE).map(|stderr| (stdout, stderr)));
+        .recv_timeout(WAIT_LIMIT)
+        .and_then(|stdout| stderr.recv_timeout(WAIT_LIMIT).map(|stderr| (stdout, stderr)));
     let Ok((stdout, stderr)) = outputs else {
         let _ = child.kill();
         panic!("{command:?} does not end");
     };
-    let code = child.wait().expect("it can be waited for").code();
+    let code = child.wait().expect("the process can be waited for").code();
     Ended { code, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() }
 }
 
@@ -212,21 +212,21 @@ fn to_the_end(mut output: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     let (send, receive) = mpsc::channel();
     thread::spawn(move || {
         let mut bytes = Vec::new();
-        // What came before an error is as good as all.
+        // On an error, the output so far is enough for the tests.
         let _ = output.read_to_end(&mut bytes);
         let _ = send.send(bytes);
     });
     receive
 }
 
-/// Puts a bound on every read and write of a connection.
+/// Sets a timeout for every read and write of a connection.
 pub fn bounded(stream: TcpStream) -> TcpStream {
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    stream.set_read_timeout(Some(WAIT_LIMIT)).expect("a timeout can be set");
+    stream.set_write_timeout(Some(WAIT_LIMIT)).expect("a timeout can be set");
     stream
 }
 
-/// Bytes that repeat with no short period, the same in each run.
+/// Returns bytes without a short period, the same in each run.
 pub fn sample(length: usize) -> Vec<u8> {
     let mut state = 0x9e37_79b9_u32;
     let mut next = || {

@@ -1,4 +1,4 @@
-"""The other end of an echo dialogue on Python's own asynchat. Arguments: port, length.
+"""A chat echo client based on Python's asynchat. Arguments: port, length.
 
 Exits with 0 if exactly the bytes that were sent came back, and then the end.
 """

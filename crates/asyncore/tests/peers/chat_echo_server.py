@@ -1,4 +1,4 @@
-"""An echo dialogue on Python's own asynchat: ECHO <length>, then that many bytes, sent back.
+"""A chat echo server based on Python's asynchat: reads ECHO <length> and that many bytes, and returns them.
 
 Prints its port and serves until it is killed.
 """

@@ -1,4 +1,4 @@
-"""GETs a page on Python's own asyncore. Arguments: port, path. Writes all that it receives."""
+"""Gets a page with Python's asyncore. Arguments: port, path. Prints everything that it receives."""
 
 import asyncore
 import socket

@@ -1,4 +1,4 @@
-//! What the library logs, line by line.
+//! Captures the library's log lines.
 
 use std::cell::RefCell;
 use std::fmt::{Debug, Write as _};
@@ -13,8 +13,8 @@ thread_local! {
     static LINES: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
 }
 
-/// Runs `act` and returns what this thread logged meanwhile at level info or above, each line
-/// begun by its level: `ERROR uncaptured error, …`.
+/// Runs `act` and returns the lines that this thread logged at level info or above. Each line begins
+/// with its level: `ERROR uncaptured error, …`.
 pub fn captured(act: impl FnOnce()) -> Vec<String> {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
@@ -25,13 +25,13 @@ pub fn captured(act: impl FnOnce()) -> Vec<String> {
     LINES.take().unwrap_or_default()
 }
 
-/// As [`captured`], without the lines of level info.
+/// Like [`captured`], but returns only warnings and errors.
 pub fn complaints(act: impl FnOnce()) -> Vec<String> {
     captured(act).into_iter().filter(|line| !line.starts_with("INFO")).collect()
 }
 
-/// One for the whole process, because that is the one kind that no other test's comes and goes
-/// with.
+/// The subscriber of the whole process. Thread-local subscribers of parallel tests would interfere
+/// with each other.
 struct Collector;
 
 impl Subscriber for Collector {

@@ -1,15 +1,15 @@
-//! What the tests of several files share.
+//! Helpers shared by the integration tests.
 //!
-//! A test binary takes what it needs by `mod util;`:
+//! A test binary includes them with `mod util;`:
 //!
 //! - [`on_every_poller`] runs a test once on each poller, [`on_every_network`] also on simulated
 //!   networks;
-//! - a [`World`](world::World) is a map and the other ends of its connections, the same for real
-//!   and for simulated sockets;
-//! - a [`Recorder`](recorder::Recorder) is a handler that notes its callbacks;
-//! - [`log::captured`] tells what was logged.
+//! - a [`World`](world::World) is a map with the remote ends of its connections, the same for real
+//!   and simulated sockets;
+//! - a [`Recorder`](recorder::Recorder) is a handler that records its callbacks;
+//! - [`log::captured`] returns the log lines.
 //!
-//! Nothing here sleeps or measures time: whatever waits is bounded by a number of passes.
+//! Nothing here sleeps or measures time: a number of passes bounds every wait.
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses a part of it")]
 
@@ -27,13 +27,13 @@ pub use self::recorder::{Recorder, Seen};
 pub use self::remote::Remote;
 pub use self::world::{World, on_every_network, on_every_network_with};
 
-/// How many passes a test makes at the most before it gives up.
+/// Maximum number of passes before a test fails.
 pub const MAX_PASSES: usize = 5_000;
 
-/// The longest that one pass of a test waits.
+/// Maximum wait of one pass.
 pub const PASS: Option<Duration> = Some(Duration::from_millis(2));
 
-/// Runs `test` once for each poller of this build, with the builder of a map on it.
+/// Runs `test` once for each poller of this build, with a map builder that uses it.
 pub fn on_every_poller(test: impl Fn(MapBuilder)) {
     for &kind in PollerKind::ALL {
         let _named = NamedOnPanic(format!("poller {kind}"));
@@ -41,7 +41,7 @@ pub fn on_every_poller(test: impl Fn(MapBuilder)) {
     }
 }
 
-/// Makes passes until `done` says so; panics when that takes too many.
+/// Makes passes until `done` returns true; panics after [`MAX_PASSES`].
 #[track_caller]
 pub fn run_until(map: &mut EventLoop, mut done: impl FnMut(&mut EventLoop) -> bool) {
     for _ in 0..MAX_PASSES {
@@ -53,7 +53,7 @@ pub fn run_until(map: &mut EventLoop, mut done: impl FnMut(&mut EventLoop) -> bo
     panic!("still waiting after {MAX_PASSES} passes: {map:?}");
 }
 
-/// Panics unless the map comes to rest: twenty passes in a row without an event.
+/// Panics unless the map becomes idle: twenty consecutive passes without an event.
 #[track_caller]
 pub fn assert_rests(map: &mut EventLoop) {
     let mut quiet = 0;
@@ -67,7 +67,7 @@ pub fn assert_rests(map: &mut EventLoop) {
     panic!("the loop spins: {map:?}");
 }
 
-/// Both ends of a TCP connection over loopback: one for a map, one for the test.
+/// Returns both ends of a TCP connection over loopback: one for a map, one for the test.
 pub fn tcp_pair() -> (Socket, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let theirs = TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
@@ -75,7 +75,7 @@ pub fn tcp_pair() -> (Socket, TcpStream) {
     (Socket::try_from(ours).expect("a socket"), theirs)
 }
 
-/// Tells what a test ran on, if it fails.
+/// Prints the given context if the test fails.
 pub struct NamedOnPanic(pub String);
 
 impl Drop for NamedOnPanic {

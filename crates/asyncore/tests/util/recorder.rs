@@ -1,4 +1,4 @@
-//! A handler that notes its callbacks, and does in them what a test tells it to.
+//! A handler that records its callbacks and runs the hooks of a test.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use asyncore::{Channel, Dispatcher, Error, Result, Socket};
 type Hook = Box<dyn FnMut(&mut Channel<'_>) -> Result>;
 type Predicate = Box<dyn Fn(&Channel<'_>) -> bool>;
 
-/// What happened to a [`Recorder`], shared with the test. Clones are the same.
+/// The record of a [`Recorder`], shared with the test. Clones share one record.
 #[derive(Clone, Default)]
 pub struct Seen(Rc<RefCell<Record>>);
 
@@ -21,24 +21,24 @@ struct Record {
 }
 
 impl Seen {
-    /// The callbacks so far, one word each; a failure is `handle_error: …`.
+    /// Returns the callbacks so far, one word each; a failure is `handle_error: …`.
     pub fn calls(&self) -> Vec<String> {
         self.0.borrow().calls.clone()
     }
 
-    /// How many callbacks began with `name`.
+    /// Returns the number of callbacks whose record begins with `name`.
     pub fn count(&self, name: &str) -> usize {
         self.0.borrow().calls.iter().filter(|call| call.starts_with(name)).count()
     }
 
-    /// The callbacks so far, those that repeat their predecessor left out, joined by spaces.
+    /// Returns the callbacks so far, joined by spaces and without consecutive duplicates.
     pub fn order(&self) -> String {
         let mut calls = self.calls();
         calls.dedup();
         calls.join(" ")
     }
 
-    /// All that the default `handle_read` of the recorder has received.
+    /// Returns everything that the default `handle_read` of the recorder has received.
     pub fn received(&self) -> Vec<u8> {
         self.0.borrow().received.clone()
     }
@@ -47,13 +47,13 @@ impl Seen {
         self.0.borrow().received.len()
     }
 
-    /// The failures that reached `handle_error`.
+    /// Returns the failures that reached `handle_error`.
     pub fn errors(&self) -> Vec<String> {
         let calls = self.calls();
         calls.iter().filter_map(|it| it.strip_prefix("handle_error: ")).map(str::to_owned).collect()
     }
 
-    /// The `close_cause` that `handle_close` found.
+    /// Returns the `close_cause` at the time of `handle_close`.
     pub fn cause(&self) -> Option<String> {
         self.0.borrow().cause.clone()
     }
@@ -62,13 +62,13 @@ impl Seen {
         self.count("handle_close") > 0
     }
 
-    /// Notes a word of the test's own.
+    /// Records an entry of the test.
     pub fn note(&self, what: impl Into<String>) {
         self.0.borrow_mut().calls.push(what.into());
     }
 }
 
-/// Reads whatever comes, closes at its end and on errors, and notes every callback.
+/// A handler that reads all input, closes at its end and on errors, and records every callback.
 #[derive(Default)]
 pub struct Recorder {
     seen: Seen,
@@ -82,7 +82,7 @@ impl Recorder {
         Recorder { seen: seen.clone(), ..Recorder::default() }
     }
 
-    /// Does `hook` in the callback `name` (`"handle_read"`, …) instead of what it does otherwise.
+    /// Runs `hook` in the callback `name` (`"handle_read"`, …) instead of the default.
     pub fn on(
         mut self,
         name: &'static str,
@@ -92,19 +92,19 @@ impl Recorder {
         self
     }
 
-    /// Answers `readable` by `predicate`.
+    /// Sets the `readable` predicate.
     pub fn readable(mut self, predicate: impl Fn(&Channel<'_>) -> bool + 'static) -> Self {
         self.readable = Some(Box::new(predicate));
         self
     }
 
-    /// Answers `writable` by `predicate`.
+    /// Sets the `writable` predicate.
     pub fn writable(mut self, predicate: impl Fn(&Channel<'_>) -> bool + 'static) -> Self {
         self.writable = Some(Box::new(predicate));
         self
     }
 
-    /// Notes `call` and runs its hook, if it has one.
+    /// Records `name` and runs its hook, if it has one.
     fn run(&mut self, name: &str, ch: &mut Channel<'_>) -> Option<Result> {
         self.seen.note(name);
         self.hook(name, ch)

@@ -1,4 +1,4 @@
-//! The test's own end of a connection, over loopback or on a simulated network.
+//! The test's end of a connection, over loopback or on a simulated network.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -10,15 +10,15 @@ use std::time::Duration;
 use asyncore::sim::Peer;
 use socket2::SockRef;
 
-/// Reads whatever arrives unless it is paused, and sends whatever it is given, as time passes in
-/// its [`World`](super::World). Dropping it closes it.
+/// The test's end of a connection. It reads unless it is paused, and sends what is queued, during
+/// the passes of its [`World`](super::World). Dropping it closes it.
 pub enum Remote {
     Real(Rc<RefCell<RealEnd>>),
     Simulated(Peer),
 }
 
 impl Remote {
-    /// Queues `bytes`, however many.
+    /// Queues `bytes`, without a limit.
     pub fn send(&self, bytes: &[u8]) {
         match self {
             Remote::Real(end) => end.borrow_mut().send(bytes),
@@ -26,7 +26,7 @@ impl Remote {
         }
     }
 
-    /// Sends one byte out of band, to nobody if the connection is gone.
+    /// Sends one byte out of band; does nothing if the connection is closed.
     pub fn send_urgent(&self, byte: u8) {
         match self {
             Remote::Real(end) => {
@@ -36,7 +36,7 @@ impl Remote {
         }
     }
 
-    /// Takes what was read since the last call.
+    /// Takes the bytes read since the last call.
     pub fn received(&self) -> Vec<u8> {
         match self {
             Remote::Real(end) => std::mem::take(&mut end.borrow_mut().received),
@@ -58,7 +58,7 @@ impl Remote {
         }
     }
 
-    /// Ends the outgoing half, after all that is queued.
+    /// Shuts down the sending half after all queued bytes.
     pub fn shutdown(&self) {
         match self {
             Remote::Real(end) => end.borrow_mut().shutdown(),
@@ -66,7 +66,7 @@ impl Remote {
         }
     }
 
-    /// Whether the map's side ended its half, and all before that has been read.
+    /// Returns whether the end of the map's stream has been read.
     pub fn saw_eof(&self) -> bool {
         match self {
             Remote::Real(end) => end.borrow().eof,
@@ -74,7 +74,7 @@ impl Remote {
         }
     }
 
-    /// Whether the map's side reset the connection.
+    /// Returns whether the map's side reset the connection.
     pub fn was_reset(&self) -> bool {
         match self {
             Remote::Real(end) => end.borrow().reset,
@@ -94,11 +94,11 @@ impl Remote {
         }
     }
 
-    /// Closes: the end of the stream, or a reset if input is unread.
+    /// Closes the connection, with a reset if input is unread.
     pub fn close(self) {}
 }
 
-/// A real socket that does what a simulated peer does.
+/// A real socket with the behaviour of a simulated peer.
 pub struct RealEnd {
     stream: TcpStream,
     backlog: VecDeque<u8>,
@@ -124,7 +124,7 @@ impl RealEnd {
         }))
     }
 
-    /// Sends and reads what can be now.
+    /// Sends and reads as much as possible without blocking.
     pub fn pump(&mut self) {
         self.write_backlog();
         let mut buf = [0; 65536];
@@ -157,7 +157,7 @@ impl RealEnd {
             }
         }
         if std::mem::take(&mut self.ends) {
-            // Refused when the connection is gone already.
+            // Fails if the connection is already closed.
             let _ = self.stream.shutdown(Shutdown::Write);
         }
     }

@@ -1,4 +1,4 @@
-//! A map and the other ends of its connections, over loopback or on a simulated network.
+//! A map and the remote ends of its connections, over loopback or on a simulated network.
 
 use std::cell::RefCell;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,19 +13,20 @@ use super::{MAX_PASSES, NamedOnPanic, PASS, on_every_poller};
 
 pub struct World {
     pub map: EventLoop,
-    /// The simulated network, if it is one.
+    /// The simulated network; `None` with real sockets.
     pub net: Option<Network>,
-    /// More bytes than a connection holds under way in one direction.
+    /// A number of bytes that exceeds the buffers of one direction of a connection.
     pub flood: usize,
     ends: Vec<Weak<RefCell<RealEnd>>>,
 }
 
-/// Runs `test` on every poller, and on simulated networks that are kind, mild and harsh.
+/// Runs `test` on every poller, and on simulated networks without faults, with mild and with harsh
+/// faults.
 pub fn on_every_network(test: impl Fn(&mut World)) {
     on_every_network_with(|builder| builder, test);
 }
 
-/// As [`on_every_network`], with maps as `set_up` makes them.
+/// Like [`on_every_network`], with maps that `set_up` configures.
 pub fn on_every_network_with(set_up: impl Fn(MapBuilder) -> MapBuilder, test: impl Fn(&mut World)) {
     on_every_poller(|builder| {
         let map = set_up(builder).build().expect("a map");
@@ -44,18 +45,18 @@ pub fn on_every_network_with(set_up: impl Fn(MapBuilder) -> MapBuilder, test: im
 }
 
 impl World {
-    /// A world of real sockets around a map.
+    /// Returns a world with real sockets around `map`.
     pub fn on(map: EventLoop) -> Self {
         World { map, net: None, flood: 16 << 20, ends: Vec::new() }
     }
 
-    /// Adds a channel that is connected to a remote end.
+    /// Adds a channel connected to a remote end.
     #[track_caller]
     pub fn connect<T: Dispatcher>(&mut self, handler: T) -> (Token<T>, Remote) {
         self.connect_with(|_| handler)
     }
 
-    /// As [`connect`](World::connect); `make` builds the handler when the channel connects.
+    /// Like [`connect`](World::connect); `make` creates the handler when the channel connects.
     #[track_caller]
     pub fn connect_with<T: Dispatcher>(
         &mut self,
@@ -95,7 +96,7 @@ impl World {
         (token, addr.inet().expect("an IP address"))
     }
 
-    /// A remote end that connects to a listener of the map.
+    /// Returns a remote end that connects to a listener of the map.
     pub fn visit(&mut self, addr: SocketAddr) -> Remote {
         match &self.net {
             Some(net) => Remote::Simulated(net.connect(addr)),
@@ -103,10 +104,10 @@ impl World {
         }
     }
 
-    /// Makes passes until `done` says so; panics when that takes too many.
+    /// Makes passes until `done` returns true; panics after too many.
     #[track_caller]
     pub fn run_until(&mut self, mut done: impl FnMut(&mut World) -> bool) {
-        // A simulated pass may carry as little as a byte, and costs next to nothing.
+        // A simulated pass may carry only one byte, but is cheap.
         let limit = if self.net.is_some() { 10 * MAX_PASSES } else { MAX_PASSES };
         for _ in 0..limit {
             if done(self) {
@@ -117,7 +118,7 @@ impl World {
         panic!("still waiting after {limit} passes: {:?}", self.map);
     }
 
-    /// Lets everything happen that is under way; panics if that does not end: the loop spins.
+    /// Makes passes until the map and the network are idle; panics if the loop spins.
     #[track_caller]
     pub fn settle(&mut self) {
         let mut quiet = 0;
@@ -125,10 +126,10 @@ impl World {
         for _ in 0..limit {
             let pass = self.pass(Some(Duration::ZERO));
             quiet = if pass.events == 0 { quiet + 1 } else { 0 };
-            // A simulated segment can be under way while nothing else happens.
+            // A simulated segment can be in flight although there are no events.
             let under_way = quiet >= 20 && self.net.as_ref().is_some_and(Network::step);
             if under_way {
-                // One pass does not show what has arrived: its wait may be interrupted.
+                // Needs several passes, because the wait of a pass may be interrupted.
                 quiet = 10;
             } else if quiet >= 20 {
                 return;
@@ -137,7 +138,7 @@ impl World {
         panic!("the loop spins: {:?}", self.map);
     }
 
-    /// One pass, in which the remote ends get their turn too.
+    /// Makes one pass, and lets the remote ends read and send.
     #[track_caller]
     pub fn pass(&mut self, timeout: Option<Duration>) -> Pass {
         self.ends.retain(|end| {
