@@ -195,7 +195,7 @@ pub use self::poller::{ParsePollerKindError, PollerKind};
 pub use self::socket::Socket;
 pub use self::timer::Timer;
 pub use self::token::Token;
-pub use self::trigger::{Trigger, TriggerCall, TriggerError};
+pub use self::trigger::{NotTaken, Trigger, TriggerCall, TriggerError};
 
 /// Calls `fill` to add channels to a new map, and runs the loop until the map is empty. This is
 /// Python's module-level `loop()`, without a map that the whole program shares.

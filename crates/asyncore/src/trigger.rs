@@ -1,8 +1,8 @@
 //! A handle for waking the loop from other threads.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::Result;
 use crate::map::SocketMap;
@@ -55,8 +55,8 @@ impl Trigger {
         call: impl FnOnce(&mut SocketMap) -> Result + Send + 'static,
     ) -> std::result::Result<(), TriggerError> {
         self.calls.try_send(Box::new(call)).map_err(|error| match error {
-            TrySendError::Full(call) => TriggerError::Full(call),
-            TrySendError::Disconnected(call) => TriggerError::Closed(call),
+            TrySendError::Full(call) => TriggerError::Full(NotTaken::new(call)),
+            TrySendError::Disconnected(call) => TriggerError::Closed(NotTaken::new(call)),
         })?;
         self.waker.wake();
         Ok(())
@@ -93,19 +93,42 @@ impl fmt::Debug for Trigger {
 /// # Ok(())
 /// # }
 /// ```
+#[derive(Debug)]
 #[non_exhaustive]
 pub enum TriggerError {
     /// 1,024 calls are already queued, because the loop is slower than its callers. Retry later.
-    Full(TriggerCall),
+    Full(NotTaken),
     /// The map was dropped.
-    Closed(TriggerCall),
+    Closed(NotTaken),
+}
+
+/// A closure that no loop has taken; [`TriggerError::into_call`] returns it.
+///
+/// It can be shared between threads, which a closure cannot, so that the error converts into
+/// [`Error`](crate::Error) with `?`.
+pub struct NotTaken(Mutex<TriggerCall>);
+
+impl NotTaken {
+    fn new(call: TriggerCall) -> Self {
+        NotTaken(Mutex::new(call))
+    }
+
+    fn into_call(self) -> TriggerCall {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("<closure>")
+    }
 }
 
 impl TriggerError {
     /// Returns the closure that was not queued.
     pub fn into_call(self) -> TriggerCall {
         match self {
-            TriggerError::Full(call) | TriggerError::Closed(call) => call,
+            TriggerError::Full(call) | TriggerError::Closed(call) => call.into_call(),
         }
     }
 }
@@ -118,15 +141,6 @@ impl fmt::Display for TriggerError {
             }
             TriggerError::Closed(_) => f.write_str("the socket map of this trigger was dropped"),
         }
-    }
-}
-
-impl fmt::Debug for TriggerError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            TriggerError::Full(_) => "Full",
-            TriggerError::Closed(_) => "Closed",
-        })
     }
 }
 

@@ -181,7 +181,10 @@ fn addresses_of_another_family_than_the_socket_are_not_tried() {
         added.unwrap();
         world.run_until(|_| refused.is_closed());
         let errors = refused.errors().join("");
-        assert!(errors.contains("of another family than the socket"), "{errors}");
+        assert!(
+            errors.contains("is not of the address family of the channel's socket"),
+            "{errors}"
+        );
     });
 }
 

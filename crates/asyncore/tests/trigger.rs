@@ -86,9 +86,9 @@ fn closures_run_in_the_order_they_were_pulled() {
                             note.send((thread, number)).unwrap();
                             Ok(())
                         });
-                        while let Err(TriggerError::Full(call)) = pulled {
+                        while let Err(full @ TriggerError::Full(_)) = pulled {
                             thread::yield_now();
-                            pulled = trigger.pull_trigger(call);
+                            pulled = trigger.pull_trigger(full.into_call());
                         }
                         pulled.unwrap();
                     }
@@ -207,4 +207,17 @@ fn on_a_simulated_network_every_pass_checks_triggers() {
     .unwrap();
     map.run().unwrap();
     assert_eq!(noted.try_recv(), Ok(()));
+}
+
+#[test]
+fn a_refused_pull_is_an_error_of_a_callback_by_the_question_mark() {
+    fn pull(trigger: &Trigger) -> asyncore::Result {
+        trigger.pull_trigger(|_| Ok(()))?;
+        Ok(())
+    }
+    let mut map = SocketMap::new().unwrap();
+    let trigger = map.trigger().unwrap();
+    drop(map);
+    let error = pull(&trigger).unwrap_err();
+    assert!(matches!(error.downcast_ref(), Some(TriggerError::Closed(_))));
 }

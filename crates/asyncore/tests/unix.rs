@@ -252,7 +252,7 @@ fn unix_sockets_on_a_simulated_network_are_unsupported() {
     });
     let error = added.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.to_string().contains("IPv4 and IPv6 sockets only"), "{error}");
+    assert!(error.to_string().contains("supports IPv4 and IPv6 sockets"), "{error}");
 }
 
 #[test]
