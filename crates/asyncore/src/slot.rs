@@ -281,6 +281,12 @@ impl Slot {
         self.dial.as_ref().is_some_and(|dial| dial.is_attempt)
     }
 
+    /// Returns whether a pause or a full sink can keep the channel from being read.
+    #[inline]
+    pub(crate) fn can_be_held_back(&self) -> bool {
+        self.paused || self.sink.is_some()
+    }
+
     /// Returns whether the loop passes input to the handler now.
     pub(crate) fn reads(&self) -> bool {
         !self.connection.input_ended()

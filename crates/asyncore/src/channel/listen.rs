@@ -11,6 +11,7 @@ use crate::channel::Channel;
 use crate::channel::transfer::no_socket;
 use crate::connection::Phase;
 use crate::poller::Interest;
+use crate::slot::Slot;
 use crate::socket::Socket;
 use crate::transport::Transport;
 
@@ -114,7 +115,7 @@ impl Channel<'_> {
     }
 
     /// Accepts one connection. Returns `None` if no connection is waiting, if the map or the system
-    /// has no room for one, or if the listener is closed.
+    /// has no room for one, or if the listener is paused or closed.
     ///
     /// A connection that its peer aborted while it waited is skipped. At the map's
     /// [`max_channels`](crate::MapBuilder::max_channels) the listener pauses until a channel has
@@ -125,7 +126,8 @@ impl Channel<'_> {
     /// # Errors
     /// Fails with `NotConnected` if the channel has no socket.
     pub fn accept(&mut self) -> io::Result<Option<(Socket, Option<SocketAddr>)>> {
-        let Some(slot) = self.slot_mut().filter(|slot| !slot.connection.is_ending()) else {
+        let accepts = |slot: &&mut Slot| !slot.connection.is_ending() && !slot.paused;
+        let Some(slot) = self.slot_mut().filter(accepts) else {
             return Ok(None);
         };
         slot.progress = slot.progress | Interest::READ;

@@ -28,7 +28,12 @@ impl EventLoop {
         slot.traffic.events += 1;
         let is_plain = slot.connection.is_plain() && slot.reads();
         let size = slot.in_buffer_size as usize;
-        if is_plain && size > 0 && ready == Readiness::READABLE {
+        let can_be_held_back = slot.can_be_held_back();
+        if is_plain
+            && size > 0
+            && ready == Readiness::READABLE
+            && !(can_be_held_back && self.map.is_held_back(key))
+        {
             self.receive(key, size);
         } else {
             self.dispatch_any(key, ready);
@@ -111,7 +116,9 @@ impl EventLoop {
             }
             return self.map.flush(key);
         }
-        let reads = slot.reads();
+        // A callback of this same pass may have paused it, or filled its sink.
+        let reads = slot.reads() && !self.map.is_held_back(key);
+        let Some(slot) = self.map.slots.get(key) else { return };
         let writes = slot.registered.is_some_and(|it| it.contains(Interest::WRITE));
         if ready.priority {
             self.offer(key, Interest::PRIORITY, Interest::NONE, |handler, ch| {

@@ -13,6 +13,7 @@
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod flow;
 pub mod log;
 pub mod recorder;
 pub mod remote;
