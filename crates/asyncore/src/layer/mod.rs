@@ -47,7 +47,7 @@ pub(crate) use self::stack::Layered;
 ///
 /// Python had no counterpart: `ssl` wrapped the socket, and every program had to handle the errors
 /// of that wrapper.
-pub trait Layer: Any + Send {
+pub trait Layer: AsAny + Send {
     /// Starts the layer, once the stream below can carry bytes. A client transmits its first
     /// message here.
     ///
@@ -101,6 +101,23 @@ pub trait Layer: Any + Send {
     fn receive_end(&mut self, io: &mut LayerIo<'_>) -> io::Result<()> {
         let _ = io;
         Ok(())
+    }
+}
+
+/// A layer as [`Any`], to be asked for by its type; a supertrait's object cannot be had from a
+/// trait object before Rust 1.86.
+pub trait AsAny: Any {
+    fn as_any(&self) -> &dyn Any;
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+}
+
+impl<T: Any> AsAny for T {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
     }
 }
 

@@ -3,7 +3,6 @@
 mod bytes;
 mod passing;
 
-use std::any::Any;
 use std::io;
 
 use rustix::io::Errno;
@@ -163,12 +162,12 @@ impl Layered {
 
     /// Returns the topmost layer of type `L`.
     pub(crate) fn layer<L: Layer>(&self) -> Option<&L> {
-        self.layers.iter().rev().find_map(|level| (&*level.layer as &dyn Any).downcast_ref())
+        self.layers.iter().rev().find_map(|level| (*level.layer).as_any().downcast_ref())
     }
 
     pub(crate) fn layer_mut<L: Layer>(&mut self) -> Option<&mut L> {
         let mut levels = self.layers.iter_mut().rev();
-        levels.find_map(|level| (&mut *level.layer as &mut dyn Any).downcast_mut())
+        levels.find_map(|level| (*level.layer).as_any_mut().downcast_mut())
     }
 
     pub(crate) fn below(&self) -> &Transport {
