@@ -7,12 +7,14 @@
 //! - a [`World`](world::World) is a map and the other ends of its connections, the same for real
 //!   and for simulated sockets;
 //! - a [`Recorder`](recorder::Recorder) is a handler that notes its callbacks;
-//! - [`log::captured`] tells what was logged.
+//! - [`log::captured`] tells what was logged;
+//! - [`flow`] has sinks that are full.
 //!
 //! Nothing here sleeps or measures time: whatever waits is bounded by a number of passes.
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "each test binary uses a part of it")]
 
+pub mod flow;
 pub mod log;
 pub mod recorder;
 pub mod remote;

@@ -1,0 +1,109 @@
+//! Pauses, and what happens meanwhile to channels that are not read.
+
+mod util;
+
+use util::flow::{empty, full_sink, source_of};
+use util::{Recorder, Seen, on_every_network};
+
+#[test]
+fn a_paused_source_of_a_full_sink_needs_both_released() {
+    on_every_network(|world| {
+        for resumes_first in [false, true] {
+            let (sink, sink_end) = full_sink(world);
+            let (source, seen, remote) = source_of(world, sink);
+            world.map.channel(source).unwrap().pause_reading();
+            remote.send(b"x");
+            world.settle();
+            if resumes_first {
+                world.map.channel(source).unwrap().resume_reading();
+                world.settle();
+            } else {
+                empty(world, sink, &sink_end);
+            }
+            assert_eq!(seen.received_len(), 0);
+            if resumes_first {
+                sink_end.resume_reading();
+            } else {
+                world.map.channel(source).unwrap().resume_reading();
+            }
+            world.run_until(|_| seen.received() == b"x");
+        }
+    });
+}
+
+#[test]
+fn pausing_twice_is_one_pause() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (token, remote) = world.connect(Recorder::new(&seen));
+        world.map.channel(token).unwrap().pause_reading();
+        world.map.channel(token).unwrap().pause_reading();
+        remote.send(b"x");
+        world.settle();
+        world.map.channel(token).unwrap().resume_reading();
+        world.run_until(|_| seen.received() == b"x");
+    });
+}
+
+#[test]
+fn a_paused_listener_accepts_nothing_until_it_resumes() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let (listener, addr) = world.listen(Recorder::new(&seen));
+        world.map.channel(listener).unwrap().pause_reading();
+        let _visitors = [world.visit(addr), world.visit(addr)];
+        world.settle();
+        assert_eq!(seen.count("handle_accepted"), 0);
+        world.map.channel(listener).unwrap().resume_reading();
+        world.run_until(|_| seen.count("handle_accepted") == 2);
+    });
+}
+
+#[test]
+fn a_source_behind_a_full_sink_notices_a_reset() {
+    on_every_network(|world| {
+        let (sink, _sink_end) = full_sink(world);
+        let (_, seen, remote) = source_of(world, sink);
+        remote.send(&vec![7; world.flood / 10]);
+        world.settle();
+        remote.reset();
+        world.run_until(|_| seen.is_closed());
+        assert!(seen.cause().is_some(), "a reset is no end in good order");
+        assert_eq!(seen.received_len(), 0);
+    });
+}
+
+#[test]
+fn the_end_of_input_waits_behind_a_full_sink() {
+    on_every_network(|world| {
+        let (sink, sink_end) = full_sink(world);
+        let (_, seen, remote) = source_of(world, sink);
+        remote.send(b"x");
+        remote.shutdown();
+        world.settle();
+        assert_eq!(seen.order(), "handle_connect");
+        sink_end.resume_reading();
+        world.run_until(|_| seen.is_closed());
+        assert_eq!(seen.received(), b"x");
+        assert_eq!(seen.order(), "handle_connect handle_read handle_eof handle_close");
+    });
+}
+
+#[test]
+fn a_source_that_closes_does_not_wait_for_its_sink() {
+    on_every_network(|world| {
+        let (sink, _sink_end) = full_sink(world);
+        let (source, seen, remote) = source_of(world, sink);
+        remote.send(b"x");
+        world.settle();
+        let mut channel = world.map.channel(source).unwrap();
+        channel.pause_reading();
+        channel.push(b"bye");
+        channel.close_when_done();
+        world.run_until(|_| remote.saw_eof());
+        remote.shutdown();
+        world.run_until(|_| seen.is_closed());
+        assert_eq!((remote.received(), seen.received_len()), (b"bye".to_vec(), 0));
+        assert_eq!(seen.cause(), None);
+    });
+}
