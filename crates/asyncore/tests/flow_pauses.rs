@@ -60,6 +60,23 @@ fn a_paused_listener_accepts_nothing_until_it_resumes() {
 }
 
 #[test]
+fn input_behind_a_hang_up_is_read_when_the_sink_has_room() {
+    on_every_network(|world| {
+        let (sink, sink_end) = full_sink(world);
+        let (source, seen, remote) = source_of(world, sink);
+        // Both halves have ended, which pollers report as a hang-up, and the input is unread.
+        world.map.channel(source).unwrap().shutdown_write();
+        remote.send(b"the last words");
+        remote.shutdown();
+        world.settle();
+        assert!(!seen.is_closed());
+        sink_end.resume_reading();
+        world.run_until(|_| seen.is_closed());
+        assert_eq!((seen.received(), seen.cause()), (b"the last words".to_vec(), None));
+    });
+}
+
+#[test]
 fn a_source_behind_a_full_sink_notices_a_reset() {
     on_every_network(|world| {
         let (sink, _sink_end) = full_sink(world);

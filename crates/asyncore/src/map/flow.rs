@@ -76,7 +76,8 @@ impl SocketMap {
         let Some(sources) = self.flow.sources.get_mut(sink) else { return };
         let keys = std::mem::take(&mut sources.keys);
         for source in &keys {
-            self.reconsider(*source);
+            // It may have been left alone because of the sink.
+            self.touch(*source);
         }
         if let Some(sources) = self.flow.sources.get_mut(sink) {
             sources.keys = keys;
