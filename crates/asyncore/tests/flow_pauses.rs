@@ -2,8 +2,12 @@
 
 mod util;
 
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use asyncore::{Channel, Dispatcher, Result, Token};
 use util::flow::{empty, full_sink, source_of};
-use util::{Recorder, Seen, on_every_network};
+use util::{Recorder, Remote, Seen, on_every_network};
 
 #[test]
 fn a_paused_source_of_a_full_sink_needs_both_released() {
@@ -57,6 +61,91 @@ fn a_paused_listener_accepts_nothing_until_it_resumes() {
         world.map.channel(listener).unwrap().resume_reading();
         world.run_until(|_| seen.count("handle_accepted") == 2);
     });
+}
+
+/// Reads, and does in the same callback what keeps its rival from being read.
+struct Rival {
+    rival: Rc<RefCell<Vec<Token<Rival>>>>,
+    buffer: usize,
+    reads: Rc<Cell<usize>>,
+    block: fn(&mut Channel<'_>, Token<Rival>),
+}
+
+impl Dispatcher for Rival {
+    fn ac_in_buffer_size(&self) -> usize {
+        self.buffer
+    }
+
+    fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
+        ch.recv(&mut [0; 10])?;
+        self.handle_data(ch, b"")
+    }
+
+    fn handle_data(&mut self, ch: &mut Channel<'_>, _: &[u8]) -> Result {
+        self.reads.set(self.reads.get() + 1);
+        let all = self.rival.borrow().clone();
+        let own = ch.token::<Rival>();
+        for other in all.into_iter().filter(|it| *it != own) {
+            (self.block)(ch, other);
+        }
+        Ok(())
+    }
+}
+
+/// Ten rivals become readable at once; the first that is read keeps the others from it.
+fn only_one_reads(buffer: usize, block: fn(&mut Channel<'_>, Token<Rival>)) {
+    on_every_network(|world| {
+        let (rival, reads) = (Rc::<RefCell<Vec<_>>>::default(), Rc::<Cell<usize>>::default());
+        let remotes: Vec<Remote> = (0..10)
+            .map(|_| {
+                let (rival, reads) = (Rc::clone(&rival), Rc::clone(&reads));
+                let all = Rc::clone(&rival);
+                let (token, remote) = world.connect(Rival { rival, buffer, reads, block });
+                all.borrow_mut().push(token);
+                remote
+            })
+            .collect();
+        world.settle();
+        for remote in &remotes {
+            remote.send(b"x");
+        }
+        if let Some(net) = &world.net {
+            while net.step() {}
+        }
+        world.settle();
+        assert_eq!(reads.get(), 1);
+        drop(remotes);
+    });
+}
+
+#[test]
+fn a_pause_holds_for_what_the_same_wait_reported() {
+    for buffer in [0, 4096] {
+        only_one_reads(buffer, |ch, other| ch.channel(other).unwrap().pause_reading());
+    }
+}
+
+#[test]
+fn a_full_sink_holds_back_what_the_same_wait_reported() {
+    for buffer in [0, 4096] {
+        // The own queue is the sink of the others, and a producer without output keeps it full.
+        only_one_reads(buffer, |ch, other| {
+            let own = ch.token::<Rival>();
+            ch.set_high_water(1);
+            ch.push_with_producer(Nothing);
+            (0..64).for_each(|_| ch.push_with_producer(Nothing));
+            ch.channel(other).unwrap().set_sink(own);
+        });
+    }
+}
+
+/// A producer that has nothing yet.
+struct Nothing;
+
+impl asyncore::Producer for Nothing {
+    fn more(&mut self, _: &mut Vec<u8>) -> std::io::Result<()> {
+        Err(std::io::ErrorKind::WouldBlock.into())
+    }
 }
 
 #[test]

@@ -26,8 +26,11 @@ impl EventLoop {
         };
         slot.traffic.events += 1;
         let is_plain = slot.connection.is_plain() && slot.reads();
+        let may_be_held = slot.paused || slot.sink.is_some();
         let size = slot.in_buffer_size as usize;
-        if is_plain && size > 0 && ready == Readiness::READABLE {
+        // An earlier callback of this very wait may have paused it, or filled its sink.
+        let is_held = may_be_held && self.map.is_held_back(key);
+        if is_plain && size > 0 && ready == Readiness::READABLE && !is_held {
             self.receive(key, size);
         } else {
             self.dispatch_any(key, ready);
@@ -88,6 +91,7 @@ impl EventLoop {
 
     /// Reads before it writes; the end is told by `recv`, after all that came before it.
     fn transfer_ready(&mut self, key: Key, ready: Readiness) {
+        let is_held = self.map.is_held_back(key);
         let slot = &mut self.map.slots[key];
         let ended = ready.hangup || ready.error;
         if slot.connection.is_closing() {
@@ -103,7 +107,7 @@ impl EventLoop {
             let cause = slot.transport.as_ref().and_then(|it| it.take_error().ok().flatten());
             return self.map.close_now(key, cause);
         }
-        let reads = slot.reads();
+        let reads = slot.reads() && !is_held;
         let writes = slot.registered.is_some_and(|it| it.contains(Interest::WRITE));
         if ready.priority {
             self.offer(key, Interest::PRIORITY, Interest::NONE, |handler, ch| {
