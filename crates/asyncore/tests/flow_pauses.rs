@@ -63,6 +63,24 @@ fn a_paused_listener_accepts_nothing_until_it_resumes() {
     });
 }
 
+#[test]
+fn a_listener_that_pauses_itself_accepts_no_further_connection() {
+    on_every_network(|world| {
+        let seen = Seen::default();
+        let handler = Recorder::new(&seen).on("handle_accepted", |ch| {
+            ch.pause_reading();
+            Ok(())
+        });
+        let (listener, addr) = world.listen(handler);
+        let _visitors = [world.visit(addr), world.visit(addr), world.visit(addr)];
+        for accepted in 1..=3 {
+            world.settle();
+            assert_eq!(seen.count("handle_accepted"), accepted);
+            world.map.channel(listener).unwrap().resume_reading();
+        }
+    });
+}
+
 /// Reads, and does in the same callback what keeps its rival from being read.
 struct Rival {
     rival: Rc<RefCell<Vec<Token<Rival>>>>,

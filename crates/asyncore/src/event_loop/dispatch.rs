@@ -86,6 +86,9 @@ impl EventLoop {
     }
 
     fn accept_ready(&mut self, key: Key) {
+        if self.map.is_held_back(key) {
+            return self.map.reconsider(key);
+        }
         self.offer(key, Interest::READ, Interest::NONE, |handler, ch| handler.handle_accept(ch));
     }
 
