@@ -193,6 +193,29 @@ fn a_channel_that_is_its_own_sink_waits_for_its_own_queue() {
     });
 }
 
+#[test]
+fn a_sink_that_is_gone_has_room_whenever_it_went() {
+    on_every_network(|world| {
+        for dies_first in [false, true] {
+            let (sink, _sink_end) = world.connect(Recorder::default());
+            let (counter, count) = Counter::new(0);
+            let (source, remote) = world.connect(counter);
+            if !dies_first {
+                world.map.channel(source).unwrap().set_sink(sink);
+            }
+            world.map.channel(sink).unwrap().close();
+            world.run_until(|world| !world.map.contains(sink));
+            if dies_first {
+                world.map.channel(source).unwrap().set_sink(sink);
+            }
+            // A sink of its own would be full.
+            fill(world, source, &remote);
+            remote.send(b"xyz");
+            world.run_until(|_| count.get() == 3);
+        }
+    });
+}
+
 /// The slot that a token names, without the generation.
 fn slot_of<T>(token: Token<T>) -> String {
     let name = format!("{token:?}");

@@ -40,12 +40,14 @@ impl Flow {
 impl SocketMap {
     /// Reads `source` only while the output of `sink` has room; without a sink, while its own has.
     pub(crate) fn set_sink(&mut self, source: Key, sink: Option<Key>) {
-        let sink = sink.filter(|sink| *sink != source && self.slots.contains_key(*sink));
+        let sink = sink.filter(|sink| *sink != source);
         let Some(slot) = self.slots.get_mut(source) else { return };
-        slot.sink = sink;
+        let before = std::mem::replace(&mut slot.sink, sink);
         self.touch(source);
-        let Some(sink) = sink else { return };
-        self.slots[sink].outbox.note_source();
+        let Some(sink) = sink.filter(|_| sink != before) else { return };
+        // One that is gone stays the sink, and has room.
+        let Some(slot) = self.slots.get_mut(sink) else { return };
+        slot.outbox.note_source();
         let Some(entry) = self.flow.sources.entry(sink) else { return };
         let sources = entry.or_default();
         if sources.keys.len() >= sources.limit.max(SHORT) {
