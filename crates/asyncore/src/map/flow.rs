@@ -15,12 +15,14 @@ pub(crate) struct Flow {
     crossed: Vec<Key>,
 }
 
-/// The sources of one sink; entries that are out of date are dropped now and then.
+/// The sources of one sink; entries that are out of date or double are dropped now and then.
 #[derive(Default)]
 struct Sources {
     keys: Vec<Key>,
     /// The length at which the list is cleaned up.
     limit: usize,
+    /// The sink is among those that have crossed their mark.
+    has_crossed: bool,
 }
 
 /// List length below which cleaning up is not worth it.
@@ -29,7 +31,10 @@ const SHORT: usize = 16;
 impl Flow {
     /// Notes that `sink` has room now and had none, or the reverse.
     pub(crate) fn note_crossed(&mut self, sink: Key) {
-        self.crossed.push(sink);
+        let Some(sources) = self.sources.get_mut(sink) else { return };
+        if !std::mem::replace(&mut sources.has_crossed, true) {
+            self.crossed.push(sink);
+        }
     }
 
     pub(crate) fn has_crossed(&self) -> bool {
@@ -53,11 +58,11 @@ impl SocketMap {
         if sources.keys.len() >= sources.limit.max(SHORT) {
             let slots = &self.slots;
             sources.keys.retain(|key| slots.get(*key).is_some_and(|it| it.sink == Some(sink)));
+            sources.keys.sort_unstable();
+            sources.keys.dedup();
             sources.limit = 2 * sources.keys.len();
         }
-        if !sources.keys.contains(&source) {
-            sources.keys.push(source);
-        }
+        sources.keys.push(source);
     }
 
     /// Whether the channel must not be read now, whatever its predicates answer.
@@ -76,6 +81,7 @@ impl SocketMap {
 
     fn reconsider_sources_of(&mut self, sink: Key) {
         let Some(sources) = self.flow.sources.get_mut(sink) else { return };
+        sources.has_crossed = false;
         let keys = std::mem::take(&mut sources.keys);
         for source in &keys {
             // It may have been left alone because of the sink.
@@ -90,5 +96,51 @@ impl SocketMap {
     pub(crate) fn release_sources(&mut self, sink: Key) {
         self.reconsider_sources_of(sink);
         self.flow.sources.remove(sink);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatcher::Dispatcher;
+    use crate::sim::Network;
+    use crate::token::Token;
+
+    struct Idle;
+    impl Dispatcher for Idle {}
+
+    fn channels<const N: usize>(map: &mut SocketMap) -> [Token<Idle>; N] {
+        std::array::from_fn(|_| map.add_with(|_| Ok(Idle)).unwrap())
+    }
+
+    #[test]
+    fn a_sink_that_crosses_its_mark_often_is_considered_once() {
+        let mut map = SocketMap::simulated(&Network::new(1));
+        let [source, sink] = channels(&mut map);
+        map.set_sink(source.key, Some(sink.key));
+        let mut channel = map.channel(sink).unwrap();
+        channel.set_high_water(1);
+        for _ in 0..1000 {
+            channel.push(b"full");
+            channel.discard_buffers();
+        }
+        assert_eq!(map.flow.crossed.len(), 1);
+        map.reconsider_sources();
+        map.channel(sink).unwrap().push(b"full");
+        assert_eq!(map.flow.crossed.len(), 1, "the next time it is noted again");
+    }
+
+    #[test]
+    fn sinks_that_a_source_had_do_not_remember_it_for_each_time() {
+        let mut map = SocketMap::simulated(&Network::new(1));
+        let [source, one, other] = channels(&mut map);
+        for _ in 0..1000 {
+            map.set_sink(source.key, Some(one.key));
+            map.set_sink(source.key, Some(other.key));
+        }
+        for sink in [one, other] {
+            let keys = &map.flow.sources[sink.key].keys;
+            assert!((1..=SHORT).contains(&keys.len()), "{} entries", keys.len());
+        }
     }
 }
