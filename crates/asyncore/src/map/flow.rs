@@ -22,6 +22,8 @@ struct Sources {
     keys: Vec<Key>,
     /// The list length at which outdated entries are dropped.
     limit: usize,
+    /// The sink is among those that have crossed their mark.
+    has_crossed: bool,
 }
 
 /// List length below which outdated entries are not dropped, because that is not worth the effort.
@@ -30,7 +32,10 @@ const MIN_CLEANUP_LENGTH: usize = 16;
 impl Flow {
     /// Notes that the output of `sink` has crossed its high-water mark, in either direction.
     pub(crate) fn note_crossed(&mut self, sink: Key) {
-        self.crossed.push(sink);
+        let Some(sources) = self.sources.get_mut(sink) else { return };
+        if !std::mem::replace(&mut sources.has_crossed, true) {
+            self.crossed.push(sink);
+        }
     }
 
     pub(crate) fn has_crossed(&self) -> bool {
@@ -42,22 +47,24 @@ impl SocketMap {
     /// Makes the loop read `source` only while the output of `sink` has room; without a sink, while
     /// its own output has.
     pub(crate) fn set_sink(&mut self, source: Key, sink: Option<Key>) {
-        let sink = sink.filter(|sink| *sink != source && self.slots.contains_key(*sink));
+        let sink = sink.filter(|sink| *sink != source);
         let Some(slot) = self.slots.get_mut(source) else { return };
-        slot.sink = sink;
+        let before = std::mem::replace(&mut slot.sink, sink);
         self.touch(source);
-        let Some(sink) = sink else { return };
-        self.slots[sink].outbox.note_source();
+        let Some(sink) = sink.filter(|_| sink != before) else { return };
+        // One that is gone stays the sink, and has room.
+        let Some(slot) = self.slots.get_mut(sink) else { return };
+        slot.outbox.note_source();
         let Some(entry) = self.flow.sources.entry(sink) else { return };
         let sources = entry.or_default();
         if sources.keys.len() >= sources.limit.max(MIN_CLEANUP_LENGTH) {
             let slots = &self.slots;
             sources.keys.retain(|key| slots.get(*key).is_some_and(|it| it.sink == Some(sink)));
+            sources.keys.sort_unstable();
+            sources.keys.dedup();
             sources.limit = 2 * sources.keys.len();
         }
-        if !sources.keys.contains(&source) {
-            sources.keys.push(source);
-        }
+        sources.keys.push(source);
     }
 
     /// Returns whether the channel must not be read now, whatever its predicates return.
@@ -77,9 +84,11 @@ impl SocketMap {
 
     fn reconsider_sources_of(&mut self, sink: Key) {
         let Some(sources) = self.flow.sources.get_mut(sink) else { return };
+        sources.has_crossed = false;
         let keys = std::mem::take(&mut sources.keys);
         for source in &keys {
-            self.reconsider(*source);
+            // It may have been left alone because of the sink.
+            self.touch(*source);
         }
         if let Some(sources) = self.flow.sources.get_mut(sink) {
             sources.keys = keys;
@@ -90,5 +99,51 @@ impl SocketMap {
     pub(crate) fn release_sources(&mut self, sink: Key) {
         self.reconsider_sources_of(sink);
         self.flow.sources.remove(sink);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatcher::Dispatcher;
+    use crate::sim::Network;
+    use crate::token::Token;
+
+    struct Idle;
+    impl Dispatcher for Idle {}
+
+    fn channels<const N: usize>(map: &mut SocketMap) -> [Token<Idle>; N] {
+        std::array::from_fn(|_| map.add_with(|_| Ok(Idle)).unwrap())
+    }
+
+    #[test]
+    fn a_sink_that_crosses_its_mark_often_is_considered_once() {
+        let mut map = SocketMap::simulated(&Network::new(1));
+        let [source, sink] = channels(&mut map);
+        map.set_sink(source.key, Some(sink.key));
+        let mut channel = map.channel(sink).unwrap();
+        channel.set_high_water(1);
+        for _ in 0..1000 {
+            channel.push(b"full");
+            channel.discard_buffers();
+        }
+        assert_eq!(map.flow.crossed.len(), 1);
+        map.reconsider_sources();
+        map.channel(sink).unwrap().push(b"full");
+        assert_eq!(map.flow.crossed.len(), 1, "the next time it is noted again");
+    }
+
+    #[test]
+    fn sinks_that_a_source_had_do_not_remember_it_for_each_time() {
+        let mut map = SocketMap::simulated(&Network::new(1));
+        let [source, one, other] = channels(&mut map);
+        for _ in 0..1000 {
+            map.set_sink(source.key, Some(one.key));
+            map.set_sink(source.key, Some(other.key));
+        }
+        for sink in [one, other] {
+            let keys = &map.flow.sources[sink.key].keys;
+            assert!((1..=SHORT).contains(&keys.len()), "{} entries", keys.len());
+        }
     }
 }
