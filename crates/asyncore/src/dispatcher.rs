@@ -107,9 +107,6 @@ pub trait Dispatcher: Any {
                 Some((sock, peer)) => self.handle_accepted(ch, sock, peer)?,
                 None => break,
             }
-            if ch.is_held_back() {
-                break;
-            }
         }
         Ok(())
     }

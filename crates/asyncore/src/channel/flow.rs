@@ -63,10 +63,6 @@ impl Channel<'_> {
         self.set_paused(false);
     }
 
-    pub(crate) fn is_held_back(&self) -> bool {
-        self.map.is_held_back(self.key)
-    }
-
     fn set_paused(&mut self, paused: bool) {
         if let Some(slot) = self.slot_mut() {
             slot.paused = paused;

@@ -126,7 +126,8 @@ impl Channel<'_> {
     /// # Errors
     /// Fails with `NotConnected` if the channel has no socket.
     pub fn accept(&mut self) -> io::Result<Option<(Socket, Option<SocketAddr>)>> {
-        let accepts = |slot: &&mut Slot| !slot.connection.is_ending() && !slot.paused;
+        let is_held_back = self.map.is_held_back(self.key);
+        let accepts = |slot: &&mut Slot| !slot.connection.is_ending() && !is_held_back;
         let Some(slot) = self.slot_mut().filter(accepts) else {
             return Ok(None);
         };

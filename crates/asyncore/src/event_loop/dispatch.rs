@@ -27,7 +27,6 @@ impl EventLoop {
         };
         slot.traffic.events += 1;
         let is_plain = slot.connection.is_plain() && slot.reads();
-        let may_be_held = slot.paused || slot.sink.is_some();
         let size = slot.in_buffer_size as usize;
         let can_be_held_back = slot.can_be_held_back();
         if is_plain
@@ -105,7 +104,6 @@ impl EventLoop {
 
     /// Reads before it writes, so that `recv` reports the end after all input before it.
     fn transfer_ready(&mut self, key: Key, ready: Readiness) {
-        let is_held = self.map.is_held_back(key);
         let slot = &mut self.map.slots[key];
         let ended = ready.hangup || ready.error;
         if ended && slot.connection.input_ended() {

@@ -143,7 +143,7 @@ mod tests {
         }
         for sink in [one, other] {
             let keys = &map.flow.sources[sink.key].keys;
-            assert!((1..=SHORT).contains(&keys.len()), "{} entries", keys.len());
+            assert!((1..=MIN_CLEANUP_LENGTH).contains(&keys.len()), "{} entries", keys.len());
         }
     }
 }
