@@ -22,7 +22,7 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
     body: Body,
-    header: Option<(&'static str, &'static str)>,
+    header: Option<(&'static str, Cow<'static, str>)>,
 }
 
 enum Body {
@@ -85,7 +85,7 @@ impl Response {
             self.content_type,
             self.body.len(),
         );
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = &self.header {
             // Writing to a string cannot fail.
             let _ = write!(head, "{name}: {value}\r\n");
         }
@@ -111,7 +111,7 @@ impl Body {
 
 impl From<&Refusal> for Response {
     fn from(refusal: &Refusal) -> Self {
-        Response { header: refusal.header, ..Response::text(refusal.status, &refusal.why) }
+        Response { header: refusal.header.clone(), ..Response::text(refusal.status, &refusal.why) }
     }
 }
 
@@ -128,6 +128,7 @@ fn reason(status: u16) -> &'static str {
         413 => "Content Too Large",
         417 => "Expectation Failed",
         421 => "Misdirected Request",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         503 => "Service Unavailable",

@@ -41,7 +41,7 @@ impl Routes {
             let allow = "GET, HEAD";
             return Err(Refusal::new(405, format!("only {allow} here")).with_header("Allow", allow));
         }
-        self.guard.look(request)?;
+        self.guard.look(request, ch.now())?;
         match &*request.path {
             "/live.json" => {
                 let listing = Listing::asked_for(request)?;

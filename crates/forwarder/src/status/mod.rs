@@ -21,6 +21,7 @@ mod routes;
 mod snapshot;
 mod telling;
 mod timeline;
+mod wrong_tokens;
 
 use std::rc::Rc;
 use std::sync::Arc;

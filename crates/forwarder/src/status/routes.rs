@@ -50,12 +50,12 @@ impl Routes {
         match path.as_slice() {
             ["connections", id, "end"] => {
                 only(request, &["POST"], "POST")?;
-                self.guard.act(request)?;
+                self.guard.act(request, ch.now())?;
                 self.end(ch, id, reply)
             }
             ["rules", rule, "targets", index, verb @ ("drain" | "undrain")] => {
                 only(request, &["POST"], "POST")?;
-                self.guard.act(request)?;
+                self.guard.act(request, ch.now())?;
                 self.set_drained(rule, index, *verb == "drain").map(Answer::Now)
             }
             path => {
@@ -79,7 +79,7 @@ impl Routes {
             }
             ["readyz"] => Ok(Answer::Now(Response::text(200, "ready"))),
             ["status.json"] => {
-                self.guard.look(request)?;
+                self.guard.look(request, ch.now())?;
                 let actions = self.guard.has_token();
                 let listing = Listing::asked_for(request)?;
                 Hub::report_to(ch, self.hub, listing, reply, move |mut report| {
@@ -89,7 +89,7 @@ impl Routes {
                 Ok(Answer::Later)
             }
             ["metrics"] => {
-                self.guard.look(request)?;
+                self.guard.look(request, ch.now())?;
                 Hub::report_to(ch, self.hub, Listing::NONE, reply, metrics::exposition);
                 Ok(Answer::Later)
             }
