@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use asyncore::{Channel, Producer};
-use serde::Serialize;
 
 use super::{Refusal, Request};
 
@@ -55,13 +54,6 @@ impl Response {
     pub(crate) fn text(status: u16, sentence: &str) -> Self {
         let body = format!("{sentence}\n").into_bytes();
         Response { status, ..Response::new("text/plain; charset=utf-8", body) }
-    }
-
-    pub(crate) fn json(value: &impl Serialize) -> Self {
-        match serde_json::to_vec(value) {
-            Ok(body) => Response::new("application/json", body),
-            Err(error) => Response::text(500, &format!("this cannot be told as JSON: {error}")),
-        }
     }
 
     /// Queues the answer; without its body if the request was a HEAD.

@@ -52,7 +52,7 @@ impl Server {
         Ok(map.add(Server::new(service), socket))
     }
 
-    pub(super) fn new(service: Rc<dyn Service>) -> Self {
+    pub(crate) fn new(service: Rc<dyn Service>) -> Self {
         Server { service, clients: Vec::new() }
     }
 

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use asyncore::{Channel, Token};
 use percent_encoding::percent_decode_str;
 
+use super::assets;
 use super::guard::Guard;
 use super::hub::Hub;
 use super::id::ConnectionId;
 use super::listing::Listing;
-use super::{assets, metrics};
+use super::report_builder::Query;
 use crate::http::{Answer, Refusal, Reply, Request, Response, Service};
 use crate::shared::Shared;
 
@@ -80,18 +81,14 @@ impl Routes {
             ["readyz"] => Ok(Answer::Now(Response::text(200, "ready"))),
             ["status.json"] => {
                 self.guard.look(request, ch.now())?;
-                let actions = self.guard.has_token();
-                let listing = Listing::asked_for(request)?;
-                Hub::report_to(ch, self.hub, listing, reply, move |mut report| {
-                    report.actions = actions;
-                    Response::json(&report)
-                });
-                Ok(Answer::Later)
+                let listing = Listing::parse(request)?;
+                let query = Query::Json { listing, actions: self.guard.has_token() };
+                Hub::answer(ch, self.hub, query, reply)
             }
             ["metrics"] => {
                 self.guard.look(request, ch.now())?;
-                Hub::report_to(ch, self.hub, Listing::NONE, reply, metrics::exposition);
-                Ok(Answer::Later)
+                let query = Query::Metrics { wrong_tokens: self.guard.wrong_tokens() };
+                Hub::answer(ch, self.hub, query, reply)
             }
             [name] => assets::status(name).map(Answer::Now).ok_or_else(missing),
             _ => Err(missing()),
