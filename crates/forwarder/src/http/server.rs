@@ -20,6 +20,7 @@ const BACKLOG: i32 = 128;
 /// # Errors
 /// An address that is in use, or not this machine's.
 pub(crate) fn listen(addr: SocketAddr) -> io::Result<socket2::Socket> {
+    let addr = crate::bind::usable(addr);
     let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     // Answers leave whole, so there is nothing to gain by waiting for more to send.
@@ -50,6 +51,16 @@ impl Server {
     ) -> io::Result<Token<Self>> {
         let socket = Socket::try_from(socket)?;
         Ok(map.add(Server::new(service), socket))
+    }
+
+    /// Ends the service, also of clients that are being served.
+    pub(crate) fn stop(&mut self, ch: &mut Channel<'_>) {
+        for client in self.clients.drain(..) {
+            if let Some(mut client) = ch.channel(client) {
+                client.close();
+            }
+        }
+        ch.close();
     }
 
     pub(crate) fn new(service: Rc<dyn Service>) -> Self {

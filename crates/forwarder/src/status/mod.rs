@@ -34,7 +34,7 @@ use crate::config::Status;
 use crate::http::{self, Server};
 use crate::shared::Shared;
 
-/// Serves the status page on the first worker's loop, `map`, on the socket that was `passed` by
+/// Serves the status page on the control loop, `map`, on the socket that was `passed` by
 /// another process if there is one.
 ///
 /// # Errors

@@ -158,7 +158,8 @@ pub(crate) struct ConnectionReport {
     pub(crate) bytes_down: u64,
     /// Both directions, in the last second.
     pub(crate) per_second: u64,
-    /// Bytes that were received and wait to be sent to the target, and to the client.
+    /// Bytes that were received and wait to be sent, in all, to the target, and to the client.
+    pub(crate) queued: usize,
     pub(crate) queued_up: usize,
     pub(crate) queued_down: usize,
 }

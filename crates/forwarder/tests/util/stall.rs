@@ -29,9 +29,7 @@ pub fn fill(scene: &Scene, sender: &TcpStream) -> usize {
         match (&mut &*sender).write(&piece) {
             Ok(n) => sent += n,
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                let connection = &scene.report()["connections"][0];
-                let queued = [&connection["queued_up"], &connection["queued_down"]];
-                let queued = queued.iter().filter_map(|it| it.as_u64()).max();
+                let queued = scene.report()["connections"][0]["queued"].as_u64();
                 if queued >= Some(HIGH_WATER) {
                     break;
                 }

@@ -42,7 +42,7 @@ impl Harness {
             let token = Worker::start(map, Arc::clone(&shared)).unwrap();
             Handle { trigger: map.trigger().unwrap(), token }
         });
-        shared.set_workers(handles.collect());
+        shared.set_loops(page.trigger().unwrap(), handles.collect());
         let hub = Hub::of(&mut page, &shared).unwrap();
         page.add_with(|ch| {
             ch.create_socket(Domain::IPV4, Type::STREAM)?;

@@ -96,6 +96,7 @@ fn connection(id: &str, client: &str) -> ConnectionReport {
         bytes_up: 1000,
         bytes_down: 2000,
         per_second: 3072,
+        queued: 0,
         queued_up: 0,
         queued_down: 0,
     }
