@@ -132,7 +132,7 @@ fn the_status_page_shows_live_what_goes_through_and_ends_connections() {
     browser.wait_for("return document.querySelector('#bytes-graph path.down:not(.area)').getAttribute('d').length > 20");
     browser.wait_for("return document.getElementById('open').textContent === '2'");
     browser.wait_for("return document.getElementById('state').textContent === 'forwarding'");
-    browser.wait_for("return document.querySelector('#rules tbody .pill').textContent === 'well'");
+    browser.wait_for("return document.querySelector('#rules tbody .pill').textContent === 'up'");
 
     // The busier one is first until the order is turned.
     let own = idle.0.local_addr().expect("connected");
