@@ -4,7 +4,7 @@ import heapq
 import itertools
 import time
 
-from asyncore_rs import _engine
+from asyncore_rs._engine import engine as _engine
 
 # The calls that are put off, by the identity of the map whose loop makes them; each `_Agenda`
 # keeps its map alive as long as it holds a call.

@@ -23,23 +23,23 @@ use crate::descriptor;
 
 pub(crate) use self::pass::run;
 
-/// How many sets are kept at the most; of more maps, those used longest ago have none.
-const SETS: usize = 8;
+/// Maximum number of sets; beyond it, the maps whose sets are the oldest have none.
+const MAX_SETS: usize = 8;
 
 type Shared = Arc<Mutex<WatchSet>>;
 
-static SETS_KEPT: Mutex<Vec<Shared>> = Mutex::new(Vec::new());
-/// How many there are, for those who have to know only that there are none.
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-/// The maps that a `loop` is running on: as long as it does, their address means them.
-static HELD: Mutex<Vec<Py<PyAny>>> = Mutex::new(Vec::new());
+/// The kept sets of one interpreter.
+#[derive(Default)]
+pub(crate) struct Sets {
+    kept: Mutex<Vec<Shared>>,
+    /// Number of sets, to be read without the lock.
+    count: AtomicUsize,
+    /// The maps that a `loop` runs on: as long as it does, their addresses mean them.
+    held: Mutex<Vec<Py<PyAny>>>,
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn any() -> bool {
-    COUNT.load(Ordering::Relaxed) > 0
 }
 
 fn address(object: &Bound<'_, PyAny>) -> usize {
@@ -50,90 +50,95 @@ fn class_address(object: &Bound<'_, PyAny>) -> usize {
     object.get_type_ptr() as usize
 }
 
-fn find(map: usize) -> Option<Shared> {
-    lock(&SETS_KEPT).iter().find(|set| lock(set).map() == map).cloned()
-}
-
-/// The set of `map`, made if there is none. `None` if the system has no epoll set left to give.
-fn of(map: &Bound<'_, PyDict>) -> Option<Shared> {
-    if let Some(set) = find(address(map)) {
-        return Some(set);
+impl Sets {
+    fn any(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > 0
     }
-    let set = Arc::new(Mutex::new(WatchSet::new(address(map)).ok()?));
-    let mut sets = lock(&SETS_KEPT);
-    let oldest = (sets.len() == SETS).then(|| sets.remove(0));
-    sets.push(set.clone());
-    COUNT.store(sets.len(), Ordering::Relaxed);
-    drop(sets);
-    drop(oldest);
-    Some(set)
-}
 
-/// Says that `map` is not large any more.
-pub(crate) fn forget(map: &Bound<'_, PyDict>) {
-    if any() {
-        let mut sets = lock(&SETS_KEPT);
-        let at = sets.iter().position(|set| lock(set).map() == address(map));
-        let forgotten = at.map(|at| sets.remove(at));
-        COUNT.store(sets.len(), Ordering::Relaxed);
-        drop(sets);
-        drop(forgotten);
+    fn find(&self, map: usize) -> Option<Shared> {
+        lock(&self.kept).iter().find(|set| lock(set).map() == map).cloned()
     }
-}
 
-pub(crate) fn hold(map: &Bound<'_, PyAny>) {
-    lock(&HELD).push(map.clone().unbind());
-    // Since the last loop on it, anything can have happened to the map.
-    if let Some(set) = find(address(map)) {
-        lock(&set).distrust();
+    /// Returns the set of `map`, made if there is none; `None` if the system has no epoll set left.
+    fn of(&self, map: &Bound<'_, PyDict>) -> Option<Shared> {
+        if let Some(set) = self.find(address(map)) {
+            return Some(set);
+        }
+        let set = Arc::new(Mutex::new(WatchSet::new(address(map)).ok()?));
+        let mut kept = lock(&self.kept);
+        let oldest = (kept.len() == MAX_SETS).then(|| kept.remove(0));
+        kept.push(set.clone());
+        self.count.store(kept.len(), Ordering::Relaxed);
+        drop(kept);
+        drop(oldest);
+        Some(set)
     }
-}
 
-pub(crate) fn release(map: &Bound<'_, PyAny>) {
-    let mut held = lock(&HELD);
-    if let Some(at) = held.iter().rposition(|held| held.is(map)) {
-        let reference = held.remove(at);
-        drop(held);
-        drop(reference);
+    /// Notes that `map` is not large any more.
+    pub(crate) fn forget(&self, map: &Bound<'_, PyDict>) {
+        if self.any() {
+            let mut kept = lock(&self.kept);
+            let at = kept.iter().position(|set| lock(set).map() == address(map));
+            let forgotten = at.map(|at| kept.remove(at));
+            self.count.store(kept.len(), Ordering::Relaxed);
+            drop(kept);
+            drop(forgotten);
+        }
     }
-    let outdated = find(address(map)).and_then(|set| lock(&set).forget_asked());
-    drop(outdated);
-}
 
-fn is_held(map: &Bound<'_, PyDict>) -> bool {
-    lock(&HELD).iter().any(|held| held.is(map))
-}
-
-/// Says that `object` is now in `map` under `key`.
-pub(crate) fn added(map: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>, object: &Bound<'_, PyAny>) {
-    if let Some((set, fd)) = noted(map, key) {
-        lock(&set).add(fd, address(object), class_address(object));
+    pub(crate) fn hold(&self, map: &Bound<'_, PyAny>) {
+        lock(&self.held).push(map.clone().unbind());
+        // Since the last loop on it, the map can have changed in any way.
+        if let Some(set) = self.find(address(map)) {
+            lock(&set).distrust();
+        }
     }
-}
 
-/// Says that what is in `map` under `key` is about to be taken out.
-pub(crate) fn removed(map: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) {
-    if let Some((set, fd)) = noted(map, key) {
-        lock(&set).remove(fd);
+    pub(crate) fn release(&self, map: &Bound<'_, PyAny>) {
+        let released = {
+            let mut held = lock(&self.held);
+            held.iter().rposition(|held| held.is(map)).map(|at| held.remove(at))
+        };
+        let outdated = self.find(address(map)).and_then(|set| lock(&set).forget_asked());
+        drop((released, outdated));
     }
-}
 
-fn noted(map: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> Option<(Shared, i32)> {
-    if !any() {
-        return None;
+    fn is_held(&self, map: &Bound<'_, PyDict>) -> bool {
+        lock(&self.held).iter().any(|held| held.is(map))
     }
-    Some((find(address(map))?, descriptor::from_int(key)?))
-}
 
-/// Says that what `object` waits for may have changed.
-pub(crate) fn touch(object: &Bound<'_, PyAny>) {
-    touch_address(address(object));
-}
+    /// Notes that `object` is now in `map` under `key`.
+    pub(crate) fn added(
+        &self,
+        map: &Bound<'_, PyAny>,
+        key: &Bound<'_, PyAny>,
+        object: &Bound<'_, PyAny>,
+    ) {
+        if let Some((set, fd)) = self.noted(map, key) {
+            lock(&set).add(fd, address(object), class_address(object));
+        }
+    }
 
-pub(crate) fn touch_address(object: usize) {
-    if any() {
-        for set in lock(&SETS_KEPT).iter() {
-            lock(set).touch_object(object);
+    /// Notes that the entry of `map` under `key` is about to be taken out.
+    pub(crate) fn removed(&self, map: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) {
+        if let Some((set, fd)) = self.noted(map, key) {
+            lock(&set).remove(fd);
+        }
+    }
+
+    fn noted(&self, map: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> Option<(Shared, i32)> {
+        if !self.any() {
+            return None;
+        }
+        Some((self.find(address(map))?, descriptor::from_int(key)?))
+    }
+
+    /// Notes that what the object at this address waits for may have changed.
+    pub(crate) fn touch(&self, object: usize) {
+        if self.any() {
+            for set in lock(&self.kept).iter() {
+                lock(set).touch_object(object);
+            }
         }
     }
 }
