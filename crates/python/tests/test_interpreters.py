@@ -1,5 +1,7 @@
 """Several interpreters in one process, as in mod_wsgi: each has modules that work."""
 
+import sys
+
 import pytest
 from programs import INSTALLED, output
 
@@ -69,3 +71,10 @@ ORDERS = {
 def test_interpreters_that_share_the_gil_share_nothing_else(order, size):
     works = f'size = {size}\n{WORKS}'
     output(f'works = {works!r}\n{INTERPRETERS}\n{ORDERS[order]}', '-W', 'ignore')
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason='interpreters share one GIL')
+def test_an_interpreter_with_a_gil_of_its_own_has_the_engine_in_python():
+    works = f'size = 100\n{WORKS}\nassert asyncore_rs.engine == "python"'
+    output(f'works = {works!r}\n{INTERPRETERS}\nexecute(create("isolated"), works)',
+           '-W', 'ignore', env={'ASYNCORE_RS_ENGINE': ''})
