@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyModule;
+use pyo3::types::{PyDict, PyModule};
 
 use crate::exit::InEngine;
 use crate::hooks::Classes;
 use crate::interest::Style;
 use crate::originals::{ChatOriginals, Originals};
-use crate::watch::Sets;
+use crate::watch::{Attached, Sets};
 use crate::{chat, output, pass};
 
 /// What `asyncore_rs.asyncore` and `asyncore_rs.asynchat` run on; of no use to other modules.
@@ -93,24 +93,54 @@ impl Engine {
         pass::run(self, Style::Poll, timeout, map, true)
     }
 
+    /// Keeps a set for `map`, for another loop to watch; `changed()` is called when channels change
+    /// outside a pass.
+    fn attach(&self, map: &Bound<'_, PyDict>, changed: Py<PyAny>) -> PyResult<()> {
+        let _in_engine = InEngine::enter();
+        self.sets.attach(map, changed)
+    }
+
+    /// Ends what `attach` began.
+    fn detach(&self, map: &Bound<'_, PyDict>) {
+        let _in_engine = InEngine::enter();
+        self.sets.detach(map);
+    }
+
+    /// Runs a pass that does not wait, and brings the set of the attached `map` up to date.
+    ///
+    /// Returns the descriptors to watch with their flags, after how many seconds the next pass is due
+    /// at the latest, and whether channels have to be asked now and then.
+    fn attached_pass(&self, map: &Bound<'_, PyDict>) -> PyResult<Attached> {
+        pass::run_attached(self, map)
+    }
+
     /// Notes that `object` is now in `map`.
-    fn added(&self, map: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>, object: &Bound<'_, PyAny>) {
-        self.sets.added(map, key, object);
+    fn added(
+        &self,
+        map: &Bound<'_, PyAny>,
+        key: &Bound<'_, PyAny>,
+        object: &Bound<'_, PyAny>,
+    ) -> PyResult<()> {
+        let _in_engine = InEngine::enter();
+        self.sets.added(map, key, object)
     }
 
     /// Notes that the entry of `map` under `key` is about to be taken out.
-    fn removed(&self, map: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) {
-        self.sets.removed(map, key);
+    fn removed(&self, map: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _in_engine = InEngine::enter();
+        self.sets.removed(map, key)
     }
 
     /// Notes that what `object` waits for may have changed.
-    fn touch(&self, object: &Bound<'_, PyAny>) {
-        self.sets.touch(object.as_ptr() as usize);
+    fn touch(&self, object: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _in_engine = InEngine::enter();
+        self.sets.touch(object.py(), object.as_ptr() as usize)
     }
 
     /// As `touch`, for the object whose `id()` is given.
-    fn touch_id(&self, object: usize) {
-        self.sets.touch(object);
+    fn touch_id(&self, py: Python<'_>, object: usize) -> PyResult<()> {
+        let _in_engine = InEngine::enter();
+        self.sets.touch(py, object)
     }
 
     /// Notes that a loop runs on `map`, until `release` is called for it.

@@ -24,7 +24,7 @@ enum Step {
 
 pub(crate) fn send(engine: &Engine, channel: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = channel.py();
-    engine.sets.touch(channel.as_ptr() as usize);
+    engine.sets.touch(py, channel.as_ptr() as usize)?;
     loop {
         let fifo = channel.getattr(intern!(py, "producer_fifo"))?;
         if !fifo.is_truthy()? || !channel.getattr(intern!(py, "connected"))?.is_truthy()? {
@@ -171,7 +171,7 @@ pub(crate) fn push<'py>(
         let sent = outcome.unwrap_or(0);
         if sent < length {
             fifo.call_method1(append, (part(data, sent, length)?,))?;
-            engine.sets.touch(channel.as_ptr() as usize);
+            engine.sets.touch(py, channel.as_ptr() as usize)?;
         }
         return match outcome {
             Ok(_) => Ok(()),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
@@ -44,6 +45,22 @@ pub(crate) fn run(
         Some(timers) => timers::run_due(timers, map),
         None => Ok(()),
     }
+}
+
+/// Runs a pass that does not wait on the set of an attached map, and prepares the wait for the next.
+pub(crate) fn run_attached(engine: &Engine, map: &Bound<'_, PyDict>) -> PyResult<watch::Attached> {
+    let _in_engine = InEngine::enter();
+    let py = map.py();
+    let _classes = DuringPass::begin(&engine.classes);
+    let _awake = engine.sets.keep_awake(map);
+    let unwatchable = || PyTypeError::new_err("an attached map must have descriptors for keys");
+    if !map.is_empty() && !watch::run(engine, Style::Poll, Some(Duration::ZERO), map, true)? {
+        return Err(unwatchable());
+    }
+    if engine.has_timers() {
+        timers::run_due(engine.originals(py).timers.bind(py), map)?;
+    }
+    watch::settle(engine, Style::Poll, map)?.ok_or_else(unwatchable)
 }
 
 /// Runs a pass on the set that is kept for a large map, or for any if `always`; false if there is

@@ -1,11 +1,17 @@
 """Several interpreters in one process, as in mod_wsgi: each has modules that work."""
 
+import importlib.util
 import sys
 
 import pytest
 from programs import INSTALLED, output
 
-pytestmark = pytest.mark.added
+pytestmark = [
+    pytest.mark.added,
+    pytest.mark.skipif(not any(map(importlib.util.find_spec,
+                                   ['_interpreters', '_xxsubinterpreters'])),
+                       reason='no interpreters in this Python'),
+]
 
 WORKS = INSTALLED + '''
 import socket

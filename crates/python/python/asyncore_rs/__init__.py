@@ -1,4 +1,4 @@
-"""asyncore, asynchat and smtpd on an engine written in Rust.
+"""asyncore, asynchat and smtpd on an engine written in Rust, or in Python where it has to be.
 
 On Python 3.12 and later, where the standard library has them no more, `import asyncore` finds
 these modules by itself. Elsewhere `install()` puts them in the place of the others.

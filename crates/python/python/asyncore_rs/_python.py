@@ -49,7 +49,38 @@ class Engine(Chat):
     def _ignore(self, *arguments):
         """Of interest to a kept set only."""
 
-    added = removed = touch = touch_id = hold = release = listener_paused = timers_pending = _ignore
+    hold = release = listener_paused = timers_pending = _ignore
+
+    # Attached maps, whose channels another loop watches.
+
+    def __init__(self):
+        self._attached = {}  # by the identity of the map: what to call about a change
+
+    def attach(self, map, changed):
+        self._attached[id(map)] = changed
+
+    def detach(self, map):
+        del self._attached[id(map)]
+
+    def attached_pass(self, map):
+        self.poll_pass(0.0, map)
+        waiting, resumes = self._ask(map, self._poll_interest)
+        due = None if resumes is None else max(0.0, resumes - time.monotonic())
+        return [(one.fd, one.wanted) for one in waiting], due, bool(map)
+
+    def added(self, map, key, object):
+        if id(map) in self._attached:
+            self._attached[id(map)]()
+
+    def removed(self, map, key):
+        if id(map) in self._attached:
+            self._attached[id(map)](key)
+
+    def touch(self, object):
+        for changed in list(self._attached.values()):
+            changed()
+
+    touch_id = touch
 
     def select_pass(self, timeout, map):
         self._pass(timeout, map, self._select_interest, self._in_order_of_kind, self._wait_select)
@@ -70,6 +101,17 @@ class Engine(Chat):
         timers.run_due(map)
 
     def _ask_all(self, timeout, map, interest, deliver, wait):
+        waiting, resumes = self._ask(map, interest)
+        if resumes is not None:
+            left = max(0.0, resumes - time.monotonic())
+            timeout = left if timeout is None else min(timeout, left)
+        # A predicate, or another thread, can have closed a channel that was asked before.
+        waiting = [one for one in waiting if _is_current(map, one)]
+        wait(waiting, timeout)
+        deliver(map, [one for one in waiting if one.came])
+
+    def _ask(self, map, interest):
+        """Who waits, and when the first of the paused listeners tries again."""
         waiting, resumes = [], None
         for key, object in list(map.items()):
             wanted = None
@@ -81,13 +123,7 @@ class Engine(Chat):
                 wanted = interest(object, readable)
             if wanted is not None:
                 waiting.append(_Ready(key, object, _descriptor(key), wanted))
-        if resumes is not None:
-            left = max(0.0, resumes - time.monotonic())
-            timeout = left if timeout is None else min(timeout, left)
-        # A predicate, or another thread, can have closed a channel that was asked before.
-        waiting = [one for one in waiting if _is_current(map, one)]
-        wait(waiting, timeout)
-        deliver(map, [one for one in waiting if one.came])
+        return waiting, resumes
 
     # What a channel waits for.
 

@@ -138,6 +138,14 @@ class async_chat(asyncore.dispatcher):
     def initiate_send(self):
         _engine.chat_send(self)
 
+    def _take_unread(self):
+        if self.producer_fifo:
+            raise RuntimeError(
+                'the channel has unsent output; detach it when producer_fifo is empty')
+        unread = bytes(self.ac_in_buffer)
+        self.ac_in_buffer = b''
+        return unread
+
     def discard_buffers(self):
         """Forgets what is queued, and what was received and not yet handled."""
         self.ac_in_buffer = b''

@@ -229,6 +229,9 @@ def loop(timeout=30.0, use_poll=False, map=None, count=None, poller=None):
         poll_fun = _poll_watched
     else:
         raise ValueError('poller must be "select", "poll", "epoll" or None, not %r' % (poller,))
+    if _attached(map):
+        raise RuntimeError('an asyncio loop runs the channels of this map; '
+                           'close the attachment first, or await its wait_empty()')
     _engine.hold(map)
     try:
         if count is None:
@@ -240,6 +243,12 @@ def loop(timeout=30.0, use_poll=False, map=None, count=None, poller=None):
                 count -= 1
     finally:
         _engine.release(map)
+
+
+def _attached(map):
+    """Whether an asyncio loop has the map; asyncio is imported by programs that use it only."""
+    attachment = sys.modules.get('asyncore_rs.attachment')
+    return attachment is not None and attachment.of(map) is not None
 
 
 def close_all(map=None, ignore_all=False):
@@ -332,6 +341,36 @@ class dispatcher:
         self.socket = sock
         self._fileno = sock.fileno()
         self.add_channel(map)
+
+    def detach(self):
+        """Gives the socket away, open: returns it with the input that was not handled.
+
+        `await asyncio.open_connection(sock=...)` takes such a socket.
+        """
+        sock, unread = self.socket, self._take_unread()
+        self.connected = self.accepting = self.connecting = False
+        self.del_channel()
+        self.socket = None
+        return sock, unread
+
+    def _take_unread(self):
+        """Empties the channel for `detach`; an error if that would lose output."""
+        return b''
+
+    def feed(self, data):
+        """Handles input that was received before the socket was this channel's."""
+        def recv(buffer_size):
+            nonlocal data
+            piece, data = data[:buffer_size], data[buffer_size:]
+            return piece
+        self.recv = recv  # for as long as there is such input
+        try:
+            left = None
+            while data and len(data) != left and self.socket is not None:
+                left = len(data)
+                self.handle_read()
+        finally:
+            del self.recv
 
     def set_reuse_addr(self):
         try:
@@ -567,6 +606,11 @@ class dispatcher_with_send(dispatcher):
             self.out_buffer = self.out_buffer[num_sent:]
         _engine.touch(self)
 
+    def _take_unread(self):
+        if self.out_buffer:
+            raise RuntimeError('the channel has unsent output; detach it when out_buffer is empty')
+        return b''
+
     def handle_write(self):
         self.initiate_send()
 
@@ -644,3 +688,11 @@ from asyncore_rs.timers import call_every, call_later  # noqa: E402
 from asyncore_rs.trigger import Trigger  # noqa: E402
 
 _engine.bind(sys.modules['asyncore_rs.asyncore'])
+
+
+def __getattr__(name):
+    if name in ('attach', 'run_async', 'from_transport', 'from_streams'):
+        from asyncore_rs import attachment  # imports asyncio, which few programs need
+        globals()[name] = value = getattr(attachment, name)
+        return value
+    raise AttributeError('module %r has no attribute %r' % (__name__, name))

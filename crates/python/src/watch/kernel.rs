@@ -29,6 +29,11 @@ impl Kernel {
         Ok(Kernel { epoll: Arc::new(epoll), registrations: 0 })
     }
 
+    /// Returns another descriptor of the set.
+    pub(super) fn duplicate(&self) -> Result<OwnedFd, Errno> {
+        fcntl_dupfd_cloexec(&self.epoll, NUMBERS).or_else(|_| fcntl_dupfd_cloexec(&self.epoll, 0))
+    }
+
     /// To be waited for while the set itself may be replaced.
     pub(super) fn descriptor(&self) -> Arc<OwnedFd> {
         self.epoll.clone()

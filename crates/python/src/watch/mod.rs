@@ -15,13 +15,14 @@ mod set;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use pyo3::exceptions::PyOSError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use self::set::WatchSet;
 use crate::descriptor;
 
-pub(crate) use self::pass::run;
+pub(crate) use self::pass::{Attached, run, settle};
 
 /// Maximum number of sets; beyond it, the maps whose sets are the oldest have none.
 const MAX_SETS: usize = 8;
@@ -66,7 +67,9 @@ impl Sets {
         }
         let set = Arc::new(Mutex::new(WatchSet::new(address(map)).ok()?));
         let mut kept = lock(&self.kept);
-        let oldest = (kept.len() == MAX_SETS).then(|| kept.remove(0));
+        let free = |set: &Shared| !lock(set).is_attached();
+        let oldest = if kept.len() >= MAX_SETS { kept.iter().position(free) } else { None };
+        let oldest = oldest.map(|at| kept.remove(at));
         kept.push(set.clone());
         self.count.store(kept.len(), Ordering::Relaxed);
         drop(kept);
@@ -78,7 +81,8 @@ impl Sets {
     pub(crate) fn forget(&self, map: &Bound<'_, PyDict>) {
         if self.any() {
             let mut kept = lock(&self.kept);
-            let at = kept.iter().position(|set| lock(set).map() == address(map));
+            let is_free = |set: &WatchSet| set.map() == address(map) && !set.is_attached();
+            let at = kept.iter().position(|set| is_free(&lock(set)));
             let forgotten = at.map(|at| kept.remove(at));
             self.count.store(kept.len(), Ordering::Relaxed);
             drop(kept);
@@ -107,23 +111,56 @@ impl Sets {
         lock(&self.held).iter().any(|held| held.is(map))
     }
 
+    /// Notes that another loop watches the set of `map`. `changed` is called when something changes
+    /// that the kernel is to know, unless a pass is about to find it.
+    pub(crate) fn attach(&self, map: &Bound<'_, PyDict>, changed: Py<PyAny>) -> PyResult<()> {
+        let set = self.of(map).ok_or_else(|| {
+            PyOSError::new_err("no epoll set is left for the map; raise the limit of open files")
+        })?;
+        lock(&set).attach(changed);
+        Ok(())
+    }
+
+    pub(crate) fn detach(&self, map: &Bound<'_, PyDict>) {
+        let changed = self.find(address(map)).and_then(|set| lock(&set).detach());
+        drop(changed);
+        self.forget(map);
+    }
+
+    /// While the result lives, changes to `map` call nothing.
+    pub(crate) fn keep_awake(&self, map: &Bound<'_, PyDict>) -> Awake {
+        let set = self.find(address(map));
+        if let Some(set) = &set {
+            lock(set).set_awake(true);
+        }
+        Awake(set)
+    }
+
     /// Notes that `object` is now in `map` under `key`.
     pub(crate) fn added(
         &self,
         map: &Bound<'_, PyAny>,
         key: &Bound<'_, PyAny>,
         object: &Bound<'_, PyAny>,
-    ) {
-        if let Some((set, fd)) = self.noted(map, key) {
-            lock(&set).add(fd, address(object), class_address(object));
-        }
+    ) -> PyResult<()> {
+        let Some((set, fd)) = self.noted(map, key) else { return Ok(()) };
+        let changed = {
+            let mut set = lock(&set);
+            set.add(fd, address(object), class_address(object));
+            set.wake(map.py())
+        };
+        call(map.py(), changed)
     }
 
     /// Notes that the entry of `map` under `key` is about to be taken out.
-    pub(crate) fn removed(&self, map: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) {
-        if let Some((set, fd)) = self.noted(map, key) {
-            lock(&set).remove(fd);
-        }
+    pub(crate) fn removed(&self, map: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> PyResult<()> {
+        let Some((set, fd)) = self.noted(map, key) else { return Ok(()) };
+        let changed = {
+            let mut set = lock(&set);
+            set.remove(fd);
+            set.wake(map.py())
+        };
+        call(map.py(), changed)
     }
 
     fn noted(&self, map: &Bound<'_, PyAny>, key: &Bound<'_, PyAny>) -> Option<(Shared, i32)> {
@@ -134,11 +171,35 @@ impl Sets {
     }
 
     /// Notes that what the object at this address waits for may have changed.
-    pub(crate) fn touch(&self, object: usize) {
-        if self.any() {
-            for set in lock(&self.kept).iter() {
-                lock(set).touch_object(object);
+    pub(crate) fn touch(&self, py: Python<'_>, object: usize) -> PyResult<()> {
+        if !self.any() {
+            return Ok(());
+        }
+        let mut changed = Vec::new();
+        for set in lock(&self.kept).iter() {
+            let mut set = lock(set);
+            if set.touch_object(object) {
+                changed.extend(set.wake(py));
             }
         }
+        changed.into_iter().try_for_each(|changed| call(py, Some(changed)))
+    }
+}
+
+/// See `Sets::keep_awake`.
+pub(crate) struct Awake(Option<Shared>);
+
+impl Drop for Awake {
+    fn drop(&mut self) {
+        if let Some(set) = &self.0 {
+            lock(set).set_awake(false);
+        }
+    }
+}
+
+fn call(py: Python<'_>, changed: Option<Py<PyAny>>) -> PyResult<()> {
+    match changed {
+        Some(changed) => changed.call0(py).map(drop),
+        None => Ok(()),
     }
 }

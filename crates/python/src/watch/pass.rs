@@ -92,6 +92,33 @@ pub(crate) fn run(
     Ok(true)
 }
 
+/// What another loop has to know between two passes: the descriptors that it watches, with the flags
+/// of poll(2); after how many seconds the next pass is due at the latest; whether channels have to be
+/// asked now and then.
+pub(crate) type Attached = (Vec<(RawFd, u16)>, Option<f64>, bool);
+
+/// Tells the kernel of what changed in the pass that just ended; `None` if the map cannot be watched.
+pub(crate) fn settle(
+    engine: &Engine,
+    style: Style,
+    dict: &Bound<'_, PyDict>,
+) -> PyResult<Option<Attached>> {
+    let py = dict.py();
+    let Some(set) = engine.sets.of(dict) else { return Ok(None) };
+    let mut pass = Pass { py, engine, dict, set, asking: Asking::new(py, engine, style)? };
+    if !pass.ask(Extent::Touched, true)? {
+        return Ok(None);
+    }
+    let resumes = pass.asking.limit(None).map(|at| at.saturating_duration_since(Instant::now()));
+    let mut set = lock(&pass.set);
+    // What the kernel's set does not take, and what predicates changed, only a pass finds.
+    let is_settled = set.polled().is_empty() && !set.is_touched();
+    let due = if is_settled { resumes } else { Some(Duration::ZERO) };
+    let watched = set.watched().map_err(wait::os_error)?;
+    let due = due.map(|due| due.as_secs_f64());
+    Ok(Some((vec![(watched, PollFlags::IN.bits())], due, set.asks_any())))
+}
+
 impl<'py> Pass<'_, 'py> {
     /// Whether a class has got, or lost, predicates of its own since its channels were asked.
     fn classes_have_changed(&mut self) -> PyResult<bool> {
