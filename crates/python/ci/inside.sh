@@ -9,7 +9,7 @@ version=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 step "Python $version: our tests, on both engines"
 cd "$(mktemp -d)"
 python3 -m venv ours
-ours/bin/pip install --quiet /share/wheels/*.whl pytest mypy
+ours/bin/pip install --quiet /share/wheels/*.whl pytest mypy aiosmtpd uvloop
 ours/bin/pip check
 ours/bin/python -m pytest -q -p no:cacheprovider /python/tests
 ASYNCORE_RS_ENGINE=python ours/bin/python -m pytest -q -p no:cacheprovider /python/tests

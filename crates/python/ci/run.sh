@@ -61,7 +61,7 @@ tar -xzf "$work"/source/*.tar.gz -C "$work/source"
 step "Python 3.11: our tests, on both engines and on the standard library's modules"
 rm -rf "$work/3.11" "$work/3.11-pure"
 "$python" -m venv "$work/3.11"
-"$work/3.11/bin/pip" install --quiet "$share"/wheels/*.whl pytest
+"$work/3.11/bin/pip" install --quiet "$share"/wheels/*.whl pytest aiosmtpd uvloop
 "$work/3.11/bin/python" -m pytest -q -p no:cacheprovider crates/python/tests
 "$work/3.11/bin/python" -m pytest -q -p no:cacheprovider crates/python/tests --stdlib
 "$python" -m venv "$work/3.11-pure"

@@ -402,7 +402,7 @@ def test_streams_become_a_dialogue_with_their_unread_input(run):
         writer.write(b'HELLO\n')
         with asyncore.attach(map=mine) as attachment:
             sock, unread = await asyncore.from_streams(reader, writer)
-            Upper(sock, mine).feed(unread)
+            Upper(sock, mine).feed_unread(unread)
             client.write(b'o\n')
             assert [await client_reader.readline() for _ in range(3)] == [
                 b'HELLO\n', b'ONE\n', b'TWO\n']

@@ -357,7 +357,7 @@ class dispatcher:
         """Empties the channel for `detach`; an error if that would lose output."""
         return b''
 
-    def feed(self, data):
+    def feed_unread(self, data):
         """Handles input that was received before the socket was this channel's."""
         def recv(buffer_size):
             nonlocal data

@@ -218,7 +218,7 @@ def from_transport(transport):
 
 
 async def from_streams(reader, writer):
-    """Takes the socket of asyncio streams: (socket, unread input), for `channel.feed(unread)`."""
+    """Takes the socket of asyncio streams: (socket, unread input), for `channel.feed_unread(unread)`."""
     writer.transport.set_write_buffer_limits(0)
     await writer.drain()
     writer.transport.pause_reading()
