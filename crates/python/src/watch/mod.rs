@@ -118,12 +118,14 @@ impl Sets {
             PyOSError::new_err("no epoll set is left for the map; raise the limit of open files")
         })?;
         lock(&set).attach(changed);
+        self.hold(map);
         Ok(())
     }
 
     pub(crate) fn detach(&self, map: &Bound<'_, PyDict>) {
         let changed = self.find(address(map)).and_then(|set| lock(&set).detach());
         drop(changed);
+        self.release(map);
         self.forget(map);
     }
 
