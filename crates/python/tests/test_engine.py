@@ -61,3 +61,35 @@ assert inspect.getsource(asyncore.dispatcher).startswith('class dispatcher')
 print(asyncore_rs.engine)
 '''
     assert output(code, env={'ASYNCORE_RS_ENGINE': ''}) == 'python\n'
+
+
+def test_a_system_with_select_alone_is_enough():
+    """As Windows is: no poll, no fcntl, no files."""
+    code = '''
+import asyncio, collections, os, select, socket, subprocess, sys, threading, time
+del select.poll, select.epoll
+sys.modules['fcntl'] = sys.modules['termios'] = None
+os.name = 'nt'
+import asyncore_rs; asyncore_rs.install()
+import asyncore, asynchat, smtpd
+assert asyncore_rs.engine == 'python' and not hasattr(asyncore, 'file_dispatcher')
+
+class Upper(asynchat.async_chat):
+    collect_incoming_data = asynchat.async_chat._collect_incoming_data
+    def found_terminator(self):
+        self.push(self._get_data().upper())
+
+for use_poll in False, True:
+    calls = []
+    trigger = asyncore.Trigger()
+    near, far = socket.socketpair()
+    Upper(near).set_terminator(b'\\n')
+    far.send(b'hello\\n')
+    asyncore.call_later(0.01, calls.append, 'timer')
+    threading.Timer(0.05, trigger.pull_trigger, [lambda: (trigger.close(), far.close())]).start()
+    asyncore.loop(1, use_poll, count=1)
+    assert far.recv(10) == b'HELLO'
+    asyncore.loop(1, use_poll)
+    assert calls == ['timer'] and not asyncore.socket_map
+'''
+    output(code, '-W', 'ignore', env={'ASYNCORE_RS_ENGINE': 'python'})
