@@ -76,7 +76,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn serve(config: &Config, source: Option<Source>, site: Option<Site>) -> anyhow::Result<ExitCode> {
-    logging::start(config.log);
+    let _flush_at_end = logging::start(&config.log)?;
     Ok(match server::serve(config, source, site)? {
         Outcome::Drained => ExitCode::SUCCESS,
         Outcome::CutOff => ExitCode::from(3),

@@ -11,7 +11,8 @@ use crate::config::Rule;
 use crate::handover::Kept;
 use crate::policy::{ProcessCounts, RuleState};
 use crate::systemd;
-use crate::worker::Worker;
+use crate::relay::CloseReason;
+use crate::worker::{self, Worker};
 
 /// A rule as it is configured, and what its workers share.
 pub(crate) type RuleAtWork = (Arc<Rule>, Arc<RuleState>);
@@ -129,11 +130,15 @@ impl Shared {
         }
     }
 
-    /// Ends all loops now.
+    /// Ends all loops now. Connections that are open are reset: the end of the process would end
+    /// them in good order, and an answer that is cut off would look whole.
     pub(crate) fn stop(&self) {
         for worker in self.workers() {
             // A loop that has ended already needs no telling.
-            let _ = worker.trigger.pull_trigger(|_| Err(ExitNow.into()));
+            let _ = worker.trigger.pull_trigger(|map| {
+                worker::end_all(map, &CloseReason::Drained);
+                Err(ExitNow.into())
+            });
         }
     }
 }

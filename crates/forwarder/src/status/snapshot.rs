@@ -13,7 +13,7 @@ use super::listing::Listing;
 use super::report::ConnectionState;
 use crate::config::{Endpoint, Rule};
 use crate::policy::TargetState;
-use crate::relay::{Connection, Half, Side};
+use crate::relay::{Connection, Half, Side, State};
 use crate::udp::Session;
 
 /// What a worker tells.
@@ -103,20 +103,24 @@ fn connections(map: &SocketMap) -> impl Iterator<Item = View<'_>> {
 fn stream(map: &SocketMap, token: Token) -> Option<View<'_>> {
     let half = map.get(token.cast::<Half>())?;
     let own = map.channel_stats(token)?.bytes_in;
-    let other = half.other.and_then(|other| map.channel_stats(other));
+    let other = half.other().and_then(|other| map.channel_stats(other));
     let (up, down, state) = match (half.side, other) {
         // The client's side tells about both.
         (Side::Target, Some(_)) => return None,
         (Side::Target, None) => (0, own, ConnectionState::Closing),
         (Side::Client, other) => {
-            let state = if half.open { ConnectionState::Open } else { ConnectionState::Connecting };
+            let state = match half.state {
+                State::Dialing(_) => ConnectionState::Connecting,
+                State::Relaying(_) => ConnectionState::Open,
+                State::Closing | State::Replaced => ConnectionState::Closing,
+            };
             (own, other.map_or(0, |it| it.bytes_in), state)
         }
     };
     let (noted_up, noted_down) = half.connection.bytes();
     Some(View {
         token,
-        other: half.other.map(Token::untyped),
+        other: half.other().map(Token::untyped),
         connection: &half.connection,
         state,
         bytes: Bytes { up, down } + Bytes { up: noted_up, down: noted_down },

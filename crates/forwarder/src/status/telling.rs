@@ -90,8 +90,8 @@ fn ended(counts: &RuleCounts, reason: EndReason) -> ForReason {
 fn target(ledger: &Ledger, now: Instant, target: &Arc<TargetState>) -> TargetReport {
     let (bytes, per_second) = ledger.of(target);
     let (health, rests) = match target.health().state(now) {
-        HealthState::Well => (HealthReport::Well, None),
-        HealthState::Resting { left } => (HealthReport::Resting, Some(seconds(left))),
+        HealthState::Unknown | HealthState::Up => (HealthReport::Well, None),
+        HealthState::BackingOff { left } => (HealthReport::Resting, Some(seconds(left))),
         HealthState::Down => (HealthReport::Down, None),
     };
     TargetReport {
@@ -107,7 +107,7 @@ fn target(ledger: &Ledger, now: Instant, target: &Arc<TargetState>) -> TargetRep
         bytes_down: bytes.down,
         bytes_up_per_second: per_second.up,
         bytes_down_per_second: per_second.down,
-        last_error: target.last_error().map(|error| ErrorReport {
+        last_error: target.last_error(now).map(|error| ErrorReport {
             ago: seconds(now.saturating_duration_since(error.at)),
             text: beside(target.endpoint(), &error.text).to_owned(),
         }),
