@@ -1,24 +1,36 @@
 //! Listening sockets: all of them are bound before anything is served.
+//!
+//! Workers share a port by `SO_REUSEPORT`, which would also let a second process share it unseen. So
+//! the first socket of an address is bound without that option, and fails if another process has the
+//! address or one that covers it. It gets the option before the sockets of the other workers are
+//! bound.
 
-use std::collections::HashMap;
-use std::net::SocketAddr;
-use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::OnceLock;
 
-use anyhow::Context as _;
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
 use crate::config::{Config, Listen, Rule};
+use crate::fault;
 use crate::inherited::Inherited;
+use crate::unix::{self, Permissions, SocketFile};
 
-/// Bound sockets, at least one for each worker and listening address.
-pub(crate) struct Sockets(HashMap<Listen, Vec<Socket>>);
+/// Bound sockets, at least one for each worker and listening address, and the files of those that
+/// have a path.
+#[derive(Default)]
+pub(crate) struct Sockets {
+    by_listen: HashMap<Listen, Vec<Socket>>,
+    pub(crate) files: Vec<(Listen, SocketFile)>,
+}
 
 impl Sockets {
     /// Takes the share of one of `workers` that have not had theirs: one socket, or more when an
     /// earlier process with more workers handed them over.
     pub(crate) fn share(&mut self, listen: &Listen, workers: usize) -> Vec<Socket> {
-        let Some(sockets) = self.0.get_mut(listen) else {
+        let Some(sockets) = self.by_listen.get_mut(listen) else {
             return Vec::new();
         };
         let share = sockets.len().div_ceil(workers.max(1));
@@ -26,7 +38,45 @@ impl Sockets {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Listen, &Socket)> {
-        self.0.iter().flat_map(|(listen, sockets)| sockets.iter().map(move |it| (listen, it)))
+        self.by_listen
+            .iter()
+            .flat_map(|(listen, sockets)| sockets.iter().map(move |it| (listen, it)))
+    }
+}
+
+/// What is bound already when a configuration is reloaded.
+#[derive(Default)]
+pub(crate) struct Bound<'r> {
+    /// Addresses of rules that stay.
+    kept: HashSet<&'r Listen>,
+    /// Ports of rules that go; a rule may move to another address of the same port.
+    leaving: HashSet<Port>,
+}
+
+impl<'r> Bound<'r> {
+    /// What rules that listen at `before` have bound, when `config` is applied.
+    pub(crate) fn new(before: impl Iterator<Item = &'r Listen>, config: &Config) -> Self {
+        let next: HashSet<_> = config.rules.iter().map(|rule| &rule.listen).collect();
+        let (kept, leaving) = before.partition::<HashSet<_>, _>(|listen| next.contains(listen));
+        Bound { kept, leaving: leaving.into_iter().filter_map(Port::of).collect() }
+    }
+}
+
+/// A port, of TCP or UDP: what a rule keeps when it moves to another address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Port {
+    Tcp(u16),
+    Udp(u16),
+}
+
+impl Port {
+    /// The port that is listened on there.
+    pub(crate) fn of(listen: &Listen) -> Option<Self> {
+        match listen {
+            Listen::Tcp(addr) => Some(Port::Tcp(addr.port())),
+            Listen::Udp(addr) => Some(Port::Udp(addr.port())),
+            Listen::Unix(_) => None,
+        }
     }
 }
 
@@ -37,117 +87,203 @@ impl Sockets {
 /// For the first that cannot be bound; those before it are closed again.
 pub(crate) fn all(
     config: &Config,
-    workers: usize,
-    bound: &[Listen],
+    bound: &Bound<'_>,
     inherited: &mut Inherited,
 ) -> anyhow::Result<Sockets> {
-    let mut sockets = HashMap::new();
-    for rule in config.rules.iter().filter(|rule| !bound.contains(&rule.listen)) {
-        let taken = inherited.take(&rule.listen);
-        let of_rule =
-            if taken.is_empty() { of_rule(rule, workers) } else { reuse(rule, workers, taken) };
-        let of_rule = of_rule
-            .with_context(|| format!("rule {:?} cannot listen on {}", rule.name, rule.listen))?;
-        sockets.insert(rule.listen.clone(), of_rule);
+    let mut sockets = Sockets::default();
+    for rule in config.rules.iter().filter(|rule| !bound.kept.contains(&rule.listen)) {
+        let workers = config.workers;
+        bind(rule, workers, bound, inherited, &mut sockets).map_err(|error| {
+            let hint = Hint::new(&error, rule, config, inherited);
+            let what = format!("rule {:?} cannot listen on {}{hint}", rule.name, rule.listen);
+            anyhow::Error::new(error).context(what)
+        })?;
     }
-    Ok(Sockets(sockets))
+    Ok(sockets)
 }
 
-fn of_rule(rule: &Rule, workers: usize) -> anyhow::Result<Vec<Socket>> {
-    let share = workers > 1;
-    Ok(match &rule.listen {
-        Listen::Tcp(addr) => {
-            let first = tcp(*addr, rule.backlog, share)?;
-            // Port 0 means one port for all, whichever the first was given.
-            let addr = first.local_addr()?.as_socket().unwrap_or(*addr);
-            let mut sockets = vec![first];
-            for _ in 1..workers {
-                sockets.push(tcp(addr, rule.backlog, share)?);
+fn bind(
+    rule: &Rule,
+    workers: usize,
+    bound: &Bound<'_>,
+    inherited: &mut Inherited,
+    all: &mut Sockets,
+) -> io::Result<()> {
+    let backlog = rule.backlog;
+    let mut sockets = inherited.take(&rule.listen);
+    if !sockets.is_empty() {
+        reuse(rule, &sockets)?;
+        if let Some(file) = inherited.adopt_file(&rule.listen) {
+            all.files.push((rule.listen.clone(), file));
+        }
+    } else if let Listen::Unix(path) = &rule.listen {
+        let permissions = Permissions::default();
+        let (socket, file) = unix::listen(path, Type::STREAM, backlog, permissions, |_| false)?;
+        all.files.push((rule.listen.clone(), file));
+        sockets.push(socket);
+    } else if let Some((kind, addr)) = inet(&rule.listen) {
+        let first = match listen(kind, addr, backlog, false) {
+            Err(error)
+                if error.kind() == ErrorKind::AddrInUse
+                    && Port::of(&rule.listen).is_some_and(|port| bound.leaving.contains(&port)) =>
+            {
+                listen(kind, addr, backlog, true)?
             }
-            sockets
-        }
-        Listen::Udp(addr) => {
-            let first = udp(*addr, share)?;
-            let addr = first.local_addr()?.as_socket().unwrap_or(*addr);
-            let mut sockets = vec![first];
-            for _ in 1..workers {
-                sockets.push(udp(addr, share)?);
-            }
-            sockets
-        }
-        Listen::Unix(path) => {
-            let first = unix(path, rule.backlog)?;
-            let mut sockets = Vec::new();
-            for _ in 1..workers {
-                sockets.push(first.try_clone()?);
-            }
-            sockets.push(first);
-            sockets
-        }
-    })
-}
-
-/// Makes inherited sockets the rule's own, as many as there are workers or more.
-fn reuse(rule: &Rule, workers: usize, mut sockets: Vec<Socket>) -> anyhow::Result<Vec<Socket>> {
-    let backlog = i32::try_from(rule.backlog).unwrap_or(i32::MAX);
-    for socket in &sockets {
-        if let Listen::Tcp(_) = rule.listen {
-            socket.set_tcp_nodelay(true)?;
-        }
-        if !matches!(rule.listen, Listen::Udp(_)) {
-            socket.listen(backlog)?;
+            first => first?,
+        };
+        first.set_reuse_port(true)?;
+        // Port 0 means one port for all, the one that the first got.
+        let addr = first.local_addr()?.as_socket().unwrap_or(addr);
+        sockets.push(first);
+        for _ in 1..workers {
+            sockets.push(listen(kind, addr, backlog, true)?);
         }
     }
     for index in sockets.len()..workers {
         sockets.push(sockets[index % sockets.len()].try_clone()?);
     }
-    Ok(sockets)
+    all.by_listen.insert(rule.listen.clone(), sockets);
+    Ok(())
 }
 
-fn tcp(addr: SocketAddr, backlog: u32, share: bool) -> std::io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    socket.set_reuse_port(share)?;
-    set_stack(&socket, addr)?;
-    // Accepted sockets inherit it, which saves a system call for each.
-    socket.set_tcp_nodelay(true)?;
-    socket.bind(&addr.into())?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
-    Ok(socket)
-}
-
-fn udp(addr: SocketAddr, share: bool) -> std::io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, None)?;
-    socket.set_reuse_port(share)?;
-    set_stack(&socket, addr)?;
-    socket.bind(&addr.into())?;
-    Ok(socket)
-}
-
-/// All addresses of IPv6 are those of IPv4 as well, whatever the system's default.
-fn set_stack(socket: &Socket, addr: SocketAddr) -> std::io::Result<()> {
-    if addr.is_ipv6() {
-        socket.set_only_v6(!addr.ip().is_unspecified())?;
+/// Makes inherited sockets the rule's own.
+fn reuse(rule: &Rule, sockets: &[Socket]) -> io::Result<()> {
+    for socket in sockets {
+        if let Some((kind, _)) = inet(&rule.listen) {
+            socket.set_reuse_port(true)?;
+            if kind == Type::STREAM {
+                socket.set_tcp_nodelay(true)?;
+            }
+        }
+        if !matches!(rule.listen, Listen::Udp(_)) {
+            socket.listen(backlog(rule.backlog))?;
+        }
     }
     Ok(())
 }
 
-fn unix(path: &Path, backlog: u32) -> std::io::Result<Socket> {
-    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    let addr = SockAddr::unix(path)?;
-    if is_abandoned(path, &addr, Type::STREAM) {
-        std::fs::remove_file(path)?;
+fn listen(kind: Type, addr: SocketAddr, length: u32, share: bool) -> io::Result<Socket> {
+    let addr = usable(addr);
+    let socket = Socket::new(Domain::for_address(addr), kind, None)?;
+    socket.set_reuse_port(share)?;
+    if addr.is_ipv6() {
+        // All addresses of IPv6 are those of IPv4 as well, whatever the system's default.
+        socket.set_only_v6(!addr.ip().is_unspecified())?;
     }
-    socket.bind(&addr)?;
-    socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+    if kind == Type::DGRAM {
+        socket.bind(&addr.into())?;
+        return Ok(socket);
+    }
+    socket.set_reuse_address(true)?;
+    // Accepted sockets inherit it, which saves a system call for each.
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&addr.into())?;
+    socket.listen(backlog(length))?;
     Ok(socket)
 }
 
-/// Whether a socket lies there that nobody listens on any more, as a killed process leaves it.
-pub(crate) fn is_abandoned(path: &Path, addr: &SockAddr, kind: Type) -> bool {
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|it| it.file_type().is_socket());
-    is_socket
-        && Socket::new(Domain::UNIX, kind, None)
-            .and_then(|probe| probe.connect(addr))
-            .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+fn backlog(length: u32) -> i32 {
+    i32::try_from(length).unwrap_or(i32::MAX)
+}
+
+fn inet(listen: &Listen) -> Option<(Type, SocketAddr)> {
+    match listen {
+        Listen::Tcp(addr) => Some((Type::STREAM, *addr)),
+        Listen::Udp(addr) => Some((Type::DGRAM, *addr)),
+        Listen::Unix(_) => None,
+    }
+}
+
+/// The address that stands for `addr` on this system: every address is every IPv4 address where the
+/// kernel has no IPv6.
+pub(crate) fn usable(addr: SocketAddr) -> SocketAddr {
+    static HAS_IPV6: OnceLock<bool> = OnceLock::new();
+    let has_ipv6 = || {
+        let socket = Socket::new(Domain::IPV6, Type::DGRAM, None);
+        // Descriptors may have run out, which says nothing about IPv6.
+        !socket.is_err_and(|error| {
+            rustix::io::Errno::from_io_error(&error) == Some(rustix::io::Errno::AFNOSUPPORT)
+        })
+    };
+    if addr.is_ipv6() && addr.ip().is_unspecified() && !HAS_IPV6.get_or_init(has_ipv6) {
+        return (Ipv4Addr::UNSPECIFIED, addr.port()).into();
+    }
+    addr
+}
+
+/// What to do about an address that cannot be bound, where the error alone does not tell.
+enum Hint {
+    None,
+    Descriptors { needed: usize },
+    Passed(SocketAddr),
+    Privileged,
+}
+
+impl Hint {
+    fn new(error: &io::Error, rule: &Rule, config: &Config, inherited: &Inherited) -> Self {
+        if fault::shortage_in(error) == Some(fault::Shortage::General) {
+            // Twice, so that clients find room as well.
+            let listeners = config.rules.len() * config.workers;
+            let copies = if config.handover.is_some() { 2 } else { 1 };
+            return Hint::Descriptors {
+                needed: (2 * listeners * copies + 1024).next_power_of_two(),
+            };
+        }
+        match (error.kind(), inet(&rule.listen)) {
+            (ErrorKind::AddrInUse, Some((kind, addr))) => {
+                inherited.covering(kind, addr).map_or(Hint::None, Hint::Passed)
+            }
+            (ErrorKind::PermissionDenied, Some((_, addr))) if addr.port() < 1024 => {
+                Hint::Privileged
+            }
+            _ => Hint::None,
+        }
+    }
+}
+
+impl fmt::Display for Hint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Hint::None => Ok(()),
+            Hint::Descriptors { needed } => write!(
+                f,
+                ": set the limit on open files to {needed} (LimitNOFILE={needed}, ulimit -n {needed}) \
+                 or configure fewer workers"
+            ),
+            Hint::Passed(addr) => {
+                write!(
+                    f,
+                    ", which the passed socket {addr} includes: write that address as 'listen'"
+                )
+            }
+            Hint::Privileged => f.write_str(
+                ": ports below 1024 need root at the start, or CAP_NET_BIND_SERVICE \
+                 (AmbientCapabilities=CAP_NET_BIND_SERVICE)",
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(kind: Type, share: bool) -> io::Result<Socket> {
+        listen(kind, (Ipv4Addr::LOCALHOST, 0).into(), 1, share)
+    }
+
+    #[test]
+    fn the_first_socket_of_an_address_is_exclusive_and_the_others_share_it() {
+        for kind in [Type::STREAM, Type::DGRAM] {
+            let first = local(kind, false).unwrap();
+            let port = first.local_addr().unwrap().as_socket().unwrap().port();
+            first.set_reuse_port(true).unwrap();
+            for ip in ["127.0.0.1", "0.0.0.0", "[::]"] {
+                let addr = format!("{ip}:{port}").parse().unwrap();
+                let error = listen(kind, addr, 1, false).unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::AddrInUse, "{kind:?} {addr}");
+                listen(kind, addr, 1, true).unwrap();
+            }
+        }
+    }
 }

@@ -2,19 +2,19 @@
 //!
 //! The running process listens on a Unix socket. One that starts connects there and is sent the
 //! listening sockets (`SCM_RIGHTS`), which it uses for rules that listen on the same addresses.
-//! Once it serves it says so, and the old process drains. A process that goes away before has
-//! changed nothing: both held the same sockets, and the old one went on accepting.
+//! When it is ready it listens on the same path, which decides who takes over if several start; then
+//! it says that it serves, and the old process drains. A process that goes away before has changed
+//! nothing: both held the same sockets, and the old one went on accepting.
 //!
 //! Messages are packets (`SOCK_SEQPACKET`). From the old process: [`MAGIC`], the number of all
-//! sockets as a `u32`, and up to [`AT_ONCE`] of them. From the new one: [`SERVING`].
+//! sockets as a `u32`, and up to [`FDS_PER_MESSAGE`] of them. From the new one: [`SERVING`].
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::collections::{HashMap, HashSet};
+use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -23,25 +23,30 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg, sockopt,
 };
-use socket2::{Domain, SockAddr, Socket, Type};
+use socket2::{Domain, Socket, Type};
 
 use crate::bind;
-use crate::config::{Config, Listen};
+use crate::config::Listen;
+use crate::unix::{self, FileId, Permissions, SocketFile};
 
-pub(crate) use self::door::Door;
+pub(crate) use self::listener::HandoverListener;
 
-mod door;
+mod listener;
 
 const MAGIC: [u8; 4] = *b"fwd1";
 const SERVING: &[u8] = b"serving";
 /// The most descriptors that the system lets a message carry.
-const AT_ONCE: usize = 253;
-/// How long the other process may take to answer; its loop may be busy.
-const PATIENCE: Duration = Duration::from_secs(5);
+const FDS_PER_MESSAGE: usize = 253;
+/// Time that the other process may take to answer; its loop may be busy.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+/// Processes that may wait for the handover listener to accept them.
+const BACKLOG: u32 = 16;
+
+type Twins = HashMap<Listen, Vec<Arc<Socket>>>;
 
 /// Second descriptors of the listening sockets, for the process that comes next.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<Option<Vec<(Listen, Socket)>>>);
+pub(crate) struct Kept(Mutex<Option<Twins>>);
 
 impl Kept {
     /// Keeps second descriptors from now on, of these sockets first.
@@ -49,33 +54,46 @@ impl Kept {
     /// # Errors
     /// When the process has no descriptors left.
     pub(crate) fn keep(&self, sockets: &bind::Sockets) -> io::Result<()> {
-        let twins: io::Result<Vec<_>> = sockets.iter().map(twin).collect();
-        *self.lock() = Some(twins?);
-        Ok(())
+        self.lock().get_or_insert_default();
+        self.add(sockets.iter())
     }
 
-    /// Keeps those of the new sockets as well, and closes those of rules that have gone.
+    /// Keeps those of new sockets as well.
     ///
     /// # Errors
     /// When the process has no descriptors left; nothing has changed then.
-    pub(crate) fn follow(&self, config: &Config, sockets: &bind::Sockets) -> io::Result<()> {
+    pub(crate) fn add<'s>(
+        &self,
+        sockets: impl Iterator<Item = (&'s Listen, &'s Socket)>,
+    ) -> io::Result<()> {
         if let Some(kept) = &mut *self.lock() {
-            let twins: io::Result<Vec<_>> = sockets.iter().map(twin).collect();
-            kept.extend(twins?);
-            kept.retain(|(listen, _)| listens_on(config, listen));
+            let twin = |(listen, socket): (&Listen, &Socket)| {
+                Ok((listen.clone(), Arc::new(socket.try_clone()?)))
+            };
+            let twins: Vec<_> = sockets.map(twin).collect::<io::Result<_>>()?;
+            for (listen, twin) in twins {
+                kept.entry(listen).or_default().push(twin);
+            }
         }
         Ok(())
     }
 
-    /// Keeps that of the status page as well.
+    /// Keeps one of the socket that listens there now, and no other.
     ///
     /// # Errors
     /// When the process has no descriptors left.
-    pub(crate) fn keep_page(&self, addr: SocketAddr, page: BorrowedFd<'_>) -> io::Result<()> {
+    pub(crate) fn replace(&self, listen: &Listen, socket: &Socket) -> io::Result<()> {
         if let Some(kept) = &mut *self.lock() {
-            kept.push((Listen::Tcp(addr), page.try_clone_to_owned()?.into()));
+            kept.insert(listen.clone(), vec![Arc::new(socket.try_clone()?)]);
         }
         Ok(())
+    }
+
+    /// Closes those of addresses that are not listened on any more.
+    pub(crate) fn retain(&self, listens: &HashSet<&Listen>) {
+        if let Some(kept) = &mut *self.lock() {
+            kept.retain(|listen, _| listens.contains(listen));
+        }
     }
 
     /// Closes all, and keeps none any more.
@@ -83,50 +101,48 @@ impl Kept {
         *self.lock() = None;
     }
 
-    /// Sends all to a process.
-    fn send(&self, to: BorrowedFd<'_>) -> io::Result<()> {
-        let kept = self.lock();
-        let sockets: Vec<_> = kept.iter().flatten().map(|(_, socket)| socket.as_fd()).collect();
-        send_all(to, &sockets)
+    /// All of them, to be sent.
+    fn all(&self) -> Vec<Arc<Socket>> {
+        self.lock().iter().flat_map(HashMap::values).flatten().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Vec<(Listen, Socket)>>> {
+    fn lock(&self) -> MutexGuard<'_, Option<Twins>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn listens_on(config: &Config, listen: &Listen) -> bool {
-    let page = config.status.as_ref().map(|status| Listen::Tcp(status.listen));
-    page.as_ref() == Some(listen) || config.rules.iter().any(|rule| rule.listen == *listen)
-}
-
-fn twin((listen, socket): (&Listen, &Socket)) -> io::Result<(Listen, Socket)> {
-    Ok((listen.clone(), socket.try_clone()?))
-}
-
 /// The process that ran before, and waits to be told that this one serves.
 #[derive(Debug)]
-pub(crate) struct Predecessor(Socket);
+pub(crate) struct Predecessor {
+    socket: Socket,
+    file: FileId,
+}
 
 impl Predecessor {
-    /// Asks the process that listens on `path` for its sockets; `None` when there is none.
+    /// Asks the process that listens on `path` for its sockets; `None` when there is none, or it
+    /// dies meanwhile.
     ///
     /// # Errors
     /// When there is one, but it is another user's, or does not answer as it should in 5 s.
     pub(crate) fn ask(path: &Path) -> anyhow::Result<Option<(Self, Vec<Socket>)>> {
         let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
-        // Before anything else: a process whose loop hangs must not hold this one up.
-        socket.set_read_timeout(Some(PATIENCE))?;
-        socket.set_write_timeout(Some(PATIENCE))?;
-        match socket.connect(&SockAddr::unix(path)?) {
-            Ok(()) => {}
-            Err(error) if is_nobody(&error) => return Ok(None),
-            Err(error) => return Err(error).context("cannot connect"),
-        }
+        socket.set_nonblocking(true)?;
+        let Some(file) = unix::connect(path, &socket).context("cannot connect")? else {
+            return Ok(None);
+        };
+        socket.set_nonblocking(false)?;
+        socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
         ensure!(is_own_user(&socket)?, "the process there is another user's");
-        let sockets = receive_all(&socket).context("the process there did not hand over")?;
+        let sockets = match receive_all(&socket) {
+            Ok(sockets) => sockets,
+            Err(error) if is_gone(&error) => {
+                tracing::warn!("the process that ran before has ended while it handed over");
+                return Ok(None);
+            }
+            Err(error) => return Err(error).context("the process there did not hand over"),
+        };
         tracing::info!(sockets = sockets.len(), "taking over from the process that runs");
-        Ok(Some((Predecessor(socket), sockets)))
+        Ok(Some((Predecessor { socket, file }, sockets)))
     }
 
     /// Says that this process serves, upon which the other one drains.
@@ -134,46 +150,58 @@ impl Predecessor {
     /// # Errors
     /// When it has gone away.
     pub(crate) fn tell_serving(self) -> io::Result<()> {
-        self.0.send(SERVING).map(drop)
+        self.socket.send(SERVING).map(drop)
+    }
+
+    /// Whether it still waits for this process: it gives up on one that takes too long.
+    fn waits(&self) -> bool {
+        let peek = rustix::net::RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        rustix::net::recv(&self.socket, &mut [0; 1], peek) == Err(rustix::io::Errno::AGAIN)
     }
 }
 
-/// The listening socket for the next process, that nobody but this user can connect to; what lay
-/// at `path` is replaced if it is abandoned, or when `taken_over` says that its owner yields.
-fn listen(path: &Path, taken_over: bool) -> anyhow::Result<Socket> {
-    let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None)?;
-    let addr = SockAddr::unix(path)?;
-    if taken_over || bind::is_abandoned(path, &addr, Type::SEQPACKET) {
-        std::fs::remove_file(path)?;
-    }
-    socket.bind(&addr)?;
-    // Nobody can connect before `listen`, so there is no time in which others could.
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    socket.listen(1)?;
-    Ok(socket)
+/// Listens on `path` for the next process; only this user may connect. The socket of the
+/// predecessor is replaced.
+fn listen(path: &Path, predecessor: Option<&Predecessor>) -> anyhow::Result<(Socket, SocketFile)> {
+    let permissions = Permissions { mode: Some(0o600), ..Permissions::default() };
+    let is_predecessors = |file| {
+        predecessor.is_some_and(|predecessor| predecessor.file == file && predecessor.waits())
+    };
+    unix::listen(path, Type::SEQPACKET, BACKLOG, permissions, is_predecessors).map_err(|error| {
+        let is_taken = error.kind() == ErrorKind::AddrInUse;
+        let why = match (is_taken, predecessor) {
+            (true, Some(_)) => {
+                ": another process has taken over, or the one before waits no longer"
+            }
+            (true, None) => ": another process has started meanwhile",
+            _ => "",
+        };
+        let what = format!("cannot listen on {} for handing over{why}", path.display());
+        anyhow::Error::new(error).context(what)
+    })
 }
 
-fn is_nobody(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+/// Whether the other process ended in the middle of the handover.
+fn is_gone(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(kind, Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset))
 }
 
 fn is_own_user(socket: impl AsFd) -> io::Result<bool> {
     Ok(sockopt::socket_peercred(socket)?.uid == rustix::process::geteuid())
 }
 
-fn send_all(to: BorrowedFd<'_>, sockets: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let total = u32::try_from(sockets.len()).map_err(io::Error::other)?.to_be_bytes();
+/// Sends some of `total` sockets in one message.
+fn send(to: BorrowedFd<'_>, total: usize, some: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let total = u32::try_from(total).map_err(io::Error::other)?.to_be_bytes();
     let header = [MAGIC, total].concat();
-    if sockets.is_empty() {
-        let mut nothing = SendAncillaryBuffer::default();
-        sendmsg(to, &[IoSlice::new(&header)], &mut nothing, SendFlags::NOSIGNAL)?;
-    }
-    for some in sockets.chunks(AT_ONCE) {
-        let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(AT_ONCE))];
-        let mut control = SendAncillaryBuffer::new(&mut space);
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(FDS_PER_MESSAGE))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !some.is_empty() {
         control.push(SendAncillaryMessage::ScmRights(some));
-        sendmsg(to, &[IoSlice::new(&header)], &mut control, SendFlags::NOSIGNAL)?;
     }
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    sendmsg(to, &[IoSlice::new(&header)], &mut control, flags)?;
     Ok(())
 }
 
@@ -192,10 +220,14 @@ fn receive_all(from: &Socket) -> anyhow::Result<Vec<Socket>> {
 
 fn receive(from: &Socket) -> anyhow::Result<(usize, Vec<OwnedFd>)> {
     let mut header = [0; 8];
-    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(AT_ONCE))];
+    let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(FDS_PER_MESSAGE))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut parts = [IoSliceMut::new(&mut header)];
-    let message = recvmsg(from, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)?;
+    let message = recvmsg(from, &mut parts, &mut control, RecvFlags::CMSG_CLOEXEC)
+        .map_err(io::Error::from)?;
+    if message.bytes == 0 {
+        return Err(io::Error::from(ErrorKind::UnexpectedEof).into());
+    }
     let mut descriptors = Vec::new();
     for part in control.drain() {
         if let RecvAncillaryMessage::ScmRights(some) = part {

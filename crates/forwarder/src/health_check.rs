@@ -139,7 +139,11 @@ impl Probe {
             return None;
         }
         // A PROXY header that has not left yet is sent first.
-        if ch.has_output() { ch.close_when_done() } else { ch.close() }
+        if ch.has_output() {
+            ch.close_when_done()
+        } else {
+            ch.close()
+        }
         self.checks.upgrade()
     }
 

@@ -47,8 +47,15 @@ impl Listening {
     pub(crate) fn serve(self, ch: &mut Channel<'_>, serving: Rc<Serving>) {
         match self {
             Listening::Connections(token) => {
-                if let Some(listener) = ch.get_mut(token) {
-                    listener.serving = serving;
+                let (rule, backlog) = (serving.rule.name.clone(), serving.rule.backlog);
+                let Some(listener) = ch.get_mut(token) else {
+                    return;
+                };
+                let before = std::mem::replace(&mut listener.serving, serving).rule.backlog;
+                if let Some(mut listener) = ch.channel(token).filter(|_| before != backlog) {
+                    if let Err(error) = listener.listen(backlog) {
+                        tracing::error!(%rule, "cannot change the backlog: {error}");
+                    }
                 }
             }
             Listening::Datagrams(token) => {

@@ -11,8 +11,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
-use std::sync::OnceLock;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use anyhow::Context as _;
 use tracing::Level;
@@ -28,15 +28,27 @@ use crate::config::{Log, LogFormat, LogLevel};
 type Lines = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// The log of this process, once it has been started.
-static LOG: OnceLock<(&'static Writer, reload::Handle<Lines, Registry>)> = OnceLock::new();
+static LOG: OnceLock<Running> = OnceLock::new();
+
+struct Running {
+    writer: &'static Writer,
+    lines: reload::Handle<Lines, Registry>,
+    file: Mutex<Option<PathBuf>>,
+}
+
+impl Running {
+    fn file(&self) -> MutexGuard<'_, Option<PathBuf>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Writes the last lines when it is dropped, at the end of the process.
 pub(crate) struct FlushAtEnd(());
 
 impl Drop for FlushAtEnd {
     fn drop(&mut self) {
-        if let Some((writer, _)) = LOG.get() {
-            writer.flush();
+        if let Some(running) = LOG.get() {
+            running.writer.flush();
         }
     }
 }
@@ -49,9 +61,9 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<FlushAtEnd> {
     // A second start in one process, as tests make, leaves the first in place.
     if LOG.get().is_none() {
         let writer = Writer::start(open(log.file.as_deref())?).context("cannot start logging")?;
-        let (lines, handle) = reload::Layer::new(lines(log, writer));
-        let _ = tracing_subscriber::registry().with(lines).try_init();
-        let _ = LOG.set((writer, handle));
+        let (layer, lines) = reload::Layer::new(lines(log, writer));
+        let _ = tracing_subscriber::registry().with(layer).try_init();
+        let _ = LOG.set(Running { writer, lines, file: Mutex::new(log.file.clone()) });
         // The standard hook writes to standard error itself, which can block.
         std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     }
@@ -64,25 +76,31 @@ pub(crate) fn start(log: &Log) -> anyhow::Result<FlushAtEnd> {
 /// # Errors
 /// When the file cannot be opened; nothing has changed then.
 pub(crate) fn apply(log: &Log) -> anyhow::Result<()> {
-    if let Some((writer, handle)) = LOG.get() {
+    if let Some(running) = LOG.get() {
         let file = open(log.file.as_deref())?;
-        handle.reload(lines(log, writer)).context("cannot change the log's level and format")?;
-        writer.write_to(move || Ok(file));
+        let lines = lines(log, running.writer);
+        running.lines.reload(lines).context("cannot change the log's level and format")?;
+        running.writer.write_to(move || Ok(file));
+        *running.file() = log.file.clone();
     }
     Ok(())
 }
 
 /// Opens the log file again, which has been renamed to begin another; does nothing without one.
-pub(crate) fn reopen(log: &Log) {
-    if let (Some((writer, _)), Some(path)) = (LOG.get(), log.file.clone()) {
+pub(crate) fn reopen() {
+    let Some(running) = LOG.get() else {
+        return;
+    };
+    match running.file().clone() {
         // The writer's thread opens it, because a file system can block.
-        writer.write_to(move || open(Some(&path)));
+        Some(path) => running.writer.write_to(move || open(Some(&path))),
+        None => tracing::info!("no log file to reopen: the log goes to standard error"),
     }
 }
 
 /// Lines that were dropped because the log was not read, or could not be written to.
 pub(crate) fn lines_dropped() -> u64 {
-    LOG.get().map_or(0, |(writer, _)| writer.lines_dropped())
+    LOG.get().map_or(0, |running| running.writer.lines_dropped())
 }
 
 fn open(file: Option<&Path>) -> anyhow::Result<File> {

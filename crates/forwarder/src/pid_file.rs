@@ -1,6 +1,8 @@
 //! The file that holds the process's number while it runs.
 
-use std::fs;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -13,13 +15,14 @@ pub(crate) struct PidFile {
 }
 
 impl PidFile {
-    /// Writes the process's number, over that of an earlier process.
+    /// Writes the process's number to a new file, which takes the place of an earlier process's.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub(crate) fn write(path: &Path) -> anyhow::Result<Self> {
         let text = format!("{}\n", std::process::id());
-        fs::write(path, &text)
+        create(path, 0o644)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
             .with_context(|| format!("cannot write the process's number to {}", path.display()))?;
         Ok(PidFile { path: path.to_owned(), text })
     }
@@ -36,6 +39,19 @@ impl Drop for PidFile {
     }
 }
 
+/// A new file with exactly this mode. A file or a link that was at `path` is removed first, so
+/// nothing is written through a link and a process that has the old file open keeps it.
+pub(crate) fn create(path: &Path, mode: u32) -> io::Result<File> {
+    match fs::symlink_metadata(path) {
+        Ok(there) if there.is_file() || there.is_symlink() => fs::remove_file(path)?,
+        _ => {}
+    }
+    let file = OpenOptions::new().write(true).create_new(true).mode(mode).open(path)?;
+    // Whatever the umask.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    Ok(file)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -49,6 +65,7 @@ mod tests {
         let path = path("pid");
         let file = PidFile::write(&path).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o644);
         drop(file);
         assert!(!path.exists());
     }
@@ -61,6 +78,16 @@ mod tests {
         drop(file);
         assert_eq!(fs::read_to_string(&path).unwrap(), "1\n");
         fs::remove_file(&path).unwrap();
+    }
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let (path, precious) = (path("pid-link"), path("precious"));
+        fs::write(&precious, "precious").unwrap();
+        std::os::unix::fs::symlink(&precious, &path).unwrap();
+        drop(PidFile::write(&path).unwrap());
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "precious");
+        fs::remove_file(precious).unwrap();
     }
 
     #[test]

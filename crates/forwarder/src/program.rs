@@ -9,13 +9,15 @@
 
 use std::env;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
 use crate::cli::{self, Command};
 use crate::config::{Config, Endpoint};
 use crate::logging;
-use crate::server::{self, Outcome, Source};
+use crate::reload::Source;
+use crate::server::{self, Outcome};
 use crate::site::Site;
 
 /// Does what the process's arguments say.
@@ -68,9 +70,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             serve(&config, None, Some(site))
         }
         Command::Run { config, source } => {
-            let reloads = source.file().is_some();
-            let again = move || source.load().context("the configuration cannot be used");
-            serve(&config, reloads.then(|| Box::new(again) as Source), None)
+            let path = source.file().map(ToOwned::to_owned);
+            let load = move || source.load().context("the configuration cannot be used");
+            serve(&config, path.map(|path| Source { path, load: Arc::new(load) }), None)
         }
     }
 }

@@ -1,17 +1,20 @@
 //! What all workers share, and how they are reached from other threads.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use asyncore::{Channel, ExitNow, Token, Trigger};
 
-use crate::capture::Captures;
-use crate::config::Rule;
+use crate::config::{Listen, Rule};
 use crate::handover::Kept;
+use crate::http::Server;
+use crate::pid_file::PidFile;
 use crate::policy::{ProcessCounts, RuleState};
-use crate::systemd;
 use crate::relay::CloseReason;
+use crate::systemd;
+use crate::unix::SocketFile;
 use crate::worker::{self, Worker};
 
 /// A rule as it is configured, and what its workers share.
@@ -24,8 +27,13 @@ pub(crate) struct Shared {
     pub(crate) started: Instant,
     /// For the process that comes next.
     pub(crate) kept: Kept,
-    /// Set at the start, if anything is to be captured.
-    pub(crate) captures: OnceLock<Arc<Captures>>,
+    pub(crate) files: SocketFiles,
+    pid_file: Mutex<Option<PidFile>>,
+    /// The status page, on the control loop.
+    page: Mutex<Option<Token<Server>>>,
+    drain_limit: Mutex<Duration>,
+    /// The loop of the main thread.
+    control: OnceLock<Trigger>,
     workers: OnceLock<Vec<Handle>>,
     /// Workers that listen still.
     listening: AtomicUsize,
@@ -73,7 +81,11 @@ impl Shared {
             rules: Mutex::new(Vec::new()),
             started: Instant::now(),
             kept: Kept::default(),
-            captures: OnceLock::new(),
+            files: SocketFiles(Mutex::new(Some(HashMap::new()))),
+            pid_file: Mutex::default(),
+            page: Mutex::default(),
+            drain_limit: Mutex::default(),
+            control: OnceLock::new(),
             workers: OnceLock::new(),
             listening: AtomicUsize::new(workers),
             busy: AtomicUsize::new(workers),
@@ -82,10 +94,16 @@ impl Shared {
         })
     }
 
-    /// Makes the workers known, once.
-    pub(crate) fn set_workers(&self, workers: Vec<Handle>) {
-        // Nobody sets them again.
+    /// Makes the loops known, once.
+    pub(crate) fn set_loops(&self, control: Trigger, workers: Vec<Handle>) {
+        // Nothing sets them again.
+        let _ = self.control.set(control);
         let _ = self.workers.set(workers);
+    }
+
+    /// Reaches the loop of the main thread, which serves the pages.
+    pub(crate) fn control(&self) -> Option<&Trigger> {
+        self.control.get()
     }
 
     pub(crate) fn workers(&self) -> &[Handle] {
@@ -93,7 +111,24 @@ impl Shared {
     }
 
     pub(crate) fn rules(&self) -> MutexGuard<'_, Vec<RuleAtWork>> {
-        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.rules)
+    }
+
+    pub(crate) fn pid_file(&self) -> MutexGuard<'_, Option<PidFile>> {
+        lock(&self.pid_file)
+    }
+
+    pub(crate) fn page(&self) -> MutexGuard<'_, Option<Token<Server>>> {
+        lock(&self.page)
+    }
+
+    /// How long a drain waits for the connections that are open.
+    pub(crate) fn drain_limit(&self) -> Duration {
+        *lock(&self.drain_limit)
+    }
+
+    pub(crate) fn set_drain_limit(&self, limit: Duration) {
+        *lock(&self.drain_limit) = limit;
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -101,15 +136,20 @@ impl Shared {
     }
 
     /// Stops accepting everywhere; the loops return when all connections have ended.
-    pub(crate) fn drain(&self, why: Drain, deadline: Duration) {
+    pub(crate) fn drain(&self, why: Drain) {
         if self.draining.swap(true, Ordering::Relaxed) {
             return;
         }
         self.kept.close();
+        let files = self.files.close();
         match why {
             Drain::Stop => systemd::stopping(),
-            Drain::HandedOver { to } => systemd::main_pid(to),
+            Drain::HandedOver { to } => {
+                files.into_values().for_each(SocketFile::leave);
+                systemd::main_pid(to);
+            }
         }
+        let deadline = self.drain_limit();
         for worker in self.workers() {
             worker.run(move |worker, ch| worker.drain(ch, why, deadline));
         }
@@ -133,12 +173,41 @@ impl Shared {
     /// Ends all loops now. Connections that are open are reset: the end of the process would end
     /// them in good order, and an answer that is cut off would look whole.
     pub(crate) fn stop(&self) {
-        for worker in self.workers() {
-            // A loop that has ended already needs no telling.
-            let _ = worker.trigger.pull_trigger(|map| {
+        let workers = self.workers().iter().map(|worker| &worker.trigger);
+        for trigger in workers.chain(self.control()) {
+            // A loop that has ended needs nothing.
+            let _ = trigger.pull_trigger(|map| {
                 worker::end_all(map, &CloseReason::Drained);
                 Err(ExitNow.into())
             });
         }
     }
+}
+
+/// The files of the Unix sockets that this process listens on.
+pub(crate) struct SocketFiles(Mutex<Option<HashMap<Listen, SocketFile>>>);
+
+impl SocketFiles {
+    /// Adds files. Once the process drains they are removed at once.
+    pub(crate) fn add(&self, files: impl IntoIterator<Item = (Listen, SocketFile)>) {
+        if let Some(there) = &mut *lock(&self.0) {
+            there.extend(files);
+        }
+    }
+
+    /// Removes the file of a socket.
+    pub(crate) fn remove(&self, listen: &Listen) {
+        if let Some(there) = &mut *lock(&self.0) {
+            there.remove(listen);
+        }
+    }
+
+    /// Takes all of them, and keeps none any more.
+    fn close(&self) -> HashMap<Listen, SocketFile> {
+        lock(&self.0).take().unwrap_or_default()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,57 +1,54 @@
-//! What signals do: end in good order, end at once, reload.
+//! What signals do: end in good order, end at once, reload, reopen the log.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use asyncore::SocketMap;
+use rustix::process::Signal;
 
-use crate::server::{Source, reload};
+use crate::logging;
+use crate::reload::Reloader;
 use crate::shared::{Drain, Shared};
-use crate::systemd;
 
-const SIGHUP: i32 = 1;
-const SIGINT: i32 = 2;
-const SIGTERM: i32 = 15;
-
-/// Watches for the signals, on the loop of the first worker.
+/// Watches for the signals, on the control loop. Without a `reloader` there is nothing
+/// to reload.
 pub(crate) fn watch(
     map: &mut SocketMap,
     shared: &Arc<Shared>,
-    drain: Duration,
-    source: Option<Source>,
+    reloader: Option<Reloader>,
 ) -> anyhow::Result<()> {
-    for signal in [SIGINT, SIGTERM] {
-        let shared = Arc::clone(shared);
-        map.on_signal(signal, move |_map| {
-            if shared.is_draining() {
-                tracing::warn!("stopping at once");
-                shared.cut_off.store(true, Ordering::Relaxed);
-                shared.stop();
-            } else {
-                let open = shared.process.open();
-                tracing::info!(open, seconds = drain.as_secs_f64(), "draining");
-                shared.drain(Drain::Stop, drain);
-            }
+    let mut on = |signal: Signal, mut act: Box<dyn FnMut()>| {
+        map.on_signal(signal.as_raw(), move |_map| {
+            act();
             Ok(())
         })
-        .context("cannot watch for signals")?;
+        .context("cannot watch for signals")
+    };
+    for signal in [Signal::INT, Signal::TERM] {
+        let shared = Arc::clone(shared);
+        on(signal, Box::new(move || stop(&shared)))?;
     }
-    let shared = Arc::clone(shared);
-    map.on_signal(SIGHUP, move |_map| {
-        let Some(source) = &source else {
-            tracing::warn!("there is nothing to reload: the configuration came from no file");
-            return Ok(());
-        };
-        systemd::reloading();
-        match source().and_then(|config| reload(&shared, &config)) {
-            Ok(()) => tracing::info!("reloaded"),
-            Err(error) => tracing::error!("not reloaded, nothing has changed: {error:#}"),
-        }
-        systemd::ready();
-        Ok(())
-    })
-    .context("cannot watch for signals")?;
-    Ok(())
+    on(
+        Signal::HUP,
+        Box::new(move || match &reloader {
+            Some(reloader) => reloader.request(),
+            None => tracing::warn!("nothing to reload: the configuration came from no file"),
+        }),
+    )?;
+    // Log rotation sends it.
+    on(Signal::USR1, Box::new(logging::reopen))
+}
+
+fn stop(shared: &Shared) {
+    if shared.is_draining() {
+        tracing::warn!("stopping at once");
+        shared.cut_off.store(true, Ordering::Relaxed);
+        shared.stop();
+    } else {
+        let open = shared.process.open();
+        let seconds = shared.drain_limit().as_secs_f64();
+        tracing::info!(open, seconds, "draining");
+        shared.drain(Drain::Stop);
+    }
 }

@@ -1,51 +1,78 @@
-//! Telling systemd how the service is: ready, reloading, stopping, and alive.
+//! Telling systemd the state of the service: ready, reloading, stopping, alive.
 //!
-//! Started by anything else, there is nobody to tell, and nothing here has an effect.
+//! Without `NOTIFY_SOCKET`, nothing here has an effect.
 
+use std::env;
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStringExt as _;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use asyncore::SocketMap;
-use sd_notify::NotifyState;
+use rustix::time::{ClockId, clock_gettime};
+use socket2::{Domain, SockAddr, Socket, Type};
 
-/// All rules are served.
+/// Tells that all rules are served.
 pub(crate) fn ready() {
-    tell(&[NotifyState::Ready]);
+    notify("READY=1");
 }
 
-/// The configuration is being read again; [`ready`] ends that.
+/// Tells that the configuration is being read again; [`ready`] ends that.
 pub(crate) fn reloading() {
-    match NotifyState::monotonic_usec_now() {
-        // systemd wants the time, to tell this reload from an earlier one.
-        Ok(now) => tell(&[NotifyState::Reloading, now]),
-        Err(_) => tell(&[NotifyState::Reloading]),
-    }
+    // systemd compares the time, to tell this reload from an earlier one.
+    let now = clock_gettime(ClockId::Monotonic);
+    let micros = now.tv_sec * 1_000_000 + now.tv_nsec / 1_000;
+    notify(&format!("RELOADING=1\nMONOTONIC_USEC={micros}"));
 }
 
-/// Another process is the service from now on.
+/// Tells that another process is the service from now on.
 pub(crate) fn main_pid(pid: u32) {
-    tell(&[NotifyState::MainPid(pid)]);
+    notify(&format!("MAINPID={pid}"));
 }
 
-/// Nothing more is accepted.
+/// Tells that nothing more is accepted.
 pub(crate) fn stopping() {
-    tell(&[NotifyState::Stopping]);
+    notify("STOPPING=1");
 }
 
-/// Tells that the loop is alive, twice in the time after which it would be taken for dead.
+/// Tells that the loop is alive, twice in the time after which systemd takes it for dead.
 pub(crate) fn feed_watchdog(map: &mut SocketMap) {
-    let mut micros = 0;
-    if !sd_notify::watchdog_enabled(false, &mut micros) {
-        return;
+    let number = |name| env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let is_own = env::var_os("WATCHDOG_PID").is_none()
+        || number("WATCHDOG_PID") == Some(std::process::id().into());
+    if let Some(micros @ 1..) = number("WATCHDOG_USEC").filter(|_| is_own) {
+        map.call_every(Duration::from_micros(micros / 2), |_map| {
+            notify("WATCHDOG=1");
+            Ok(())
+        });
     }
-    map.call_every(Duration::from_micros(micros / 2), |_map| {
-        tell(&[NotifyState::Watchdog]);
-        Ok(())
-    });
 }
 
-fn tell(states: &[NotifyState<'_>]) {
-    // `false`: the variable stays, for what is told later.
-    if let Err(error) = sd_notify::notify(false, states) {
-        tracing::warn!("systemd cannot be told how the service is: {error}");
+fn notify(state: &str) {
+    // Connected once, since a path leads elsewhere after `chroot`.
+    static SOCKET: OnceLock<io::Result<Option<Socket>>> = OnceLock::new();
+    let sent = match SOCKET.get_or_init(connect) {
+        Ok(None) => return,
+        Ok(Some(socket)) => socket.send(state.as_bytes()).map(drop),
+        Err(error) => Err(error.kind().into()),
+    };
+    if let Err(error) = sent {
+        tracing::warn!("cannot tell systemd the state of the service: {error}");
     }
+}
+
+fn connect() -> io::Result<Option<Socket>> {
+    let Some(address) = env::var_os("NOTIFY_SOCKET").filter(|it| !it.is_empty()) else {
+        return Ok(None);
+    };
+    let mut address = address.into_vec();
+    // So systemd writes an abstract address.
+    if address.starts_with(b"@") {
+        address[0] = 0;
+    }
+    let socket = Socket::new(Domain::UNIX, Type::DGRAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.connect(&SockAddr::unix(OsString::from_vec(address))?)?;
+    Ok(Some(socket))
 }

@@ -1,7 +1,7 @@
 //! One loop, serving all rules, on one thread.
 
-use std::cell::Cell;
-use std::collections::HashMap;
+use std::cell::{Cell, RefCell};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,38 +10,50 @@ use std::time::Duration;
 use asyncore::{Channel, Dispatcher, SocketMap, Token};
 
 use crate::capture::Captures;
-use crate::health_check::Checks;
 use crate::config::{Listen, Rule};
-use crate::logging::AccessLog;
+use crate::health_check::Checks;
 use crate::listening::Listening;
+use crate::logging::AccessLog;
 use crate::names;
 use crate::policy::RuleState;
-use crate::relay::{self, CloseReason, preamble, listener};
+use crate::relay::{self, CloseReason, listener, preamble};
 use crate::serving::Serving;
 use crate::shared::{Drain, Shared};
 use crate::udp;
 
-/// A rule to be served, with this worker's own listening sockets if it is new.
-pub(crate) struct Served {
-    pub(crate) rule: Arc<Rule>,
-    pub(crate) state: Arc<RuleState>,
-    pub(crate) sockets: Vec<socket2::Socket>,
-    /// Whether it is this worker that checks the targets.
-    pub(crate) checks: bool,
+/// Changes of rules that a worker makes before it serves clients again.
+const CHANGES_PER_PASS: usize = 32;
+
+/// What a worker is to do about one rule.
+pub(crate) enum RuleChange {
+    /// To serve it, with this worker's own listening sockets if the address is new; one worker
+    /// also checks the targets.
+    Serve { rule: Arc<Rule>, state: Arc<RuleState>, sockets: Vec<socket2::Socket>, checks: bool },
+    /// To give the address back.
+    Remove(Listen),
 }
 
 /// A worker's own channel, without a socket: what holds its listeners, and what closures from
 /// other threads reach by its token.
 pub(crate) struct Worker {
-    listeners: HashMap<Listen, Vec<Listening>>,
-    /// The first worker's only.
-    checks: Vec<Rc<Checks>>,
+    rules: HashMap<Listen, Listeners>,
+    changes: VecDeque<RuleChange>,
+    drains: bool,
     load: Rc<Load>,
+}
+
+/// What a worker has of one rule.
+#[derive(Default)]
+struct Listeners {
+    listeners: Vec<Listening>,
+    /// Go on for as long as this is held.
+    checks: Option<Rc<Checks>>,
 }
 
 /// How much a worker has to do still.
 pub(crate) struct Load {
     shared: Arc<Shared>,
+    captures: RefCell<Option<Arc<Captures>>>,
     access_log: Rc<AccessLog>,
     open: Cell<usize>,
     draining: Cell<bool>,
@@ -49,11 +61,17 @@ pub(crate) struct Load {
 
 impl Load {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Load { shared, access_log: Rc::default(), open: Cell::new(0), draining: Cell::new(false) }
+        Load {
+            shared,
+            captures: RefCell::default(),
+            access_log: Rc::default(),
+            open: Cell::new(0),
+            draining: Cell::new(false),
+        }
     }
 
-    pub(crate) fn captures(&self) -> Option<&Arc<Captures>> {
-        self.shared.captures.get()
+    pub(crate) fn captures(&self) -> Option<Arc<Captures>> {
+        self.captures.borrow().clone()
     }
 
     pub(crate) fn access_log(&self) -> &Rc<AccessLog> {
@@ -84,47 +102,62 @@ impl Worker {
     pub(crate) fn start(map: &mut SocketMap, shared: Arc<Shared>) -> std::io::Result<Token<Self>> {
         map.add_with(|_ch| {
             let load = Rc::new(Load::new(shared));
-            Ok(Worker { listeners: HashMap::new(), checks: Vec::new(), load })
+            let (rules, changes) = (HashMap::new(), VecDeque::new());
+            Ok(Worker { rules, changes, drains: false, load })
         })
     }
 
-    /// Serves exactly these rules from now on; what runs already is not touched.
-    pub(crate) fn apply(&mut self, ch: &mut Channel<'_>, rules: Vec<Served>) {
-        self.listeners.retain(|listen, listening| {
-            let stays = rules.iter().any(|served| served.rule.listen == *listen);
-            if !stays {
-                listening.iter().for_each(|listening| listening.close(ch));
-            }
-            stays
-        });
-        // Those of rules that have gone or changed end with this.
-        self.checks.clear();
-        for Served { rule, state, sockets, checks } in rules {
-            let listeners = self.listeners.entry(rule.listen.clone()).or_default();
-            let serving = Rc::new(Serving::new(rule, state, Rc::clone(&self.load)));
-            names::resolve(ch, &serving);
-            if checks {
-                self.checks.extend(Checks::start(ch, &serving));
-            }
-            for listening in &*listeners {
-                listening.serve(ch, Rc::clone(&serving));
-            }
-            for socket in sockets {
-                match Listening::start(ch, Rc::clone(&serving), socket) {
-                    Ok(listening) => listeners.push(listening),
-                    Err(error) => {
-                        tracing::error!(rule = %serving.rule.name, "cannot listen: {error}");
-                    }
+    /// Captures these connections from now on.
+    pub(crate) fn set_captures(&self, captures: Option<Arc<Captures>>) {
+        self.load.captures.replace(captures);
+    }
+
+    /// Makes changes, some in each pass; connections that run are not touched.
+    pub(crate) fn apply(&mut self, ch: &mut Channel<'_>, changes: Vec<RuleChange>) {
+        if self.drains {
+            return;
+        }
+        let waits = !self.changes.is_empty();
+        self.changes.extend(changes);
+        if !waits {
+            self.apply_some(ch);
+        }
+    }
+
+    fn apply_some(&mut self, ch: &mut Channel<'_>) {
+        for change in self.changes.drain(..CHANGES_PER_PASS.min(self.changes.len())) {
+            match change {
+                RuleChange::Serve { rule, state, sockets, checks } => {
+                    let serving = Rc::new(Serving::new(rule, state, Rc::clone(&self.load)));
+                    let listeners = self.rules.entry(serving.rule.listen.clone()).or_default();
+                    listeners.serve(ch, &serving, sockets);
+                    // The checks of the rule as it was end with this.
+                    listeners.checks = checks.then(|| Checks::start(ch, &serving)).flatten();
+                }
+                RuleChange::Remove(listen) => {
+                    let removed = self.rules.remove(&listen).unwrap_or_default();
+                    removed.listeners.iter().for_each(|listener| listener.close(ch));
                 }
             }
+        }
+        if !self.changes.is_empty() {
+            let this = ch.token::<Worker>();
+            ch.call_later(Duration::ZERO, move |map| {
+                map.with(this, Worker::apply_some);
+                Ok(())
+            });
         }
     }
 
     /// Stops accepting, and ends what is still open after `deadline`.
     pub(crate) fn drain(&mut self, ch: &mut Channel<'_>, why: Drain, deadline: Duration) {
-        self.checks.clear();
-        for listening in self.listeners.drain().flat_map(|(_, listening)| listening) {
-            listening.drain(ch, why);
+        // A client may wait at an address that is not served yet.
+        while !self.changes.is_empty() {
+            self.apply_some(ch);
+        }
+        self.drains = true;
+        for listener in self.rules.drain().flat_map(|(_, rule)| rule.listeners) {
+            listener.drain(ch, why);
         }
         self.load.shared.worker_stopped_listening();
         let load = Rc::clone(&self.load);
@@ -137,6 +170,29 @@ impl Worker {
         });
         self.load.draining.set(true);
         self.load.check();
+    }
+}
+
+impl Listeners {
+    /// Serves the rule on these sockets, and on those that there are.
+    fn serve(
+        &mut self,
+        ch: &mut Channel<'_>,
+        serving: &Rc<Serving>,
+        sockets: Vec<socket2::Socket>,
+    ) {
+        names::resolve(ch, serving);
+        for listener in &self.listeners {
+            listener.serve(ch, Rc::clone(serving));
+        }
+        for socket in sockets {
+            match Listening::start(ch, Rc::clone(serving), socket) {
+                Ok(listener) => self.listeners.push(listener),
+                Err(error) => {
+                    tracing::error!(rule = %serving.rule.name, "cannot listen: {error}");
+                }
+            }
+        }
     }
 }
 

@@ -11,10 +11,8 @@ mod packet;
 mod pcapng;
 mod tap;
 
-use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -24,6 +22,7 @@ use anyhow::Context as _;
 use self::tap::Kind;
 pub(crate) use self::tap::Tap;
 use crate::config::{Capture, CaptureFilter, Endpoint};
+use crate::pid_file;
 
 type Output = Box<dyn Write + Send>;
 
@@ -56,10 +55,16 @@ impl Captures {
             .map(|filter| Sink::new(filter, Box::new(io::stdout()), capture.max));
         let mut pcapng = None;
         if let Some(wanted) = &capture.pcapng {
-            let file = begin(&wanted.file)
+            // Only this user may read what others send.
+            let file = pid_file::create(&wanted.file, 0o600)
                 .and_then(|mut file| file.write_all(&pcapng::header()).map(|()| file))
                 .with_context(|| format!("cannot write to {}", wanted.file.display()))?;
             pcapng = Some(Sink::new(wanted.filter.clone(), Box::new(file), capture.max));
+        }
+        for (sink, to) in [(&hexdump, "standard output"), (&pcapng, "the capture file")] {
+            if sink.is_some() {
+                tracing::info!("capture: the bytes of chosen connections go to {to}");
+            }
         }
         let any = hexdump.is_some() || pcapng.is_some();
         Ok(any.then(|| Arc::new(Captures { hexdump, pcapng, count: AtomicU64::new(0) })))
@@ -88,14 +93,6 @@ impl Captures {
         let id = self.count.fetch_add(1, Relaxed) + 1;
         Some(Tap::new(Arc::clone(self), kind, id, (hexdump, pcapng), subject, now))
     }
-}
-
-/// A new file, and not the old one emptied: a process that hands over may be writing to that still.
-fn begin(path: &Path) -> io::Result<File> {
-    if fs::symlink_metadata(path).is_ok_and(|it| it.is_file()) {
-        fs::remove_file(path)?;
-    }
-    File::create(path)
 }
 
 /// A filter, and where the bytes that it chooses go.

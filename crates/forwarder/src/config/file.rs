@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer};
@@ -106,8 +107,14 @@ impl File {
 
 /// One byte more than is taken, to see that there are more.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Without waiting for the other end of a pipe.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file = fs::File::from(rustix::fs::open(path, flags, Mode::empty())?);
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
     let mut bytes = Vec::new();
-    fs::File::open(path)?.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
+    file.take(SIZE_MAX + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

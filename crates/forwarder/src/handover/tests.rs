@@ -1,11 +1,13 @@
 use std::io::{Read, Write};
+use std::net::SocketAddr;
 use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
 
 use super::*;
-use crate::config::{Endpoint, Rule};
+use crate::config::{Config, Endpoint, Rule};
 use crate::server::{Outcome, serve};
 
 fn pair() -> (Socket, Socket) {
@@ -106,45 +108,86 @@ fn a_process_that_goes_away_before_it_serves_changes_nothing() {
 }
 
 #[test]
-fn nobody_but_the_owner_may_connect_and_an_abandoned_socket_is_replaced() {
+fn only_the_owner_may_connect_and_an_abandoned_socket_is_replaced() {
     let path = socket_path("mode");
-    let first = listen(&path, false).unwrap();
+    let (first, file) = listen(&path, None).unwrap();
     let mode = std::fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert!(listen(&path, false).is_err(), "it is in use");
+    assert!(listen(&path, None).is_err(), "it is in use");
     drop(first);
-    let second = listen(&path, false).unwrap();
-    let _third = listen(&path, true).unwrap();
-    drop(second);
-    std::fs::remove_file(path).unwrap();
+    file.leave();
+    drop(listen(&path, None).unwrap());
+    assert!(!path.exists());
 }
 
 #[test]
-fn where_nobody_listens_there_is_no_process_to_take_over_from() {
-    let path = socket_path("nobody");
+fn without_a_listener_there_is_no_process_to_take_over_from() {
+    let path = socket_path("absent");
     assert!(Predecessor::ask(&path).unwrap().is_none());
-    drop(listen(&path, false).unwrap());
+    let (socket, file) = listen(&path, None).unwrap();
+    drop(socket);
     assert!(Predecessor::ask(&path).unwrap().is_none());
-    std::fs::remove_file(path).unwrap();
+    drop(file);
+}
+
+#[test]
+fn a_process_that_dies_while_it_hands_over_counts_as_absent() {
+    let path = socket_path("dying");
+    let (socket, _file) = listen(&path, None).unwrap();
+    for begins in [false, true] {
+        let socket = socket.try_clone().unwrap();
+        let dying = thread::spawn(move || {
+            let (peer, _) = socket.accept().unwrap();
+            if begins {
+                send(peer.as_fd(), 2, &[socket.as_fd()]).unwrap();
+            }
+        });
+        assert!(Predecessor::ask(&path).unwrap().is_none());
+        dying.join().unwrap();
+    }
+}
+
+#[test]
+fn of_two_that_start_one_takes_over() {
+    let path = socket_path("two");
+    let rule = Rule::new(Listen::Tcp(free_port()), vec![echo().into()]);
+    let config = Config { handover: Some(path.clone()), rules: vec![rule], ..Config::default() };
+    let running = start(&config);
+    let (first, _) = ask(&path);
+    let (second, _) = ask(&path);
+    let (_socket, file) = listen(&path, Some(&second)).unwrap();
+    assert!(listen(&path, Some(&first)).is_err(), "the path is the second one's");
+    second.tell_serving().unwrap();
+    assert_eq!(running.join().unwrap().unwrap(), Outcome::Drained);
+    drop(file);
+}
+
+fn received(from: &Socket, sender: JoinHandle<()>) -> Vec<Socket> {
+    let sockets = receive_all(from).unwrap();
+    sender.join().unwrap();
+    sockets
 }
 
 #[test]
 fn more_sockets_than_one_message_carries_arrive() {
-    let (ours, theirs) = pair();
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let many = vec![socket.as_fd(); AT_ONCE + 5];
-    send_all(ours.as_fd(), &many).unwrap();
-    let received = receive_all(&theirs).unwrap();
-    assert_eq!(received.len(), AT_ONCE + 5);
     let addr = socket.local_addr().unwrap();
-    assert!(received.iter().all(|it| it.local_addr().unwrap().as_socket() == Some(addr)));
-}
-
-#[test]
-fn no_sockets_at_all_are_an_answer() {
-    let (ours, theirs) = pair();
-    send_all(ours.as_fd(), &[]).unwrap();
-    assert!(receive_all(&theirs).unwrap().is_empty());
+    for count in [0, 1, FDS_PER_MESSAGE + 5] {
+        let (ours, theirs) = pair();
+        let socket = socket.try_clone().unwrap();
+        let sender = thread::spawn(move || {
+            let many = vec![socket.as_fd(); count];
+            for some in many.chunks(FDS_PER_MESSAGE) {
+                send(ours.as_fd(), count, some).unwrap();
+            }
+            if many.is_empty() {
+                send(ours.as_fd(), 0, &[]).unwrap();
+            }
+        });
+        let sockets = received(&theirs, sender);
+        assert_eq!(sockets.len(), count);
+        assert!(sockets.iter().all(|it| it.local_addr().unwrap().as_socket() == Some(addr)));
+    }
 }
 
 #[test]

@@ -166,7 +166,8 @@ mod tests {
 
     use super::*;
 
-    const LINE: &[u8] = b"a line of the log, long enough for a pipe to be full after some of them\n";
+    const LINE: &[u8] =
+        b"a line of the log, long enough for a pipe to be full after some of them\n";
 
     /// A pipe, and a log that is written to it.
     fn piped() -> (io::PipeReader, &'static Writer) {

@@ -38,7 +38,7 @@ pub use balance::Balancer;
 pub use bucket::{Bucket, Draw, LEAST_BYTE_BURST, LONGEST_WAIT, SharedBucket};
 pub use clients::Clients;
 pub use count::Waiter;
-pub use counts::{AtCapacity, Permit, Reservation, ProcessCounts, RuleCounts};
+pub use counts::{AtCapacity, Permit, ProcessCounts, Reservation, RuleCounts};
 pub use health::{FALL, FIRST_BACKOFF, Health, HealthState, LONGEST_BACKOFF};
 pub use nets::NetSet;
 pub use reasons::{DatagramDrop, EndReason, Refusal};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{
-    AccessList, Balancer, Bucket, AtCapacity, Permit, Reservation, ProcessCounts, Refusal, RuleCounts,
-    SharedBucket, TargetState, Throttle, Waiter,
+    AccessList, AtCapacity, Balancer, Bucket, Permit, ProcessCounts, Refusal, Reservation,
+    RuleCounts, SharedBucket, TargetState, Throttle, Waiter,
 };
 use crate::config::{Limits, Rule};
 
@@ -83,7 +83,11 @@ impl RuleState {
 
     /// As [`reserve`](Self::reserve) for one that is on its way, and has to wait without room:
     /// `waiter` is woken when there may be some.
-    pub fn reserve_or_wait(&self, waiter: &Arc<Waiter>, now: Instant) -> Result<Reservation, AtCapacity> {
+    pub fn reserve_or_wait(
+        &self,
+        waiter: &Arc<Waiter>,
+        now: Instant,
+    ) -> Result<Reservation, AtCapacity> {
         self.counts.reserve_or_wait(waiter, now)
     }
 

@@ -156,7 +156,7 @@ impl Connection {
             target: endpoint,
             target_addr: target.and_then(Address::inet),
         };
-        self.tap.replace(begin(captures, &subject).map(Box::new));
+        self.tap.replace(begin(&captures, &subject).map(Box::new));
     }
 
     /// Keeps what was received from the client before its half was there.

@@ -11,8 +11,8 @@ use socket2::SockRef;
 
 use crate::fault::{self, Shortage};
 use crate::policy::{Assignment, Permit};
-use crate::relay::connection::{Connection, Side};
 use crate::relay::close_reason::CloseReason;
+use crate::relay::connection::{Connection, Side};
 use crate::relay::half::{HIGH_WATER, Half, State};
 use crate::relay::{proxy_header, timeouts};
 use crate::serving::Serving;

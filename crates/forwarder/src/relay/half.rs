@@ -8,8 +8,8 @@ use std::time::Duration;
 use asyncore::{Channel, Dispatcher, Error, Result, Token};
 
 use crate::policy::{Refusal, RuleCounts};
-use crate::relay::connection::{Connection, Side};
 use crate::relay::close_reason::CloseReason;
+use crate::relay::connection::{Connection, Side};
 use crate::relay::{dial, timeouts};
 
 /// How much one read takes at the most; on loopback this beats 64 KiB, which leaves a tail.

@@ -7,9 +7,9 @@
 mod close_reason;
 mod connection;
 mod dial;
-pub(crate) mod preamble;
 mod half;
 pub(crate) mod listener;
+pub(crate) mod preamble;
 pub(crate) mod proxy_header;
 mod timeouts;
 

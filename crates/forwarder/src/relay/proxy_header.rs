@@ -166,9 +166,11 @@ pub(crate) fn encode(version: ProxyVersion, ends: Option<Ends>, hops: u8) -> io:
             let line = ends.map_or(v1::Addresses::Unknown, |ends| ends.into());
             return Ok(line.to_string().into_bytes());
         }
-        (ProxyVersion::V2, Some(ends)) => {
-            v2::Builder::with_addresses(v2::Version::Two | v2::Command::Proxy, v2::Protocol::Stream, ends)
-        }
+        (ProxyVersion::V2, Some(ends)) => v2::Builder::with_addresses(
+            v2::Version::Two | v2::Command::Proxy,
+            v2::Protocol::Stream,
+            ends,
+        ),
         (ProxyVersion::V2, None) => v2::Builder::new(v2::Version::Two | v2::Command::Local, 0),
     };
     match hops {

@@ -11,7 +11,7 @@ use asyncore::{Channel, Dispatcher, Domain, Error, Result, SocketMap, Token, Typ
 
 use crate::fault::{self, Shortage};
 use crate::policy::{DatagramDrop, HealthState, TargetState};
-use crate::relay::{Connection, CloseReason, Side, report_failure};
+use crate::relay::{CloseReason, Connection, Side, report_failure};
 use crate::serving::Serving;
 use crate::udp::listener::Listener;
 use crate::udp::{BURST, DATAGRAM};
@@ -191,7 +191,8 @@ impl Session {
         ch: &mut Channel<'_>,
         serving: &Rc<Serving>,
     ) -> Option<Vec<usize>> {
-        let target = self.connection.assignment.borrow().as_ref().map(|it| Arc::clone(it.target()))?;
+        let target =
+            self.connection.assignment.borrow().as_ref().map(|it| Arc::clone(it.target()))?;
         let (targets, now) = (serving.state.targets(), ch.now());
         let is_same_rule = Rc::ptr_eq(serving, &self.connection.serving);
         if !is_same_rule && !targets.iter().any(|it| Arc::ptr_eq(it, &target)) {

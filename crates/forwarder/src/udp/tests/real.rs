@@ -10,7 +10,7 @@ use asyncore::{EventLoop, SocketMap, Token};
 use crate::config::{Endpoint, Listen, Rule, Target};
 use crate::policy::RuleState;
 use crate::shared::{Drain, Shared};
-use crate::worker::{Served, Worker};
+use crate::worker::{RuleChange, Worker};
 
 struct Scene {
     map: EventLoop,
@@ -55,7 +55,7 @@ impl Scene {
             None => RuleState::new(&rule, Arc::clone(&self.shared.process), now),
         });
         self.state = Some(Arc::clone(&state));
-        let served = Served { rule: Arc::new(rule), state, sockets, checks: false };
+        let served = RuleChange::Serve { rule: Arc::new(rule), state, sockets, checks: false };
         self.map.with(self.worker, |worker, ch| worker.apply(ch, vec![served]));
     }
 
@@ -113,8 +113,9 @@ fn a_removed_rule_gives_its_address_back() {
     scene.apply(&[target.local_addr().unwrap()]);
     client.send_to(b"one", scene.listen).unwrap();
     scene.receive(&target);
-    scene.map.with(scene.worker, |worker, ch| worker.apply(ch, Vec::new()));
     let listen = scene.listen;
+    let removed = vec![RuleChange::Remove(Listen::Udp(listen))];
+    scene.map.with(scene.worker, |worker, ch| worker.apply(ch, removed));
     scene.until("the address being free", |_| UdpSocket::bind(listen).ok());
     scene.until("the session's end", |scene| (scene.state().counts().open() == 0).then_some(()));
 }
