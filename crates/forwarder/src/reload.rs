@@ -19,6 +19,7 @@ use crate::capture::Captures;
 use crate::config::{Config, Listen, Status};
 use crate::http;
 use crate::inherited::Inherited;
+use crate::logging;
 use crate::pid_file::PidFile;
 use crate::policy::RuleState;
 use crate::shared::{RuleAtWork, Shared};
@@ -159,6 +160,9 @@ impl Reload {
             _ => None,
         };
         shared.kept.add(sockets.iter())?;
+        if *log != now.log {
+            logging::apply(log)?;
+        }
 
         if pid_changed {
             *shared.pid_file() = new_pid_file;
@@ -180,9 +184,6 @@ impl Reload {
         let mut left = Vec::new();
         for (name, changed) in [
             ("workers", *workers != now.workers),
-            ("log level", log.level != now.log.level),
-            ("log format", log.format != now.log.format),
-            ("log file", log.file != now.log.file),
             ("handover", *handover != now.handover),
             ("user", *user != now.user),
             ("group", *group != now.group),
@@ -191,10 +192,8 @@ impl Reload {
         ] {
             left.extend(changed.then_some(name));
         }
-        let Config { workers, log, handover, user, group, chroot, reload_on_change, .. } =
-            now.clone();
-        self.config =
-            Config { workers, log, handover, user, group, chroot, reload_on_change, ..next };
+        let Config { workers, handover, user, group, chroot, reload_on_change, .. } = now.clone();
+        self.config = Config { workers, handover, user, group, chroot, reload_on_change, ..next };
         Ok(left)
     }
 }
