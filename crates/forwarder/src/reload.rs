@@ -135,6 +135,10 @@ impl Reload {
             capture,
             handover,
             pid_file,
+            user,
+            group,
+            chroot,
+            reload_on_change,
             rules: _,
         } = &next;
         let (shared, now) = (&self.shared, &self.config);
@@ -178,12 +182,19 @@ impl Reload {
             ("workers", *workers != now.workers),
             ("log level", log.level != now.log.level),
             ("log format", log.format != now.log.format),
+            ("log file", log.file != now.log.file),
             ("handover", *handover != now.handover),
+            ("user", *user != now.user),
+            ("group", *group != now.group),
+            ("chroot", *chroot != now.chroot),
+            ("reload_on_change", *reload_on_change != now.reload_on_change),
         ] {
             left.extend(changed.then_some(name));
         }
-        let Config { workers, log, handover, .. } = now.clone();
-        self.config = Config { workers, log, handover, ..next };
+        let Config { workers, log, handover, user, group, chroot, reload_on_change, .. } =
+            now.clone();
+        self.config =
+            Config { workers, log, handover, user, group, chroot, reload_on_change, ..next };
         Ok(left)
     }
 }
@@ -207,7 +218,7 @@ pub(crate) fn open_page(
         .with_context(|| format!("the status page cannot listen on {}", status.listen))
 }
 
-/// Serves the page anew, on the first worker's loop, and ends it as it was.
+/// Serves the page anew, on the control loop, and ends it as it was.
 fn change_page(shared: &Arc<Shared>, status: Option<Status>, socket: Option<socket2::Socket>) {
     let this = Arc::clone(shared);
     let changed = move |map: &mut SocketMap| {
@@ -228,8 +239,8 @@ fn change_page(shared: &Arc<Shared>, status: Option<Status>, socket: Option<sock
         }
         Ok(())
     };
-    if let Some(first) = shared.workers().first() {
-        if let Err(error) = first.trigger.pull_trigger(changed) {
+    if let Some(control) = shared.control() {
+        if let Err(error) = control.pull_trigger(changed) {
             tracing::error!("the status page cannot be changed: {error}");
         }
     }

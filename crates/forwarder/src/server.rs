@@ -65,15 +65,14 @@ pub fn serve(
     let page = page.transpose()?;
     inherited.close_rest();
 
-    let mut map = new_map(descriptors)?;
-    let mut handles = vec![start(&mut map, &shared)?];
-    let mut threads = Vec::new();
-    for index in 1..config.workers {
-        let (thread, handle) = spawn(index, &shared, descriptors)?;
-        threads.push(thread);
-        handles.push(handle);
-    }
-    shared.set_workers(handles);
+    // This thread serves the pages, signals and the handover. Only the workers forward, so nothing
+    // here delays traffic.
+    let mut map = SocketMap::new().context("cannot make a loop")?;
+    let control = map.trigger().context("cannot make a trigger")?;
+    let workers = (0..config.workers).map(|index| spawn(index, &shared, descriptors));
+    let workers = workers.collect::<anyhow::Result<Vec<_>>>()?;
+    let (threads, handles): (Vec<_>, Vec<_>) = workers.into_iter().unzip();
+    shared.set_loops(control, handles);
 
     if let Some(path) = &config.handover {
         HandoverListener::start(&mut map, &shared, path, predecessor.as_ref())?;
@@ -108,50 +107,61 @@ pub fn serve(
     if let Some(Err(error)) = predecessor.map(Predecessor::tell_serving) {
         tracing::warn!("the process that ran before has gone: {error}");
     }
-    systemd::feed_watchdog(&mut map);
+    // On a worker's loop, since the traffic is what has to be alive.
+    shared.workers()[0].trigger.pull_trigger(|map| {
+        systemd::feed_watchdog(map);
+        Ok(())
+    })?;
     systemd::ready();
     map.run().context("the loop failed")?;
     drop(map);
     for thread in threads {
-        let _ = thread.join();
+        thread.join().unwrap_or_else(|_| Err(anyhow::Error::msg("a worker panicked")))?;
     }
     drop(shared.pid_file().take());
     let cut_off = shared.cut_off.load(Ordering::Relaxed);
     Ok(if cut_off { Outcome::CutOff } else { Outcome::Drained })
 }
 
-fn new_map(descriptors: Descriptors) -> anyhow::Result<EventLoop> {
-    SocketMap::builder().max_pipes(descriptors.pipes).build().context("cannot make a loop")
-}
-
-fn start(map: &mut SocketMap, shared: &Arc<Shared>) -> anyhow::Result<Handle> {
-    let token = Worker::start(map, Arc::clone(shared)).context("cannot start a worker")?;
-    let trigger = map.trigger().context("cannot make a trigger")?;
-    Ok(Handle { trigger, token })
-}
+/// A thread that forwards, and how it ended.
+type WorkerThread = thread::JoinHandle<anyhow::Result<()>>;
 
 fn spawn(
     index: usize,
     shared: &Arc<Shared>,
     descriptors: Descriptors,
-) -> anyhow::Result<(thread::JoinHandle<()>, Handle)> {
+) -> anyhow::Result<(WorkerThread, Handle)> {
     let (sender, receiver) = std::sync::mpsc::channel();
     let shared = Arc::clone(shared);
     let thread = thread::Builder::new().name(format!("worker-{index}")).spawn(move || {
-        let started = new_map(descriptors)
-            .and_then(|mut map| start(&mut map, &shared).map(|handle| (map, handle)));
-        match started {
-            Ok((mut map, handle)) => {
-                let _ = sender.send(Ok(handle));
-                if let Err(error) = map.run() {
-                    tracing::error!("worker {index} has ended: {error}");
-                }
-            }
-            Err(error) => {
-                let _ = sender.send(Err(error));
-            }
-        }
+        let (mut map, handle) = start(&shared, descriptors)?;
+        let _ = sender.send(handle);
+        // Without this worker the process could not go on: an end of its own ends all.
+        let _stop = StopAll(shared);
+        map.run().with_context(|| format!("the loop of worker {index} failed"))
     })?;
-    let handle = receiver.recv().context("a worker did not start")??;
-    Ok((thread, handle))
+    match receiver.recv() {
+        Ok(handle) => Ok((thread, handle)),
+        Err(_) => {
+            let why = thread.join().map_or(None, Result::err);
+            Err(why.unwrap_or_else(|| anyhow::Error::msg("a worker did not start")))
+        }
+    }
+}
+
+fn start(shared: &Arc<Shared>, descriptors: Descriptors) -> anyhow::Result<(EventLoop, Handle)> {
+    let map = SocketMap::builder().max_pipes(descriptors.pipes).build();
+    let mut map = map.context("cannot make a loop")?;
+    let token = Worker::start(&mut map, Arc::clone(shared)).context("cannot start a worker")?;
+    let trigger = map.trigger().context("cannot make a trigger")?;
+    Ok((map, Handle { trigger, token }))
+}
+
+/// Ends all loops when it is dropped, also by a panic.
+struct StopAll(Arc<Shared>);
+
+impl Drop for StopAll {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }

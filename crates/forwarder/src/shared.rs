@@ -28,9 +28,11 @@ pub(crate) struct Shared {
     pub(crate) kept: Kept,
     pub(crate) files: SocketFiles,
     pid_file: Mutex<Option<PidFile>>,
-    /// The status page, on the first worker's loop.
+    /// The status page, on the control loop.
     page: Mutex<Option<Token<Server>>>,
     drain_limit: Mutex<Duration>,
+    /// The loop of the main thread.
+    control: OnceLock<Trigger>,
     workers: OnceLock<Vec<Handle>>,
     /// Workers that listen still.
     listening: AtomicUsize,
@@ -82,6 +84,7 @@ impl Shared {
             pid_file: Mutex::default(),
             page: Mutex::default(),
             drain_limit: Mutex::default(),
+            control: OnceLock::new(),
             workers: OnceLock::new(),
             listening: AtomicUsize::new(workers),
             busy: AtomicUsize::new(workers),
@@ -90,10 +93,16 @@ impl Shared {
         })
     }
 
-    /// Makes the workers known, once.
-    pub(crate) fn set_workers(&self, workers: Vec<Handle>) {
+    /// Makes the loops known, once.
+    pub(crate) fn set_loops(&self, control: Trigger, workers: Vec<Handle>) {
         // Nothing sets them again.
+        let _ = self.control.set(control);
         let _ = self.workers.set(workers);
+    }
+
+    /// Reaches the loop of the main thread, which serves the pages.
+    pub(crate) fn control(&self) -> Option<&Trigger> {
+        self.control.get()
     }
 
     pub(crate) fn workers(&self) -> &[Handle] {
@@ -162,9 +171,10 @@ impl Shared {
 
     /// Ends all loops now.
     pub(crate) fn stop(&self) {
-        for worker in self.workers() {
-            // A loop that has ended already needs no telling.
-            let _ = worker.trigger.pull_trigger(|_| Err(ExitNow.into()));
+        let workers = self.workers().iter().map(|worker| &worker.trigger);
+        for trigger in workers.chain(self.control()) {
+            // A loop that has ended needs nothing.
+            let _ = trigger.pull_trigger(|_| Err(ExitNow.into()));
         }
     }
 }

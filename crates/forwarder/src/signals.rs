@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use crate::reload::Reloader;
 use crate::shared::{Drain, Shared};
 
-/// Watches for the signals, on the loop of the first worker. Without a `reloader` there is nothing
+/// Watches for the signals, on the control loop. Without a `reloader` there is nothing
 /// to reload.
 pub(crate) fn watch(
     map: &mut SocketMap,

@@ -19,7 +19,7 @@ const MAX_SUCCESSORS: usize = 8;
 /// Time that a process has between getting the sockets and serving.
 const SUCCESSOR_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Where the next process connects, on the first worker's loop.
+/// Where the next process connects, on the control loop.
 pub(crate) struct HandoverListener {
     shared: Arc<Shared>,
     successors: Vec<Token<Successor>>,

@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use asyncore::{Accumulator, Address, AsyncChat, Channel, Result, Socket, Terminator, Token};
+use asyncore::{
+    Accumulator, Address, AsyncChat, Channel, Result, Socket, SocketMap, Terminator, Token,
+};
 
 use super::{Answer, Refusal, Reply, Request, Response, Service};
 
@@ -170,6 +172,17 @@ impl Connection {
         if !stays {
             ch.close_when_done();
         }
+    }
+
+    /// The time for which the current request has been arriving.
+    pub(super) fn reading_for(&self, now: Instant) -> Option<Duration> {
+        self.began.map(|began| now.saturating_duration_since(began))
+    }
+
+    /// Whether the client waits for an answer, or takes one; `token` is the connection's own.
+    pub(super) fn is_answering(&self, map: &SocketMap, token: Token<Self>) -> bool {
+        let queued = map.channel_stats(token.untyped()).is_some_and(|stats| stats.output_len > 0);
+        queued || self.waits.is_some() || !self.turns.is_empty()
     }
 
     /// Whether the next turn can be taken: all answers before are given and sent.

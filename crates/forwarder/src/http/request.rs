@@ -1,5 +1,6 @@
 //! What a client asks for.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use subtle::ConstantTimeEq as _;
@@ -37,7 +38,7 @@ pub(crate) struct Refusal {
     pub(crate) status: u16,
     pub(crate) why: String,
     /// What the status calls for.
-    pub(crate) header: Option<(&'static str, &'static str)>,
+    pub(crate) header: Option<(&'static str, Cow<'static, str>)>,
 }
 
 impl Refusal {
@@ -45,8 +46,12 @@ impl Refusal {
         Refusal { status, why: why.into(), header: None }
     }
 
-    pub(crate) fn with_header(self, name: &'static str, value: &'static str) -> Self {
-        Refusal { header: Some((name, value)), ..self }
+    pub(crate) fn with_header(
+        self,
+        name: &'static str,
+        value: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Refusal { header: Some((name, value.into())), ..self }
     }
 }
 
@@ -86,7 +91,7 @@ impl Request {
             }
             Err(error) => return Err(Refusal::new(400, format!("no HTTP request: {error}"))),
         }
-        let (path, query) = path_and_query(parsed.path.unwrap_or_default())?;
+        let (authority, path, query) = split_target(parsed.path.unwrap_or_default())?;
         let mut request = Request {
             method: parsed.method.unwrap_or_default().to_owned(),
             path: path.to_owned(),
@@ -101,6 +106,10 @@ impl Request {
             expects_continue: false,
         };
         request.take_headers(parsed.headers)?;
+        // RFC 9112: the host of an absolute target replaces that of the header.
+        if let Some(authority) = authority {
+            request.host = Some(authority.to_owned());
+        }
         Ok(request)
     }
 
@@ -152,21 +161,24 @@ impl Request {
     }
 }
 
-/// The target can be a whole address, as proxies are sent it.
-fn path_and_query(target: &str) -> Result<(&str, Option<&str>), Refusal> {
-    let target = match target.split_once("://") {
+/// Splits a target into its authority, which a target has that was meant for a proxy, its path and
+/// its query.
+fn split_target(target: &str) -> Result<(Option<&str>, &str, Option<&str>), Refusal> {
+    let (authority, target) = match target.split_once("://") {
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => {
-            rest.find('/').map_or("/", |start| &rest[start..])
+            let (authority, rest) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            (Some(authority), if rest.is_empty() { "/" } else { rest })
         }
-        _ => target,
+        _ => (None, target),
     };
-    if !target.starts_with('/') {
-        return Err(Refusal::new(400, "the target of the request is no path"));
-    }
-    Ok(match target.split_once('?') {
+    let (path, query) = match target.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (target, None),
-    })
+    };
+    if !path.starts_with('/') {
+        return Err(Refusal::new(400, "the target of the request is no path"));
+    }
+    Ok((authority, path, query))
 }
 
 fn bearer(value: &[u8]) -> Option<Bearer> {

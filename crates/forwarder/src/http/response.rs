@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::time::SystemTime;
 
 use asyncore::{Channel, Producer};
-use serde::Serialize;
 
 use super::{Refusal, Request};
 
@@ -22,7 +21,7 @@ pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) content_type: &'static str,
     body: Body,
-    header: Option<(&'static str, &'static str)>,
+    header: Option<(&'static str, Cow<'static, str>)>,
 }
 
 enum Body {
@@ -57,13 +56,6 @@ impl Response {
         Response { status, ..Response::new("text/plain; charset=utf-8", body) }
     }
 
-    pub(crate) fn json(value: &impl Serialize) -> Self {
-        match serde_json::to_vec(value) {
-            Ok(body) => Response::new("application/json", body),
-            Err(error) => Response::text(500, &format!("this cannot be told as JSON: {error}")),
-        }
-    }
-
     /// Queues the answer; without its body if the request was a HEAD.
     pub(super) fn send(self, ch: &mut Channel<'_>, request: Option<&Request>, keep_alive: bool) {
         ch.push(self.head(request, keep_alive).into_bytes());
@@ -85,7 +77,7 @@ impl Response {
             self.content_type,
             self.body.len(),
         );
-        if let Some((name, value)) = self.header {
+        if let Some((name, value)) = &self.header {
             // Writing to a string cannot fail.
             let _ = write!(head, "{name}: {value}\r\n");
         }
@@ -111,7 +103,7 @@ impl Body {
 
 impl From<&Refusal> for Response {
     fn from(refusal: &Refusal) -> Self {
-        Response { header: refusal.header, ..Response::text(refusal.status, &refusal.why) }
+        Response { header: refusal.header.clone(), ..Response::text(refusal.status, &refusal.why) }
     }
 }
 
@@ -128,6 +120,7 @@ fn reason(status: u16) -> &'static str {
         413 => "Content Too Large",
         417 => "Expectation Failed",
         421 => "Misdirected Request",
+        429 => "Too Many Requests",
         431 => "Request Header Fields Too Large",
         500 => "Internal Server Error",
         503 => "Service Unavailable",

@@ -9,7 +9,8 @@ use socket2::{Domain, Type};
 
 use super::{Connection, Service};
 
-/// How many clients are served at once; whoever comes then is closed on.
+/// Maximum number of clients at once. A further client displaces the quietest one, so that idle
+/// connections cannot keep probes and monitors out.
 pub(crate) const MAX_CONNECTIONS: usize = 128;
 /// More than browsers and monitors open at once.
 const BACKLOG: i32 = 128;
@@ -62,8 +63,29 @@ impl Server {
         ch.close();
     }
 
-    pub(super) fn new(service: Rc<dyn Service>) -> Self {
+    pub(crate) fn new(service: Rc<dyn Service>) -> Self {
         Server { service, clients: Vec::new() }
+    }
+
+    /// Closes the connection that has made no progress for longest. One that waits for an answer,
+    /// or takes one, is closed only if all do.
+    fn displace_quietest(&mut self, ch: &mut Channel<'_>) {
+        let now = ch.now();
+        let quiet = |client: Token<Connection>| {
+            let idle = ch.channel_stats(client.untyped()).map(|stats| stats.idle);
+            let connection = ch.get(client);
+            let reading = connection.and_then(|it| it.reading_for(now)).max(idle);
+            (connection.is_some_and(|it| !it.is_answering(ch, client)), reading)
+        };
+        // Among equals the last is chosen, so the oldest has to come last.
+        let quietest = (0..self.clients.len()).rev().max_by_key(|at| quiet(self.clients[*at]));
+        let Some(client) = quietest.map(|at| self.clients.remove(at)) else {
+            return;
+        };
+        if let Some(mut channel) = ch.channel(client) {
+            tracing::debug!(client = ?channel.addr(), "an idle client gives way to a new one");
+            channel.close();
+        }
     }
 }
 
@@ -72,14 +94,13 @@ impl Dispatcher for Server {
         &mut self,
         ch: &mut Channel<'_>,
         sock: Socket,
-        peer: Option<SocketAddr>,
+        _peer: Option<SocketAddr>,
     ) -> asyncore::Result {
         if self.clients.len() >= MAX_CONNECTIONS {
             self.clients.retain(|client| ch.contains(*client));
         }
         if self.clients.len() >= MAX_CONNECTIONS {
-            tracing::debug!(?peer, "{MAX_CONNECTIONS} clients are served already");
-            return Ok(());
+            self.displace_quietest(ch);
         }
         self.clients.push(Connection::start(ch, sock, Rc::clone(&self.service)));
         Ok(())

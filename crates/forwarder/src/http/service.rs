@@ -1,6 +1,6 @@
 //! Who answers requests.
 
-use asyncore::{Channel, Token};
+use asyncore::{Channel, SocketMap, Token};
 
 use super::{Connection, Request, Response};
 
@@ -31,6 +31,11 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
+    /// Whether the client is still there.
+    pub(crate) fn is_awaited(&self, map: &SocketMap) -> bool {
+        map.contains(self.connection)
+    }
+
     /// Answers, unless the client has gone or was answered before.
     pub(crate) fn send(self, ch: &mut Channel<'_>, response: Response) {
         ch.with(self.connection, |connection, ch| {

@@ -265,20 +265,51 @@ fn a_request_that_comes_byte_by_byte_is_given_up_after_a_minute() {
     assert!(peer.saw_eof());
 }
 
+/// Occupies all places with connections that have sent `begun`.
+fn fill(scene: &mut Scene, begun: &str) -> Vec<Peer> {
+    let peers: Vec<_> = (0..MAX_CONNECTIONS).map(|_| scene.connect()).collect();
+    peers.iter().for_each(|peer| peer.send(begun.as_bytes()));
+    scene.settle();
+    peers
+}
+
 #[test]
-fn whoever_comes_when_all_places_are_taken_is_turned_away_until_one_is_free() {
+fn a_new_client_displaces_the_quietest_one_when_all_places_are_taken() {
+    let complete = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n";
+    let unread = "GET /long HTTP/1.1\r\nHost: x\r\n\r\n";
+    for begun in ["", "GET / HT", complete, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n", unread] {
+        let mut scene = Scene::new();
+        let peers = fill(&mut scene, begun);
+        for _ in 0..3 {
+            let next = scene.connect();
+            let answer = scene.ask(&next, complete);
+            assert_eq!(answers(&answer), [(200, "GET /a\n")], "beside {begun:?}");
+        }
+        let is_open = |peer: &&Peer| peer.is_connected() && !peer.saw_eof();
+        assert!(peers.iter().filter(is_open).count() >= MAX_CONNECTIONS - 3, "beside {begun:?}");
+    }
+}
+
+#[test]
+fn slow_requests_are_displaced_before_idle_clients_and_these_before_answers() {
     let mut scene = Scene::new();
-    let mut peers: Vec<_> = (0..MAX_CONNECTIONS).map(|_| scene.connect()).collect();
+    let waiting = scene.connect();
+    waiting.send(b"GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    let slow = scene.connect();
+    slow.send(b"G");
+    scene.wait(Duration::from_secs(5));
+    let mut idle: Vec<_> = (2..MAX_CONNECTIONS).map(|_| scene.connect()).collect();
+    scene.wait(Duration::from_secs(2));
+    // However recent its last byte is.
+    slow.send(b"E");
     scene.settle();
-    let one_too_many = scene.connect();
-    assert_eq!(scene.ask(&one_too_many, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "");
-    assert!(one_too_many.saw_eof() || one_too_many.was_reset());
-    assert!(peers.iter().all(|peer| peer.is_connected() && !peer.saw_eof()));
-    peers.pop().unwrap().close();
+    idle.push(scene.connect());
     scene.settle();
-    let next = scene.connect();
-    let answer = scene.ask(&next, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
-    assert_eq!(answers(&answer), [(200, "GET /a\n")]);
+    assert!(slow.saw_eof() || slow.was_reset());
+    idle.push(scene.connect());
+    scene.settle();
+    assert!(idle[0].saw_eof() || idle[0].was_reset(), "the oldest of them");
+    assert!(!waiting.saw_eof() && waiting.is_connected());
 }
 
 #[test]

@@ -34,7 +34,7 @@ impl Site {
         Ok(Site { socket, addr })
     }
 
-    /// Serves the site on the first worker's loop, `map`.
+    /// Serves the site on the control loop, `map`.
     ///
     /// # Errors
     /// When the system has no descriptors left.

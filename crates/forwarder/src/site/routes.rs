@@ -7,7 +7,7 @@ use asyncore::{Channel, ReaderProducer, Token};
 
 use crate::http::{Answer, Refusal, Reply, Request, Response, Service};
 use crate::shared::Shared;
-use crate::status::{Guard, Hub, Listing, assets};
+use crate::status::{Guard, Hub, Listing, Query, assets};
 
 /// The most bytes that one request sends through, 1 GiB.
 const MOST: u64 = 1 << 30;
@@ -41,12 +41,11 @@ impl Routes {
             let allow = "GET, HEAD";
             return Err(Refusal::new(405, format!("only {allow} here")).with_header("Allow", allow));
         }
-        self.guard.look(request)?;
+        self.guard.look(request, ch.now())?;
         match &*request.path {
             "/live.json" => {
-                let listing = Listing::asked_for(request)?;
-                Hub::report_to(ch, self.hub, listing, reply, |report| Response::json(&report));
-                Ok(Answer::Later)
+                let query = Query::Json { listing: Listing::parse(request)?, actions: false };
+                Hub::answer(ch, self.hub, query, reply)
             }
             "/data" => data(request).map(Answer::Now),
             path => assets::site(path.trim_start_matches('/'))

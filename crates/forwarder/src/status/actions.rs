@@ -2,7 +2,7 @@
 
 use asyncore::{Channel, SocketMap, Token};
 
-use super::hub::{Hub, PATIENCE};
+use super::hub::{Hub, INTERVAL};
 use super::id::ConnectionId;
 use crate::http::{Refusal, Reply, Response};
 use crate::relay::{self, Ending, Half};
@@ -36,7 +36,7 @@ impl Hub {
         asked.map_err(|error| {
             Refusal::new(503, format!("the connection's worker cannot be reached: {error}"))
         })?;
-        ch.call_later(PATIENCE, move |map| {
+        ch.call_later(INTERVAL, move |map| {
             let late = "the connection's worker is busy, and ends it as soon as it can";
             map.with(hub, |_, ch| reply.send(ch, Response::text(503, late)));
             Ok(())

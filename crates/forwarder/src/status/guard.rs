@@ -1,37 +1,41 @@
-//! Who may look, and who may act.
+//! Access control: who may look, and who may act.
 
-use std::net::{IpAddr, SocketAddr};
+use std::cell::RefCell;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
 
+use super::wrong_tokens::WrongTokens;
 use crate::http::{Refusal, Request};
 
 /// Guards a page.
 ///
-/// This machine may look, others only with the token or when the page is public, and to act takes
-/// the token in any case. A browser that was lured to another name for this address (DNS
-/// rebinding) is told by that name in its Host header; other sites cannot read answers because
-/// nothing here allows them to, nor act because a token is no cookie.
-#[derive(Clone, Debug)]
+/// Clients on this machine may look; others need the token, or the page has to be public. Actions
+/// always need the token. After a DNS rebinding a browser sends the attacker's name in its Host
+/// header, so names other than localhost are refused. Other sites cannot read answers because no
+/// answer allows it, and cannot act because a token is not a cookie.
+#[derive(Debug)]
 pub(crate) struct Guard {
     token: Option<String>,
     public: bool,
+    wrong_tokens: RefCell<WrongTokens>,
 }
 
 impl Guard {
     pub(crate) fn new(token: Option<String>, public: bool) -> Self {
-        Guard { token, public }
+        Guard { token, public, wrong_tokens: RefCell::default() }
     }
 
-    /// Whether anybody can act at all.
+    /// Whether there is a token, without which no action is possible.
     pub(crate) fn has_token(&self) -> bool {
         self.token.is_some()
     }
 
-    /// Whether the numbers may be told.
-    pub(crate) fn look(&self, request: &Request) -> Result<(), Refusal> {
-        if self.shows_token(request)? {
+    /// Checks that the client may read the report.
+    pub(crate) fn look(&self, request: &Request, now: Instant) -> Result<(), Refusal> {
+        if self.shows_token(request, now)? {
             return Ok(());
         }
-        if !request.host.as_deref().is_none_or(is_unmistakable) {
+        if !request.host.as_deref().is_none_or(is_address_or_localhost) {
             return Err(Refusal::new(
                 421,
                 "open this page by its IP address or as localhost, since a name could be anybody's; \
@@ -42,36 +46,48 @@ impl Guard {
             return Ok(());
         }
         Err(unauthorized(
-            "from another machine this takes the token, as 'Authorization: Bearer TOKEN'",
+            "from another machine this needs the token, as 'Authorization: Bearer TOKEN'",
         ))
     }
 
-    /// Whether something may be changed.
-    pub(crate) fn act(&self, request: &Request) -> Result<(), Refusal> {
+    /// Checks that the client may change something.
+    pub(crate) fn act(&self, request: &Request, now: Instant) -> Result<(), Refusal> {
         if !self.has_token() {
             return Err(Refusal::new(
                 403,
-                "nobody can change anything here, because the forwarder was given no token: give \
-                 it one with --status-token-file",
+                "actions need a token, and the forwarder has none: set one with \
+                 --status-token-file",
             ));
         }
-        if self.shows_token(request)? {
+        if self.shows_token(request, now)? {
             return Ok(());
         }
-        Err(unauthorized("this takes the token, as 'Authorization: Bearer TOKEN'"))
+        Err(unauthorized("this needs the token, as 'Authorization: Bearer TOKEN'"))
     }
 
-    /// Whether the right token is shown; a wrong one is refused whatever for.
-    fn shows_token(&self, request: &Request) -> Result<bool, Refusal> {
-        match (&self.token, &request.bearer) {
-            (Some(token), Some(shown)) if shown.is(token) => Ok(true),
-            (Some(_), Some(_)) => {
-                let client = request.client.map(tracing::field::display);
-                tracing::warn!(client, "the status page was shown a wrong token");
-                Err(unauthorized("this is not the token"))
-            }
-            _ => Ok(false),
+    /// Wrong tokens that clients have shown.
+    pub(crate) fn wrong_tokens(&self) -> u64 {
+        self.wrong_tokens.borrow().total()
+    }
+
+    /// Returns whether the request shows the token. A wrong token is refused even where none is
+    /// needed, and so is any token from an address that has shown too many wrong ones.
+    fn shows_token(&self, request: &Request, now: Instant) -> Result<bool, Refusal> {
+        let (Some(token), Some(shown)) = (&self.token, &request.bearer) else {
+            return Ok(false);
+        };
+        let client = request.client.map(|client| client.ip());
+        let mut wrong_tokens = self.wrong_tokens.borrow_mut();
+        if let Some(wait) = wrong_tokens.locked_out(client, now) {
+            let seconds = wait.as_secs() + 1;
+            let why = format!("too many wrong tokens from this address: retry in {seconds} s");
+            return Err(Refusal::new(429, why).with_header("Retry-After", seconds.to_string()));
         }
+        if shown.is(token) {
+            return Ok(true);
+        }
+        wrong_tokens.note(client, now);
+        Err(unauthorized("this is not the token"))
     }
 }
 
@@ -79,14 +95,23 @@ fn unauthorized(why: &str) -> Refusal {
     Refusal::new(401, why).with_header("WWW-Authenticate", "Bearer")
 }
 
-/// Whether a Host header names an address, or this machine by the one name that nobody else has.
-fn is_unmistakable(host: &str) -> bool {
-    if host.starts_with('[') {
-        let address = host.split_once(']').map(|(address, _port)| &address[1..]);
-        return address.is_some_and(|address| address.parse::<IpAddr>().is_ok());
-    }
-    let name = host.rsplit_once(':').map_or(host, |(name, _port)| name);
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok()
+/// Whether a Host header is an IP address or localhost, with or without a port, and nothing else.
+///
+/// The port may differ from ours: a tunnel or a container has its own.
+fn is_address_or_localhost(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        Some((name, port)) if !host.ends_with(']') => (name, Some(port)),
+        _ => (host, None),
+    };
+    let is_port = |port: &str| {
+        port.bytes().all(|byte| byte.is_ascii_digit())
+            && port.parse().is_ok_and(|port: u16| port > 0)
+    };
+    let is_ip = match name.strip_prefix('[').and_then(|name| name.strip_suffix(']')) {
+        Some(ip) => ip.parse::<Ipv6Addr>().is_ok(),
+        None => name.parse::<Ipv4Addr>().is_ok(),
+    };
+    port.is_none_or(is_port) && (is_ip || name.eq_ignore_ascii_case("localhost"))
 }
 
 fn is_this_machine(client: Option<SocketAddr>, local: Option<SocketAddr>) -> bool {

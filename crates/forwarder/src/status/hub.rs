@@ -1,51 +1,69 @@
-//! Where it all comes together: what workers tell, the sums, and the last five minutes.
+//! The hub: gathers what the workers know, and answers requests for reports.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use asyncore::{Channel, Dispatcher, SocketMap, Token, Trigger};
+use asyncore::{Channel, Dispatcher, SocketMap, Timer, Token, Trigger};
 
-use super::gathering::Gathering;
-use super::ledger::Ledger;
-use super::listing::Listing;
-use super::report::Report;
-use super::snapshot::{self, Snapshot};
-use super::telling;
-use super::timeline::{Sample, Timeline};
-use crate::http::{Reply, Response};
+use super::report_builder::{Query, ReportBuilder};
+use super::snapshot::{Scan, Snapshot};
+use super::totals::{ByTarget, Totals};
+use crate::http::{Answer, Refusal, Reply};
 use crate::shared::Shared;
 
-/// How long a report waits for a worker.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(1);
-/// How often rates are worked out.
-const SAMPLED_EVERY: Duration = Duration::from_secs(1);
-/// How many questions wait at a worker that does not answer.
-const ASKED_AT_ONCE: usize = 64;
+/// Time between two gatherings, and the time that a worker has to answer. Requests that come
+/// meanwhile share the next gathering, so that readers cost the workers the same however many they
+/// are.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+/// Maximum number of requests that wait for a report. It is more than all clients of both pages;
+/// requests whose client has gone make room.
+const MAX_WAITING: usize = 4 * crate::http::MAX_CONNECTIONS;
 
-/// A channel without a socket, on the first worker's loop: asks the workers and never waits for
-/// them.
+/// A channel without a socket that asks the workers and never waits for them.
+///
+/// It gathers once a second for the history. A request gets a report that is newer than itself: at
+/// once if none was gathered for a reader within a second, and otherwise when that second is over.
 pub(crate) struct Hub {
     pub(super) shared: Arc<Shared>,
-    /// By which workers bring their answers here.
+    /// Brings the answers of workers to this loop.
     pub(super) home: Trigger,
-    pub(super) ledger: Ledger,
-    pub(super) timeline: Timeline,
+    pub(super) totals: Totals,
+    workers: Vec<Link>,
+    waiting: Vec<(Query, Reply)>,
+    gathering: Option<Gathering>,
+    /// Gatherings so far.
+    gatherings: u64,
+    /// The last gathering that was for readers.
+    read_at: Option<Instant>,
     sampled_at: Option<Instant>,
-    /// A copy for each question that waits, so that they can be counted.
-    asked: Vec<Arc<()>>,
-    gatherings: HashMap<u64, Gathering>,
-    last_gathering: u64,
+    /// Begins the next gathering.
+    timer: Option<Timer>,
+}
+
+/// What the hub knows of a worker.
+#[derive(Clone, Default)]
+struct Link {
+    asked_at: Option<Instant>,
+    /// It has not answered yet, and is asked nothing else until it has.
+    is_busy: bool,
+}
+
+/// A question to all workers, and their answers so far.
+struct Gathering {
+    began: Instant,
+    readers: Vec<(Query, Reply)>,
+    /// The bytes of connections that had closed when it began.
+    closed: ByTarget,
+    /// By worker.
+    answers: Vec<Option<Snapshot>>,
+    missing: usize,
 }
 
 impl Dispatcher for Hub {}
 
-/// Who is told when the workers have answered.
-pub(super) type Then = Box<dyn FnOnce(&mut Hub, &mut Channel<'_>, Vec<Option<Snapshot>>)>;
-
 impl Hub {
-    /// The hub of this map, made and set going when it is first asked for.
+    /// Returns the hub of this map, which the first call starts.
     ///
     /// # Errors
     /// When the system has no descriptors left.
@@ -58,151 +76,146 @@ impl Hub {
             Ok(Hub {
                 shared: Arc::clone(shared),
                 home: ch.trigger()?,
-                ledger: Ledger::default(),
-                timeline: Timeline::default(),
+                totals: Totals::default(),
+                workers: Vec::new(),
+                waiting: Vec::new(),
+                gathering: None,
+                gatherings: 0,
+                read_at: None,
                 sampled_at: None,
-                asked: Vec::new(),
-                gatherings: HashMap::new(),
-                last_gathering: 0,
+                timer: None,
             })
         })?;
-        let sample = move |map: &mut SocketMap| map.with(hub, Hub::sample).unwrap_or_default();
         map.call_later(Duration::ZERO, move |map| {
-            sample(map);
-            Ok(())
-        });
-        map.call_every(SAMPLED_EVERY, move |map| {
-            sample(map);
+            map.with(hub, Hub::gather);
             Ok(())
         });
         Ok(hub)
     }
 
-    /// Tells `then` what goes on as soon as all workers have answered, and after a second
-    /// whatever is known.
-    pub(crate) fn report(
-        &mut self,
-        ch: &mut Channel<'_>,
-        listing: Listing,
-        then: impl FnOnce(&mut Channel<'_>, Report) + 'static,
-    ) {
-        let tell = move |hub: &mut Hub, ch: &mut Channel<'_>, answers| {
-            let report = telling::report(hub, ch.now(), answers, &listing);
-            then(ch, report);
-        };
-        self.gather(ch, listing, None, Box::new(tell));
-    }
-
-    /// Answers a request with the report in the form that `write` gives it.
-    pub(crate) fn report_to(
+    /// Answers a request as soon as there is a report.
+    ///
+    /// # Errors
+    /// When too many requests wait.
+    pub(crate) fn answer(
         ch: &mut Channel<'_>,
         hub: Token<Hub>,
-        listing: Listing,
+        query: Query,
         reply: Reply,
-        write: impl FnOnce(Report) -> Response + 'static,
-    ) {
-        ch.with(hub, |hub, ch| {
-            hub.report(ch, listing, move |ch, report| reply.send(ch, write(report)));
+    ) -> Result<Answer, Refusal> {
+        let waits = ch.with(hub, |hub, ch| {
+            if hub.waiting.len() >= MAX_WAITING {
+                hub.waiting.retain(|(_, reply)| reply.is_awaited(ch));
+            }
+            let has_room = hub.waiting.len() < MAX_WAITING;
+            if has_room {
+                hub.waiting.push((query, reply));
+                hub.gather_for_readers(ch);
+            }
+            has_room
         });
+        match waits {
+            Some(true) => Ok(Answer::Later),
+            _ => Err(Refusal::new(503, "too many requests wait for a report: retry")),
+        }
     }
 
-    /// Works out the rates of the last second.
-    fn sample(&mut self, ch: &mut Channel<'_>) {
-        let now = ch.now();
-        // Nothing is known of the time before the first sample.
-        let elapsed = self
-            .sampled_at
-            .replace(now)
-            .map_or(f64::INFINITY, |before| now.saturating_duration_since(before).as_secs_f64());
-        self.gather(
-            ch,
-            Listing::NONE,
-            Some(elapsed),
-            Box::new(move |hub, _, _| {
-                let rules = hub.shared.rules().clone();
-                hub.ledger.keep(rules.iter().map(|(_, state)| &**state));
-                hub.ledger.sample(elapsed);
-                if elapsed.is_finite() {
-                    let open = hub.shared.process.open();
-                    hub.timeline.push(Sample { at: now, open, rates: hub.ledger.rates() });
-                }
-            }),
-        );
+    /// Gathers now if requests wait and nothing was gathered for readers within the interval. If
+    /// not, the next gathering is for them, which begins before long.
+    fn gather_for_readers(&mut self, ch: &mut Channel<'_>) {
+        let is_recent = |read_at: Instant| ch.now().saturating_duration_since(read_at) < INTERVAL;
+        let must_wait = self.gathering.is_some() || self.read_at.is_some_and(is_recent);
+        if !self.waiting.is_empty() && !must_wait {
+            self.gather(ch);
+        }
     }
 
-    /// Asks all workers; a rate is worked out for each connection if the last time was `sampled`
-    /// seconds ago.
-    fn gather(&mut self, ch: &mut Channel<'_>, listing: Listing, sampled: Option<f64>, then: Then) {
-        let ended = {
-            let rules = self.shared.rules();
-            self.ledger.ended(rules.iter().map(|(_, state)| &**state))
-        };
-        self.asked.resize_with(self.shared.workers().len(), Arc::default);
-        self.last_gathering += 1;
-        let id = self.last_gathering;
-        let hub = ch.token::<Hub>();
-        let asked = (0..self.asked.len())
-            .filter(|worker| self.ask(hub, id, *worker, listing, sampled))
-            .count();
-        let patience = if asked > 0 { PATIENCE } else { Duration::ZERO };
-        let timer = ch.call_later(patience, move |map| {
-            map.with(hub, |hub, ch| hub.finish(ch, id));
+    /// Asks all workers that have answered before. Those that have not answered the last question
+    /// are missing in its reports.
+    fn gather(&mut self, ch: &mut Channel<'_>) {
+        self.finish(ch);
+        let (now, hub) = (ch.now(), ch.token::<Hub>());
+        let next = ch.call_later(INTERVAL, move |map| {
+            map.with(hub, Hub::gather);
             Ok(())
         });
-        let gathering = Gathering::new(self.asked.len(), asked, timer, ended, then);
-        self.gatherings.insert(id, gathering);
+        if let Some(timer) = self.timer.replace(next) {
+            ch.cancel(timer);
+        }
+        self.gatherings += 1;
+        let readers = std::mem::take(&mut self.waiting);
+        if !readers.is_empty() {
+            self.read_at = Some(now);
+        }
+        let rules = self.shared.rules().clone();
+        let closed = self.totals.closed(rules.iter().map(|(_, state)| &**state));
+        let with_rows = readers.iter().any(|(query, _)| query.lists_connections());
+        self.workers.resize(self.shared.workers().len(), Link::default());
+        let workers = 0..self.workers.len();
+        let asked = workers.filter(|worker| self.ask(hub, *worker, with_rows, now)).count();
+        let answers = self.workers.iter().map(|_| None).collect();
+        self.gathering = Some(Gathering { began: now, readers, closed, answers, missing: asked });
+        if asked == 0 {
+            self.finish(ch);
+        }
     }
 
-    /// Asks one worker, unless it has enough questions to answer; false if it was not asked.
-    fn ask(
-        &self,
-        hub: Token<Hub>,
-        id: u64,
-        worker: usize,
-        listing: Listing,
-        sampled: Option<f64>,
-    ) -> bool {
-        if Arc::strong_count(&self.asked[worker]) > ASKED_AT_ONCE {
+    /// Asks a worker, unless it is busy; false if it was not asked.
+    fn ask(&mut self, hub: Token<Hub>, worker: usize, with_rows: bool, now: Instant) -> bool {
+        let link = &mut self.workers[worker];
+        if link.is_busy {
             return false;
         }
-        let waits = Arc::clone(&self.asked[worker]);
-        let home = self.home.clone();
-        let asked = self.shared.workers()[worker].trigger.pull_trigger(move |map| {
-            if let Some(elapsed) = sampled {
-                snapshot::sample(map, elapsed);
-            }
-            let snapshot = snapshot::take(map, worker, &listing);
-            drop(waits);
-            // A hub that has gone, or is far behind, does without.
+        let elapsed = link.asked_at.map_or(f64::INFINITY, |before| (now - before).as_secs_f64());
+        let (home, id) = (self.home.clone(), self.gatherings);
+        let done = move |snapshot| {
+            // Without a hub there is no reader either.
             let _ = home.pull_trigger(move |map| {
                 map.with(hub, |hub, ch| hub.answered(ch, id, worker, snapshot));
                 Ok(())
             });
+        };
+        let scan = Scan { worker, with_rows, elapsed, done: Box::new(done) };
+        let asked = self.shared.workers()[worker].trigger.pull_trigger(move |map| {
+            scan.start(map);
             Ok(())
         });
-        asked.is_ok()
+        link.is_busy = asked.is_ok();
+        if link.is_busy {
+            link.asked_at = Some(now);
+        }
+        link.is_busy
     }
 
     fn answered(&mut self, ch: &mut Channel<'_>, id: u64, worker: usize, snapshot: Snapshot) {
-        // It may be too late.
-        let Some(gathering) = self.gatherings.get_mut(&id) else {
-            return;
-        };
-        gathering.add(worker, snapshot);
-        if gathering.is_complete() {
-            self.finish(ch, id);
+        self.workers[worker].is_busy = false;
+        // A late answer only shows that the worker is there again.
+        if let Some(gathering) = self.gathering.as_mut().filter(|_| id == self.gatherings) {
+            gathering.answers[worker] = Some(snapshot);
+            gathering.missing -= 1;
+            if gathering.missing == 0 {
+                self.finish(ch);
+                self.gather_for_readers(ch);
+            }
         }
     }
 
-    fn finish(&mut self, ch: &mut Channel<'_>, id: u64) {
-        let Some(gathering) = self.gatherings.remove(&id) else {
+    /// Ends the gathering that is under way: updates the totals and answers its readers.
+    fn finish(&mut self, ch: &mut Channel<'_>) {
+        let Some(gathering) = self.gathering.take() else {
             return;
         };
-        ch.cancel(gathering.timer);
-        let Gathering { ended, answers, then, .. } = gathering;
-        let live = answers.iter().flatten().flat_map(|snapshot| snapshot.live.iter().cloned());
-        self.ledger.update(ended, live);
-        then(self, ch, answers);
+        let Gathering { began, readers, closed, answers, .. } = gathering;
+        let rules = self.shared.rules().clone();
+        let open = answers.iter().flatten().flat_map(|snapshot| snapshot.by_target.iter().cloned());
+        self.totals.update(rules.iter().map(|(_, state)| &**state), closed, open);
+        let before = self.sampled_at.replace(began);
+        let elapsed = before.map(|before| (began - before).as_secs_f64());
+        self.totals.sample(began, elapsed, self.shared.process.open());
+        let mut builder = ReportBuilder::new(&self.shared, &self.totals, &rules, answers, ch.now());
+        for (query, reply) in readers {
+            reply.send(ch, builder.answer(&query));
+        }
     }
 }
 

@@ -5,9 +5,9 @@ use std::cmp::Ordering;
 use super::snapshot::Row;
 use crate::http::{Refusal, Request};
 
-/// How many connections are listed unless something else is asked for, and at the most.
-const USUAL: usize = 1_000;
-const MOST: usize = 10_000;
+/// Number of connections that are listed unless the request says otherwise, and its maximum.
+const DEFAULT_LIMIT: usize = 1_000;
+const MAX_LIMIT: usize = 10_000;
 
 /// A request for the first connections by some order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,15 +59,12 @@ impl Sort {
 }
 
 impl Listing {
-    /// No connections, only the sums.
-    pub(crate) const NONE: Listing = Listing { limit: 0, ..Listing::DEFAULT };
-
     /// The busiest first.
     pub(crate) const DEFAULT: Listing =
-        Listing { sort: Sort::PerSecond, ascending: false, limit: USUAL };
+        Listing { sort: Sort::PerSecond, ascending: false, limit: DEFAULT_LIMIT };
 
-    /// What `?sort=age&order=ascending&limit=100` asks for.
-    pub(crate) fn asked_for(request: &Request) -> Result<Self, Refusal> {
+    /// Parses a query such as `?sort=age&order=ascending&limit=100`.
+    pub(crate) fn parse(request: &Request) -> Result<Self, Refusal> {
         let mut listing = Listing::DEFAULT;
         if let Some(sort) = request.parameter("sort") {
             listing.sort = Sort::ALL.into_iter().find(|it| it.name() == sort).ok_or_else(|| {
@@ -81,16 +78,18 @@ impl Listing {
             Some(_) => return Err(Refusal::new(400, "order: write ascending or descending")),
         };
         if let Some(limit) = request.parameter("limit") {
-            listing.limit = limit.parse().ok().filter(|limit| *limit <= MOST).ok_or_else(|| {
-                Refusal::new(400, format!("limit: write a number from 0 to {MOST}"))
-            })?;
+            listing.limit =
+                limit.parse().ok().filter(|limit| *limit <= MAX_LIMIT).ok_or_else(|| {
+                    Refusal::new(400, format!("limit: write a number from 0 to {MAX_LIMIT}"))
+                })?;
         }
         Ok(listing)
     }
 
-    /// Keeps the first rows, in order.
-    pub(crate) fn apply(&self, rows: &mut Vec<Row>) {
-        let compare = |a: &Row, b: &Row| self.compare(a, b);
+    /// Returns the first rows in this order.
+    pub(crate) fn select<'r>(&self, rows: &'r [Row]) -> Vec<&'r Row> {
+        let mut rows: Vec<&Row> = rows.iter().collect();
+        let compare = |a: &&Row, b: &&Row| self.compare(a, b);
         if rows.len() > self.limit {
             if self.limit > 0 {
                 rows.select_nth_unstable_by(self.limit - 1, compare);
@@ -98,6 +97,7 @@ impl Listing {
             rows.truncate(self.limit);
         }
         rows.sort_unstable_by(compare);
+        rows
     }
 
     fn compare(&self, a: &Row, b: &Row) -> Ordering {
@@ -112,7 +112,7 @@ impl Listing {
             Sort::PerSecond => a.per_second.cmp(&b.per_second),
         };
         let order = if self.ascending { order } else { order.reverse() };
-        // Equal ones keep their places from one second to the next.
+        // Equal rows keep their places from one second to the next.
         order.then_with(|| b.age.cmp(&a.age)).then_with(|| a.client.cmp(&b.client))
     }
 }

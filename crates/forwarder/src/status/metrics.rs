@@ -1,34 +1,34 @@
-//! The same for Prometheus.
+//! The numbers for Prometheus, in its text format.
 
 use std::fmt;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::prometheus_text;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::report::{ForReason, HealthReport, Report, RuleReport, TargetReport};
-use crate::http::Response;
+use super::report::{ForReason, Report, RuleReport, TargetReport};
 
-/// What Prometheus asks for by preference.
-const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// The report in the text format of OpenMetrics, which Prometheus reads.
-pub(super) fn exposition(report: Report) -> Response {
+/// Returns the numbers of a report, in which connections are not listed.
+pub(super) fn encode(report: &Report, wrong_tokens: u64) -> String {
     let mut registry = Registry::with_prefix("forwarder");
-    registry.register_collector(Box::new(Exposition(report)));
+    registry.register_collector(Box::new(Exposition { report: report.clone(), wrong_tokens }));
     let mut text = String::new();
-    match encode(&mut text, &registry) {
-        Ok(()) => Response::new(TYPE, text.into_bytes()),
-        Err(error) => Response::text(500, &format!("the metrics cannot be written: {error}")),
-    }
+    // Writing to a string cannot fail.
+    let _ = prometheus_text::encode(&mut text, &registry);
+    text
 }
 
 #[derive(Debug)]
-struct Exposition(Report);
+struct Exposition {
+    report: Report,
+    wrong_tokens: u64,
+}
 
 impl Collector for Exposition {
     fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
@@ -42,63 +42,69 @@ impl Collector for Exposition {
 
 impl Exposition {
     fn process(&self, out: &mut Families<'_>) -> fmt::Result {
-        let report = &self.0;
+        let report = &self.report;
         let version = [("version", report.version.clone())];
-        out.gauges("build", "The version, as a label", [(version, 1)])?;
-        out.gauges("uptime_seconds", "How long the process runs", [(NO_LABELS, report.uptime)])?;
+        out.gauges("build_info", "Version of the program, as a label", [(version, 1)])?;
+        out.gauges("uptime_seconds", "Time since the start", [(NO_LABELS, report.uptime)])?;
         let draining = i64::from(report.draining);
-        out.gauges("draining", "Whether it finishes what is open", [(NO_LABELS, draining)])?;
+        out.gauges("draining", "Whether no new connections are accepted", [(NO_LABELS, draining)])?;
         let open = whole(report.open);
-        out.gauges("open_connections", "Connections open in all rules", [(NO_LABELS, open)])?;
-        let most = whole(report.max_connections);
-        let help = "How many connections may be open in all rules";
-        out.gauges("max_connections", help, [(NO_LABELS, most)])
+        out.gauges("open_connections", "Open connections of all rules", [(NO_LABELS, open)])?;
+        let limit = whole(report.max_connections);
+        let help = "Limit on open connections of all rules";
+        out.gauges("max_connections", help, [(NO_LABELS, limit)])?;
+        let help = "Wrong tokens that the status page was shown";
+        out.counters("status_wrong_tokens", help, [(NO_LABELS, self.wrong_tokens)])
     }
 
     fn workers(&self, out: &mut Families<'_>) -> fmt::Result {
         let workers = || {
             let label = |index: usize| [("worker", index.to_string())];
-            self.0.workers.iter().enumerate().map(move |(index, it)| (label(index), it))
+            self.report.workers.iter().enumerate().map(move |(index, it)| (label(index), it))
         };
         let answers = workers().map(|(label, it)| (label, i64::from(it.answers)));
-        out.gauges("worker_answers", "Whether the worker answered within a second", answers)?;
-        // Nothing is better than a zero where nothing is known.
+        out.gauges("worker_up", "Whether the worker answered within a second", answers)?;
+        // What is not known is left out, since a zero would look like a number.
         let known = || workers().filter(|(_, it)| it.answers);
         let open = known().map(|(label, it)| (label, whole(it.open)));
-        out.gauges("worker_open_connections", "Connections open in the worker", open)?;
+        out.gauges("worker_open_connections", "Open connections of the worker", open)?;
         let passes = known().map(|(label, it)| (label, it.passes));
-        out.counters("worker_passes", "Passes of the worker's loop", passes)?;
+        out.counters("worker_loop_passes", "Passes of the worker's loop", passes)?;
         let events = known().map(|(label, it)| (label, it.events));
-        out.counters("worker_events", "Ready sockets that the loop was told of", events)?;
+        out.counters("worker_loop_events", "Ready sockets that the worker's loop handled", events)?;
         let errors = known().map(|(label, it)| (label, it.errors));
-        out.counters("worker_errors", "Errors of channels of the loop", errors)
+        out.counters("worker_loop_errors", "Unexpected errors of the worker's channels", errors)
     }
 
     fn rules(&self, out: &mut Families<'_>) -> fmt::Result {
         let rules = |of: fn(&RuleReport) -> i64| {
-            self.0.rules.iter().map(move |rule| (labels(rule, []), of(rule)))
+            self.report.rules.iter().map(move |rule| (labels(rule, []), of(rule)))
         };
         let open = rules(|rule| whole(rule.open));
-        out.gauges("rule_open_connections", "Connections open in the rule", open)?;
-        let most = rules(|rule| whole(rule.max_connections));
-        out.gauges("rule_max_connections", "How many may be open in the rule", most)?;
+        out.gauges("rule_open_connections", "Open connections of the rule", open)?;
+        let limit = rules(|rule| whole(rule.max_connections));
+        out.gauges("rule_max_connections", "Limit on open connections of the rule", limit)?;
         let clients = rules(|rule| whole(rule.clients));
-        out.gauges("rule_clients", "Client addresses that have connections", clients)?;
-        let accepted = self.0.rules.iter().map(|rule| (labels(rule, []), rule.accepted));
-        out.counters("accepted_connections", "Connections that were let in", accepted)?;
+        out.gauges("rule_clients", "Client addresses with open connections", clients)?;
+        let accepted = self.report.rules.iter().map(|rule| (labels(rule, []), rule.accepted));
+        out.counters("accepted_connections", "Connections that were accepted", accepted)?;
         let refused = self.by_reason(|rule| &rule.refused);
-        out.counters("refused_connections", "Connections that were not let in", refused)?;
+        out.counters("refused_connections", "Clients that were refused, by reason", refused)?;
         let waits = self.by_reason(|rule| &rule.waits);
-        out.counters("waits", "Times that clients had to wait in the backlog for a place", waits)?;
-        let ended = self.by_reason(|rule| &rule.ended);
-        out.counters("ended_connections", "Connections that ended", ended)
+        out.counters(
+            "backlog_waits",
+            "Times that a limit left clients waiting in the backlog, by reason",
+            waits,
+        )?;
+        let closed = self.by_reason(|rule| &rule.ended);
+        out.counters("closed_connections", "Connections that were closed, by reason", closed)
     }
 
     fn by_reason(
         &self,
         of: fn(&RuleReport) -> &[ForReason],
     ) -> impl Iterator<Item = (Vec<Label>, u64)> {
-        self.0.rules.iter().flat_map(move |rule| {
+        self.report.rules.iter().flat_map(move |rule| {
             let label = |reason: &str| labels(rule, [("reason", reason.to_owned())]);
             of(rule).iter().map(move |it| (label(&it.reason), it.count))
         })
@@ -106,26 +112,30 @@ impl Exposition {
 
     fn targets(&self, out: &mut Families<'_>) -> fmt::Result {
         let gauges = |of: fn(&TargetReport) -> i64| {
-            targets(&self.0)
+            targets(&self.report)
                 .map(move |(rule, target)| (target_labels(rule, target, []), of(target)))
         };
         let counters = |of: fn(&TargetReport) -> u64| {
-            targets(&self.0)
+            targets(&self.report)
                 .map(move |(rule, target)| (target_labels(rule, target, []), of(target)))
         };
-        let up = gauges(|target| i64::from(target.health == HealthReport::Well));
-        out.gauges("target_up", "Whether the target is neither down nor resting", up)?;
+        let up = gauges(|target| i64::from(target.health.is_available()));
+        out.gauges("target_up", "Whether the target is neither down nor backing off", up)?;
         let drained = gauges(|target| i64::from(target.drained || target.weight == 0));
-        out.gauges("target_drained", "Whether the target gets nothing new", drained)?;
+        out.gauges("target_drained", "Whether the target gets no new connections", drained)?;
         let weight = gauges(|target| i64::from(target.weight));
-        out.gauges("target_weight", "The target's share among those of its rule", weight)?;
+        out.gauges("target_weight", "Share of the target among those of its rule", weight)?;
         let active = gauges(|target| whole(target.active));
-        out.gauges("target_open_connections", "Connections open at the target", active)?;
+        out.gauges("target_open_connections", "Open connections to the target", active)?;
         let total = counters(|target| target.total);
-        out.counters("target_connections", "Connections begun, failed ones too", total)?;
+        out.counters(
+            "target_connections",
+            "Connections to the target, failed ones included",
+            total,
+        )?;
         let failures = counters(|target| target.failures);
-        out.counters("target_failures", "Connections that could not be made", failures)?;
-        let bytes = targets(&self.0).flat_map(|(rule, target)| {
+        out.counters("target_connect_failures", "Connections to the target that failed", failures)?;
+        let bytes = targets(&self.report).flat_map(|(rule, target)| {
             let label = |way: &str| target_labels(rule, target, [("direction", way.to_owned())]);
             [(label("up"), target.bytes_up), (label("down"), target.bytes_down)]
         });
@@ -142,7 +152,7 @@ type Label = (&'static str, String);
 const NO_LABELS: [Label; 0] = [];
 
 fn labels<const N: usize>(rule: &RuleReport, more: [Label; N]) -> Vec<Label> {
-    [("rule", escaped(&rule.name))].into_iter().chain(more).collect()
+    [("rule", rule.name.clone())].into_iter().chain(more).collect()
 }
 
 fn target_labels<const N: usize>(
@@ -150,20 +160,15 @@ fn target_labels<const N: usize>(
     target: &TargetReport,
     more: [Label; N],
 ) -> Vec<Label> {
-    let target = ("target", escaped(&target.endpoint));
-    [("rule", escaped(&rule.name)), target].into_iter().chain(more).collect()
-}
-
-/// The crate writes what it is given, and a name can hold anything.
-fn escaped(text: &str) -> String {
-    text.replace('\\', r"\\").replace('"', r#"\""#).replace('\n', r"\n")
+    let target = ("target", target.endpoint.clone());
+    [("rule", rule.name.clone()), target].into_iter().chain(more).collect()
 }
 
 fn whole(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
-/// Families of metrics, one after the other.
+/// Writes families of metrics, one after the other.
 struct Families<'e>(DescriptorEncoder<'e>);
 
 impl Families<'_> {
@@ -180,7 +185,7 @@ impl Families<'_> {
         self.family(name, help, MetricType::Gauge, all)
     }
 
-    /// The format adds `_total` to the names of counters.
+    /// The encoder adds `_total` to the names.
     fn counters<L: AsRef<[Label]>>(
         &mut self,
         name: &str,

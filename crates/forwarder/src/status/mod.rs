@@ -1,26 +1,23 @@
-//! Watching it: the status page, the same as JSON and for Prometheus, and in the terminal.
+//! The status page, the same as JSON and for Prometheus.
 //!
-//! All of it is answered on the first worker's loop. The [`Hub`] there asks the workers by their
-//! triggers, each [takes a snapshot](snapshot) on its own thread and sends it back, and nobody
-//! waits for anybody: what has not come after a second is left out and said to be missing.
-//! Once a second the [`Ledger`](ledger::Ledger) works out rates for the
-//! [`Timeline`](timeline::Timeline). A [`Report`](report::Report) is what everything is drawn from.
+//! The [`Hub`] asks the workers by their triggers at most once a second, however many readers there
+//! are. Each worker [walks over its connections](snapshot) a slice at a time and sends a snapshot
+//! back; what has not come after a second is left out and reported as missing. [`Totals`](totals)
+//! makes sums and rates of it, and a [report builder](report_builder) the answers.
 
 mod actions;
 pub(crate) mod assets;
-mod bytes;
-mod gathering;
 mod guard;
 mod hub;
 mod id;
-mod ledger;
 mod listing;
 mod metrics;
 pub(crate) mod report;
+mod report_builder;
 mod routes;
 mod snapshot;
-mod telling;
-mod timeline;
+mod totals;
+mod wrong_tokens;
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -31,12 +28,13 @@ use asyncore::{SocketMap, Token};
 pub(crate) use self::guard::Guard;
 pub(crate) use self::hub::Hub;
 pub(crate) use self::listing::{Listing, Sort};
+pub(crate) use self::report_builder::Query;
 use self::routes::Routes;
 use crate::config::Status;
 use crate::http::{self, Server};
 use crate::shared::Shared;
 
-/// Serves the status page on the first worker's loop, `map`, on the socket that was `passed` by
+/// Serves the status page on the control loop, `map`, on the socket that was `passed` by
 /// another process if there is one.
 ///
 /// # Errors

@@ -99,8 +99,8 @@ pub(crate) struct TargetReport {
     pub(crate) endpoint: String,
     pub(crate) weight: u32,
     pub(crate) health: HealthReport,
-    /// How much of a rest is left.
-    pub(crate) rests: Option<f64>,
+    /// Seconds for which the target still backs off.
+    pub(crate) retry_in: Option<f64>,
     pub(crate) drained: bool,
     pub(crate) active: usize,
     pub(crate) total: u64,
@@ -112,12 +112,27 @@ pub(crate) struct TargetReport {
     pub(crate) last_error: Option<ErrorReport>,
 }
 
+/// The state of a target, in the words that page and report show.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum HealthReport {
-    Well,
-    Resting,
+    /// It was never used nor checked.
+    Unknown,
+    Up,
+    /// A connection failed, and the target gets none for a while.
+    #[serde(rename = "backing off")]
+    BackingOff,
+    /// Health checks failed.
     Down,
+    /// It keeps its connections and gets no new ones.
+    Draining,
+}
+
+impl HealthReport {
+    /// Whether nothing is known to be wrong.
+    pub(crate) fn is_available(self) -> bool {
+        matches!(self, HealthReport::Unknown | HealthReport::Up | HealthReport::Draining)
+    }
 }
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -143,8 +158,10 @@ pub(crate) struct ConnectionReport {
     pub(crate) bytes_down: u64,
     /// Both directions, in the last second.
     pub(crate) per_second: u64,
-    /// Bytes that were received and wait to be sent on.
+    /// Bytes that were received and wait to be sent, in all, to the target, and to the client.
     pub(crate) queued: usize,
+    pub(crate) queued_up: usize,
+    pub(crate) queued_down: usize,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use asyncore::{Channel, Token};
 use percent_encoding::percent_decode_str;
 
+use super::assets;
 use super::guard::Guard;
 use super::hub::Hub;
 use super::id::ConnectionId;
 use super::listing::Listing;
-use super::{assets, metrics};
+use super::report_builder::Query;
 use crate::http::{Answer, Refusal, Reply, Request, Response, Service};
 use crate::shared::Shared;
 
@@ -50,12 +51,12 @@ impl Routes {
         match path.as_slice() {
             ["connections", id, "end"] => {
                 only(request, &["POST"], "POST")?;
-                self.guard.act(request)?;
+                self.guard.act(request, ch.now())?;
                 self.end(ch, id, reply)
             }
             ["rules", rule, "targets", index, verb @ ("drain" | "undrain")] => {
                 only(request, &["POST"], "POST")?;
-                self.guard.act(request)?;
+                self.guard.act(request, ch.now())?;
                 self.set_drained(rule, index, *verb == "drain").map(Answer::Now)
             }
             path => {
@@ -79,19 +80,15 @@ impl Routes {
             }
             ["readyz"] => Ok(Answer::Now(Response::text(200, "ready"))),
             ["status.json"] => {
-                self.guard.look(request)?;
-                let actions = self.guard.has_token();
-                let listing = Listing::asked_for(request)?;
-                Hub::report_to(ch, self.hub, listing, reply, move |mut report| {
-                    report.actions = actions;
-                    Response::json(&report)
-                });
-                Ok(Answer::Later)
+                self.guard.look(request, ch.now())?;
+                let listing = Listing::parse(request)?;
+                let query = Query::Json { listing, actions: self.guard.has_token() };
+                Hub::answer(ch, self.hub, query, reply)
             }
             ["metrics"] => {
-                self.guard.look(request)?;
-                Hub::report_to(ch, self.hub, Listing::NONE, reply, metrics::exposition);
-                Ok(Answer::Later)
+                self.guard.look(request, ch.now())?;
+                let query = Query::Metrics { wrong_tokens: self.guard.wrong_tokens() };
+                Hub::answer(ch, self.hub, query, reply)
             }
             [name] => assets::status(name).map(Answer::Now).ok_or_else(missing),
             _ => Err(missing()),

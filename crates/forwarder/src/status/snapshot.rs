@@ -1,4 +1,4 @@
-//! What one worker knows about its connections, of streams and of datagrams.
+//! Snapshots: the connections of one worker, of streams and of datagrams.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -7,22 +7,26 @@ use std::time::Duration;
 
 use asyncore::{SocketMap, Stats, Token};
 
-use super::bytes::{Bytes, per_second};
 use super::id::ConnectionId;
-use super::listing::Listing;
 use super::report::ConnectionState;
+use super::totals::{ByTarget, Bytes, per_second};
 use crate::config::{Endpoint, Rule};
 use crate::policy::TargetState;
 use crate::relay::{Connection, Half, Side};
 use crate::udp::Session;
 
-/// What a worker tells.
+/// Channels that a worker looks at in one pass, some 50 us of work, so that a report delays no
+/// traffic.
+pub(super) const CHANNELS_PER_PASS: usize = 256;
+
+/// What a worker reports.
+#[derive(Default)]
 pub(crate) struct Snapshot {
     pub(crate) open: usize,
     pub(crate) stats: Stats,
-    /// What the open connections moved so far, for each target.
-    pub(crate) live: Vec<(Arc<TargetState>, Bytes)>,
-    /// Some of the connections, in the order that was asked for.
+    /// The bytes of open connections so far, by target.
+    pub(crate) by_target: ByTarget,
+    /// The connections, if they were asked for.
     pub(crate) rows: Vec<Row>,
 }
 
@@ -39,7 +43,8 @@ pub(crate) struct Row {
     pub(crate) idle: Duration,
     pub(crate) bytes: Bytes,
     pub(crate) per_second: u64,
-    pub(crate) queued: usize,
+    pub(crate) queued_up: usize,
+    pub(crate) queued_down: usize,
 }
 
 impl Row {
@@ -52,37 +57,66 @@ impl Row {
     }
 }
 
-/// Looks at all connections of a worker, without a system call: some 100 ns for each.
-pub(crate) fn take(map: &SocketMap, worker: usize, listing: &Listing) -> Snapshot {
-    let mut live: HashMap<*const TargetState, (Arc<TargetState>, Bytes)> = HashMap::new();
-    let mut rows = Vec::new();
-    let mut open = 0;
-    for view in connections(map) {
-        open += 1;
-        if let Some(target) = view.target() {
-            let (_, bytes) =
-                live.entry(Arc::as_ptr(&target)).or_insert_with(|| (target, Bytes::default()));
-            *bytes += view.bytes;
-        }
-        if listing.limit > 0 {
-            rows.push(view.row(map, worker));
-            // Whoever is not among the first so far never will be.
-            if rows.len() >= 4 * listing.limit.max(256) {
-                listing.apply(&mut rows);
-            }
-        }
-    }
-    listing.apply(&mut rows);
-    Snapshot { open, stats: map.stats(), live: live.into_values().collect(), rows }
+/// A walk over all connections of a worker, one slice in each pass.
+pub(crate) struct Scan {
+    pub(crate) worker: usize,
+    pub(crate) with_rows: bool,
+    /// The time since the last scan in seconds; rates are computed for this time.
+    pub(crate) elapsed: f64,
+    pub(crate) done: Box<dyn FnOnce(Snapshot) + Send>,
 }
 
-/// Notes for each connection how fast it was since the last time, `elapsed` seconds ago.
-pub(crate) fn sample(map: &SocketMap, elapsed: f64) {
-    for View { connection, bytes, .. } in connections(map) {
-        let sampled = &connection.sampled;
-        let total = bytes.up + bytes.down;
-        let rate = per_second(total, sampled.get().0, elapsed);
-        sampled.set((total, rate));
+/// A scan under way.
+struct Walk {
+    scan: Scan,
+    /// The channels still to look at.
+    tokens: Vec<Token>,
+    /// The place of each target in the snapshot.
+    places: HashMap<*const TargetState, usize>,
+    snapshot: Snapshot,
+}
+
+impl Scan {
+    pub(crate) fn start(self, map: &mut SocketMap) {
+        let (tokens, places) = (map.tokens().collect(), HashMap::new());
+        Walk { scan: self, tokens, places, snapshot: Snapshot::default() }.step(map);
+    }
+}
+
+impl Walk {
+    fn step(mut self, map: &mut SocketMap) {
+        let rest = self.tokens.len().saturating_sub(CHANNELS_PER_PASS);
+        for token in self.tokens.split_off(rest) {
+            if let Some(view) = stream(map, token).or_else(|| datagrams(map, token)) {
+                self.add(map, &view);
+            }
+        }
+        if self.tokens.is_empty() {
+            self.snapshot.stats = map.stats();
+            return (self.scan.done)(self.snapshot);
+        }
+        map.call_later(Duration::ZERO, move |map| {
+            self.step(map);
+            Ok(())
+        });
+    }
+
+    fn add(&mut self, map: &SocketMap, view: &View<'_>) {
+        let snapshot = &mut self.snapshot;
+        let total = view.bytes.up + view.bytes.down;
+        let sampled = &view.connection.sampled;
+        sampled.set((total, per_second(total, sampled.get().0, self.scan.elapsed)));
+        snapshot.open += 1;
+        if let Some(target) = view.target() {
+            let place = *self.places.entry(Arc::as_ptr(&target)).or_insert_with(|| {
+                snapshot.by_target.push((target, Bytes::default()));
+                snapshot.by_target.len() - 1
+            });
+            snapshot.by_target[place].1 += view.bytes;
+        }
+        if self.scan.with_rows {
+            snapshot.rows.push(view.row(map, self.scan.worker));
+        }
     }
 }
 
@@ -90,14 +124,11 @@ pub(crate) fn sample(map: &SocketMap, elapsed: f64) {
 struct View<'m> {
     /// The client's side, or what is left when that has ended.
     token: Token,
-    other: Option<Token>,
+    client: Option<Token>,
+    target: Option<Token>,
     connection: &'m Connection,
     state: ConnectionState,
     bytes: Bytes,
-}
-
-fn connections(map: &SocketMap) -> impl Iterator<Item = View<'_>> {
-    map.tokens().filter_map(|token| stream(map, token).or_else(|| datagrams(map, token)))
 }
 
 fn stream(map: &SocketMap, token: Token) -> Option<View<'_>> {
@@ -114,12 +145,17 @@ fn stream(map: &SocketMap, token: Token) -> Option<View<'_>> {
         }
     };
     let (noted_up, noted_down) = half.connection.bytes();
+    let (client, target) = match half.side {
+        Side::Client => (Some(token), half.other.map(Token::untyped)),
+        Side::Target => (None, Some(token)),
+    };
     Some(View {
         token,
-        other: half.other.map(Token::untyped),
+        client,
+        target,
         connection: &half.connection,
         state,
-        bytes: Bytes { up, down } + Bytes { up: noted_up, down: noted_down },
+        bytes: Bytes { up: up + noted_up, down: down + noted_down },
     })
 }
 
@@ -128,7 +164,8 @@ fn datagrams(map: &SocketMap, token: Token) -> Option<View<'_>> {
     let stats = map.channel_stats(token)?;
     Some(View {
         token,
-        other: None,
+        client: None,
+        target: Some(token),
         connection: &session.connection,
         state: ConnectionState::Open,
         bytes: Bytes { up: stats.bytes_out, down: stats.bytes_in },
@@ -142,8 +179,8 @@ impl View<'_> {
     }
 
     fn row(&self, map: &SocketMap, worker: usize) -> Row {
-        let both = [Some(self.token), self.other];
-        let stats = || both.iter().flatten().filter_map(|token| map.channel_stats(*token));
+        let stats = [self.client, self.target].map(|token| map.channel_stats(token?));
+        let queued = stats.map(|stats| stats.map_or(0, |stats| stats.output_len));
         Row {
             worker,
             token: self.token,
@@ -152,10 +189,11 @@ impl View<'_> {
             target: self.target(),
             state: self.state,
             age: map.now().saturating_duration_since(self.connection.started),
-            idle: stats().map(|stats| stats.idle).min().unwrap_or_default(),
+            idle: stats.iter().flatten().map(|stats| stats.idle).min().unwrap_or_default(),
             bytes: self.bytes,
             per_second: self.connection.sampled.get().1,
-            queued: stats().map(|stats| stats.output_len).sum(),
+            queued_up: queued[1],
+            queued_down: queued[0],
         }
     }
 }

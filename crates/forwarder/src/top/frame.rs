@@ -129,9 +129,11 @@ fn target(rule: &RuleReport, target: &TargetReport, is_first: bool) -> Vec<(Styl
     let health = match target.health {
         _ if target.drained => (Style::Warn, "drained".to_owned()),
         _ if target.weight == 0 => (Style::Warn, "weight 0".to_owned()),
-        HealthReport::Well => (Style::Good, "well".to_owned()),
-        HealthReport::Resting => {
-            (Style::Warn, format!("resting {}", time(target.rests.unwrap_or_default())))
+        HealthReport::Unknown => (Style::Faint, "unknown".to_owned()),
+        HealthReport::Draining => (Style::Warn, "draining".to_owned()),
+        HealthReport::Up => (Style::Good, "up".to_owned()),
+        HealthReport::BackingOff => {
+            (Style::Warn, format!("backing off {}", time(target.retry_in.unwrap_or_default())))
         }
         HealthReport::Down => (Style::Bad, "down".to_owned()),
     };

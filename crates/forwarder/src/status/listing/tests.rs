@@ -7,21 +7,21 @@ use proptest::prelude::*;
 use super::*;
 use crate::config::{Listen, Rule};
 use crate::http::Request;
-use crate::status::bytes::Bytes;
 use crate::status::report::ConnectionState;
+use crate::status::totals::Bytes;
 
-fn asked_for(query: &str) -> Result<Listing, Refusal> {
+fn parse(query: &str) -> Result<Listing, Refusal> {
     let head = format!("GET /status.json?{query} HTTP/1.1\r\nHost: x");
-    Listing::asked_for(&Request::parse(head.as_bytes()).unwrap())
+    Listing::parse(&Request::parse(head.as_bytes()).unwrap())
 }
 
 #[test]
 fn a_query_says_how_many_and_in_which_order() {
-    assert_eq!(asked_for("").unwrap(), Listing::DEFAULT);
-    let asked = asked_for("sort=client&order=ascending&limit=7").unwrap();
+    assert_eq!(parse("").unwrap(), Listing::DEFAULT);
+    let asked = parse("sort=client&order=ascending&limit=7").unwrap();
     assert_eq!(asked, Listing { sort: Sort::Client, ascending: true, limit: 7 });
     for sort in Sort::ALL {
-        assert_eq!(asked_for(&format!("sort={}", sort.name())).unwrap().sort, sort);
+        assert_eq!(parse(&format!("sort={}", sort.name())).unwrap().sort, sort);
     }
     for (query, word) in [
         ("sort=size", "per_second"),
@@ -29,7 +29,7 @@ fn a_query_says_how_many_and_in_which_order() {
         ("limit=10001", "10000"),
         ("limit=-1", "10000"),
     ] {
-        let refusal = asked_for(query).unwrap_err();
+        let refusal = parse(query).unwrap_err();
         assert!(refusal.status == 400 && refusal.why.contains(word), "{query}: {refusal:?}");
     }
 }
@@ -55,7 +55,8 @@ fn rows(numbers: &[u64]) -> Vec<Row> {
             idle: Duration::from_millis(*n),
             bytes: Bytes { up: *n, down: *n },
             per_second: *n,
-            queued: 0,
+            queued_up: 0,
+            queued_down: 0,
         }
     };
     numbers.iter().map(row).collect()
@@ -71,11 +72,11 @@ proptest! {
     ) {
         let listing = Listing { sort: Sort::ALL[sort], ascending, limit };
         let numbers: Vec<u64> = numbers.into_iter().collect();
-        let mut listed = rows(&numbers);
-        listing.apply(&mut listed);
+        let rows = rows(&numbers);
+        let listed = listing.select(&rows);
         let mut sorted = numbers;
         sorted.sort_unstable();
-        // Nobody has a target, and then the oldest comes first.
+        // No row has a target; among equals the oldest comes first.
         if !ascending || listing.sort == Sort::Target {
             sorted.reverse();
         }

@@ -18,7 +18,8 @@ const COLUMNS = [
 const FEW = 100, MANY = 1000;
 
 function state(it) {
-  if (it.state === "open" && it.queued) return `${bytes(it.queued)} waiting`;
+  const queued = it.queued_up + it.queued_down;
+  if (it.state === "open" && queued) return `${bytes(queued)} queued`;
   return it.state;
 }
 

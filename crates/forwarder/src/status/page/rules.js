@@ -74,8 +74,8 @@ function health(target) {
   if (target.drained) return ["drained", "warn"];
   if (target.weight === 0) return ["weight 0", "warn"];
   if (target.health === "down") return ["down", "bad"];
-  if (target.health !== "resting") return ["well", "good"];
-  return [target.rests > 0 ? `resting, ${time(target.rests)} left` : "on trial", "warn"];
+  if (target.health !== "backing off") return [target.health, target.health === "up" ? "good" : ""];
+  return [target.retry_in > 0 ? `backing off, ${time(target.retry_in)}` : "on trial", "warn"];
 }
 
 function updateTarget(row, rule, target, actions, refresh) {

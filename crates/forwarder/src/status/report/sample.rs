@@ -54,13 +54,13 @@ fn rule() -> RuleReport {
         bytes_up_per_second: 1024,
         bytes_down_per_second: 2048,
         targets: vec![
-            target("10.0.0.5:80", HealthReport::Well),
+            target("10.0.0.5:80", HealthReport::Up),
             TargetReport {
-                rests: Some(12.0),
+                retry_in: Some(12.0),
                 bytes_up: 0,
                 bytes_down: 0,
                 last_error: Some(ErrorReport { ago: 61.0, text: "refused".to_owned() }),
-                ..target("10.0.0.6:80", HealthReport::Resting)
+                ..target("10.0.0.6:80", HealthReport::BackingOff)
             },
         ],
     }
@@ -71,7 +71,7 @@ fn target(endpoint: &str, health: HealthReport) -> TargetReport {
         endpoint: endpoint.to_owned(),
         weight: 1,
         health,
-        rests: None,
+        retry_in: None,
         drained: false,
         active: 3,
         total: 38,
@@ -97,5 +97,7 @@ fn connection(id: &str, client: &str) -> ConnectionReport {
         bytes_down: 2000,
         per_second: 3072,
         queued: 0,
+        queued_up: 0,
+        queued_down: 0,
     }
 }

@@ -22,8 +22,8 @@ fn a_frame_tells_the_state_the_rates_the_targets_and_the_connections() {
     let line = |start: &str| {
         lines.iter().find(|line| line.starts_with(start)).unwrap_or_else(|| panic!("{lines:#?}"))
     };
-    assert!(line("web   10.0.0.5:80  well").contains("1.00 KiB/s  2.00 KiB/s"));
-    assert!(line("      10.0.0.6:80  resting 12s").ends_with("refused (1m 1s ago)"));
+    assert!(line("web   10.0.0.5:80  up").contains("1.00 KiB/s  2.00 KiB/s"));
+    assert!(line("      10.0.0.6:80  backing off 12s").contains("refused (1m 1s ago"));
     assert!(line("192.0.2.7:4000  web   10.0.0.5:80").ends_with("3.00 KiB/s"));
     assert!(lines.contains(&"and 1 more".to_owned()));
     assert!(
