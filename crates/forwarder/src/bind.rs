@@ -95,8 +95,7 @@ pub(crate) fn all(
         let workers = config.workers;
         bind(rule, workers, bound, inherited, &mut sockets).map_err(|error| {
             let hint = Hint::new(&error, rule, config, inherited);
-            let what = format!("rule {:?} cannot listen on {}{hint}", rule.name, rule.listen);
-            anyhow::Error::new(error).context(what)
+            error.context(format!("rule {:?} cannot listen on {}{hint}", rule.name, rule.listen))
         })?;
     }
     Ok(sockets)
@@ -108,7 +107,7 @@ fn bind(
     bound: &Bound<'_>,
     inherited: &mut Inherited,
     all: &mut Sockets,
-) -> io::Result<()> {
+) -> anyhow::Result<()> {
     let backlog = rule.backlog;
     let mut sockets = inherited.take(&rule.listen);
     if !sockets.is_empty() {
@@ -117,7 +116,7 @@ fn bind(
             all.files.push((rule.listen.clone(), file));
         }
     } else if let Listen::Unix(path) = &rule.listen {
-        let permissions = Permissions::default();
+        let permissions = Permissions::of(rule)?;
         let (socket, file) = unix::listen(path, Type::STREAM, backlog, permissions, |_| false)?;
         all.files.push((rule.listen.clone(), file));
         sockets.push(socket);
@@ -220,7 +219,10 @@ enum Hint {
 }
 
 impl Hint {
-    fn new(error: &io::Error, rule: &Rule, config: &Config, inherited: &Inherited) -> Self {
+    fn new(error: &anyhow::Error, rule: &Rule, config: &Config, inherited: &Inherited) -> Self {
+        let Some(error) = error.downcast_ref::<io::Error>() else {
+            return Hint::None;
+        };
         if fault::shortage_in(error) == Some(fault::Shortage::General) {
             // Twice, so that clients find room as well.
             let listeners = config.rules.len() * config.workers;
@@ -257,8 +259,8 @@ impl fmt::Display for Hint {
                 )
             }
             Hint::Privileged => f.write_str(
-                ": ports below 1024 need root at the start, or CAP_NET_BIND_SERVICE \
-                 (AmbientCapabilities=CAP_NET_BIND_SERVICE)",
+                ": ports below 1024 need root, which a process with 'user' is at the start only, or \
+                 CAP_NET_BIND_SERVICE (AmbientCapabilities=CAP_NET_BIND_SERVICE)",
             ),
         }
     }

@@ -76,9 +76,9 @@ impl Privileges {
             .context("cannot set the supplementary groups")?;
         }
         if let Some(root) = root {
-            chroot(&root)
-                .and_then(|()| nix::unistd::chdir("/"))
-                .with_context(|| format!("cannot change the root directory to {}", root.display()))?;
+            chroot(&root).and_then(|()| nix::unistd::chdir("/")).with_context(|| {
+                format!("cannot change the root directory to {}", root.display())
+            })?;
         }
         if let Some(gid) = group {
             setgid(gid).with_context(|| format!("cannot become group {gid}"))?;
@@ -95,20 +95,24 @@ impl Privileges {
 }
 
 /// The user of this name or number, and its entry in the user database.
-fn user_entry(name: &str) -> anyhow::Result<(Uid, Option<User>)> {
+pub(crate) fn user_entry(name: &str) -> anyhow::Result<(Uid, Option<User>)> {
     if let Some(user) = User::from_name(name).context("cannot read the user database")? {
         return Ok((user.uid, Some(user)));
     }
-    let uid = name.parse().map(Uid::from_raw).ok().with_context(|| format!("there is no user {name}"))?;
+    let uid =
+        name.parse().map(Uid::from_raw).ok().with_context(|| format!("there is no user {name}"))?;
     Ok((uid, User::from_uid(uid).ok().flatten()))
 }
 
-fn group_id(name: &str) -> anyhow::Result<Gid> {
+/// The group of this name or number.
+pub(crate) fn group_id(name: &str) -> anyhow::Result<Gid> {
     match Group::from_name(name).context("cannot read the group database")? {
         Some(group) => Ok(group.gid),
-        None => {
-            name.parse().map(Gid::from_raw).ok().with_context(|| format!("there is no group {name}"))
-        }
+        None => name
+            .parse()
+            .map(Gid::from_raw)
+            .ok()
+            .with_context(|| format!("there is no group {name}")),
     }
 }
 

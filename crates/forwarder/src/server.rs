@@ -14,6 +14,7 @@ use crate::descriptors::{self, Beside, Descriptors};
 use crate::handover::{HandoverListener, Predecessor};
 use crate::inherited::Inherited;
 use crate::pid_file::PidFile;
+use crate::privileges::Privileges;
 use crate::reload::{self, Reloader, Source};
 use crate::shared::{Handle, Shared};
 use crate::site::Site;
@@ -40,6 +41,7 @@ pub fn serve(
     source: Option<Source>,
     site: Option<Site>,
 ) -> anyhow::Result<Outcome> {
+    let privileges = Privileges::look_up(config)?;
     let descriptors = Descriptors::raise(config.workers);
     let shared = Shared::new(config.max_connections, config.workers);
     shared.set_drain_limit(config.drain);
@@ -86,6 +88,9 @@ pub fn serve(
     });
     descriptors.tell(room, config.max_connections);
     shared.process.set_room(room);
+    // All that needs root is done, and nothing has been received yet.
+    systemd::connect();
+    privileges.drop_to(&sockets)?;
     for worker in shared.workers() {
         let captures = captures.clone();
         worker.run(move |worker, _| worker.set_captures(captures));

@@ -1,6 +1,7 @@
 //! What all workers share, and how they are reached from other threads.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +14,7 @@ use crate::http::Server;
 use crate::pid_file::PidFile;
 use crate::policy::{ProcessCounts, RuleState};
 use crate::systemd;
-use crate::unix::SocketFile;
+use crate::unix::{Permissions, SocketFile};
 use crate::worker::Worker;
 
 /// A rule as it is configured, and what its workers share.
@@ -188,6 +189,13 @@ impl SocketFiles {
         if let Some(there) = &mut *lock(&self.0) {
             there.extend(files);
         }
+    }
+
+    /// Changes who may connect to a socket.
+    pub(crate) fn permit(&self, listen: &Listen, permissions: Permissions) -> io::Result<()> {
+        let there = lock(&self.0);
+        let file = there.as_ref().and_then(|there| there.get(listen));
+        file.map_or(Ok(()), |file| file.permit(permissions))
     }
 
     /// Removes the file of a socket.

@@ -11,9 +11,12 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::config::Rule;
+use crate::privileges;
 
 /// Time that another process may hold a directory's lock; it needs less than a millisecond.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -39,6 +42,23 @@ impl SocketFile {
         let dir = Directory::open(path).ok()?;
         let id = dir.socket_at(dir.name).ok()??;
         Some(SocketFile { dir: dir.fd, name: dir.name.to_owned(), id })
+    }
+
+    /// Changes who may connect.
+    ///
+    /// # Errors
+    /// When this process may not change it.
+    pub(crate) fn permit(&self, permissions: Permissions) -> io::Result<()> {
+        let Permissions { mode, uid, gid } = permissions;
+        if uid.is_some() || gid.is_some() {
+            let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+            rustix::fs::chownat(&self.dir, &self.name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        if let Some(mode) = mode {
+            let mode = Mode::from_raw_mode(mode);
+            rustix::fs::chmodat(&self.dir, &self.name, mode, AtFlags::empty())?;
+        }
+        Ok(())
     }
 
     /// Leaves the file to the process that has taken over.
@@ -68,6 +88,23 @@ pub(crate) struct Permissions {
     pub(crate) gid: Option<u32>,
 }
 
+impl Permissions {
+    /// What the rule asks for.
+    ///
+    /// # Errors
+    /// When there is no such user or group.
+    pub(crate) fn of(rule: &Rule) -> anyhow::Result<Self> {
+        let owner = rule.unix_owner.as_ref();
+        let user = owner.and_then(|owner| owner.user.as_deref()).map(privileges::user_entry);
+        let group = owner.and_then(|owner| owner.group.as_deref()).map(privileges::group_id);
+        Ok(Permissions {
+            mode: rule.unix_mode,
+            uid: user.transpose()?.map(|(uid, _)| uid.as_raw()),
+            gid: group.transpose()?.map(|gid| gid.as_raw()),
+        })
+    }
+}
+
 /// Listens on `path`. A socket there is replaced if it has no listener any more, or if
 /// `may_replace` says so.
 ///
@@ -91,10 +128,9 @@ pub(crate) fn listen(
     socket.bind(&addr)?;
     let id = dir.socket_at(dir.name)?.ok_or(io::ErrorKind::NotFound)?;
     let name = dir.name.to_owned();
-    // A client cannot connect before `listen`, so it never meets other permissions.
-    let permitted = dir.permit(permissions);
     let file = SocketFile { dir: dir.unlock(), name, id };
-    permitted?;
+    // A client cannot connect before `listen`, so it never meets other permissions.
+    file.permit(permissions)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok((socket, file))
 }
@@ -172,20 +208,6 @@ impl<'p> Directory<'p> {
 
     fn socket_at(&self, name: &OsStr) -> io::Result<Option<FileId>> {
         Ok(socket_at(&self.fd, name)?)
-    }
-
-    fn permit(&self, permissions: Permissions) -> io::Result<()> {
-        let Permissions { mode, uid, gid } = permissions;
-        if uid.is_some() || gid.is_some() {
-            let (uid, gid) =
-                (uid.map(rustix::fs::Uid::from_raw), gid.map(rustix::fs::Gid::from_raw));
-            rustix::fs::chownat(&self.fd, self.name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
-        }
-        if let Some(mode) = mode {
-            let mode = Mode::from_raw_mode(mode);
-            rustix::fs::chmodat(&self.fd, self.name, mode, AtFlags::empty())?;
-        }
-        Ok(())
     }
 }
 

@@ -4,9 +4,11 @@ mod util;
 
 use std::io::{Read, Write};
 use std::net::UdpSocket;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::Command;
 
+use rustix::process::Signal;
+use socket2::{Domain, SockAddr, Socket, Type};
 use util::folder::Folder;
 use util::load::{Load, echo};
 use util::{Forwarder, PATIENCE, accept, connect, free_port, read_to_end, target};
@@ -29,6 +31,38 @@ fn a_new_process_takes_over_without_a_connection_being_refused() {
     }
     load.wait_for_more(20);
     load.assert_whole();
+}
+
+#[test]
+fn a_process_that_asks_and_hangs_delays_no_other() {
+    let folder = Folder::new("handover-hung");
+    let (path, port) = (folder.arg("socket"), free_port().to_string());
+    let start = || Forwarder::start(&["--handover", &path, &port, "9"]);
+    let old = start();
+    let hung: Vec<_> = (0..20)
+        .map(|_| {
+            let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).expect("a socket");
+            socket.connect(&SockAddr::unix(&path).expect("a path")).expect("connected");
+            socket
+        })
+        .collect();
+    let _new = start();
+    assert_eq!(old.exit_status().code(), Some(0));
+    drop(hung);
+}
+
+#[test]
+fn the_path_of_a_unix_rule_stays_through_a_handover() {
+    let folder = Folder::new("handover-unix");
+    let (path, listen) = (folder.arg("socket"), folder.arg("rule"));
+    let rule = format!("unix:{listen}");
+    let start = || Forwarder::start(&["--handover", &path, &rule, "9"]);
+    let (old, new) = (start(), start());
+    assert_eq!(old.exit_status().code(), Some(0));
+    UnixStream::connect(&listen).expect("the new one");
+    new.signal(Signal::TERM);
+    new.exit_status();
+    assert!(UnixStream::connect(&listen).is_err() && !folder.path().join("rule").exists());
 }
 
 fn udp() -> UdpSocket {
