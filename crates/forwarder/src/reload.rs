@@ -227,10 +227,8 @@ impl Reload {
             *shared.pid_file() = new_pid_file;
         }
         if let Some(captures) = captures {
-            for worker in shared.workers() {
-                let captures = captures.clone();
-                worker.run(move |worker, _| worker.set_captures(captures));
-            }
+            shared.set_captures(captures);
+            tracing::info!("the capture has changed for new connections");
         }
         shared.set_drain_limit(*drain);
         shared.process.set_max_connections(*max_connections);

@@ -91,10 +91,7 @@ pub fn serve(
     // All that needs root is done, and nothing has been received yet.
     systemd::connect();
     privileges.drop_to(&sockets)?;
-    for worker in shared.workers() {
-        let captures = captures.clone();
-        worker.run(move |worker, _| worker.set_captures(captures));
-    }
+    shared.set_captures(captures);
     reload::serve(&shared, config, &[], sockets);
     if let Some((status, socket)) = page {
         reload::start_page(&mut map, &shared, status, socket)?;
@@ -124,6 +121,9 @@ pub fn serve(
         thread.join().unwrap_or_else(|_| Err(anyhow::Error::msg("a worker panicked")))?;
     }
     drop(shared.pid_file().take());
+    if let Some(captures) = shared.captures() {
+        captures.finish();
+    }
     let cut_off = shared.cut_off.load(Ordering::Relaxed);
     Ok(if cut_off { Outcome::CutOff } else { Outcome::Drained })
 }

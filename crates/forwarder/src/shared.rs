@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use asyncore::{Channel, ExitNow, Token, Trigger};
 
+use crate::capture::Captures;
 use crate::config::{Listen, Rule};
 use crate::handover::Kept;
 use crate::http::Server;
@@ -28,6 +29,7 @@ pub(crate) struct Shared {
     /// For the process that comes next.
     pub(crate) kept: Kept,
     pub(crate) files: SocketFiles,
+    captures: Mutex<Option<Arc<Captures>>>,
     pid_file: Mutex<Option<PidFile>>,
     /// The status page, on the control loop.
     page: Mutex<Option<Token<Server>>>,
@@ -82,6 +84,7 @@ impl Shared {
             started: Instant::now(),
             kept: Kept::default(),
             files: SocketFiles(Mutex::new(Some(HashMap::new()))),
+            captures: Mutex::default(),
             pid_file: Mutex::default(),
             page: Mutex::default(),
             drain_limit: Mutex::default(),
@@ -112,6 +115,19 @@ impl Shared {
 
     pub(crate) fn rules(&self) -> MutexGuard<'_, Vec<RuleAtWork>> {
         lock(&self.rules)
+    }
+
+    /// Has every worker capture these connections from now on.
+    pub(crate) fn set_captures(&self, captures: Option<Arc<Captures>>) {
+        lock(&self.captures).clone_from(&captures);
+        for worker in self.workers() {
+            let captures = captures.clone();
+            worker.run(move |worker, _| worker.set_captures(captures));
+        }
+    }
+
+    pub(crate) fn captures(&self) -> Option<Arc<Captures>> {
+        lock(&self.captures).clone()
     }
 
     pub(crate) fn pid_file(&self) -> MutexGuard<'_, Option<PidFile>> {

@@ -138,12 +138,14 @@ fn a_capture_file_has_only_what_its_own_process_forwards() {
     let mut server = accept(&listener);
     client.write_all(b"to the old process").expect("sent");
     server.read_exact(&mut [0; 18]).expect("received");
-    let _new = start();
+    let new = start();
     old.wait_for("another process has taken over");
     client.write_all(b"to the old process, late").expect("sent");
     server.read_exact(&mut [0; 24]).expect("received");
     connect(port).write_all(b"to the new process").expect("sent");
     assert_eq!(read_to_end(&mut accept(&listener)), b"to the new process");
+    new.signal(Signal::TERM);
+    assert_eq!(new.exit_status().code(), Some(0));
     let captured = std::fs::read(&file).expect("a file");
     let has = |text: &[u8]| captured.windows(text.len()).any(|it| it == text);
     assert!(has(b"to the new process") && !has(b"to the old process"));

@@ -74,7 +74,7 @@ impl Tap {
         let head = hexdump::Head { id, after, from: &sender.name, to: &receiver.name };
         let offset = sender.sent;
         if let Some(sink) = captures.hexdump.as_ref().filter(|_| hexdump) {
-            sink.write(hexdump::dump(&head, offset, bytes).as_bytes());
+            sink.write(hexdump::dump(&head, offset, bytes).into_bytes());
         }
         self.parties(from).0.sent += bytes.len() as u64;
         match self.kind {
@@ -107,7 +107,7 @@ impl Tap {
         let ack = if flags & packet::ACK == 0 { 0 } else { receiver.seq };
         let packet =
             Packet { from: sender.addr, to: receiver.addr, seq: sender.seq, ack, flags, payload };
-        sink.write(&pcapng::packet(SystemTime::now(), &packet.encode()));
+        sink.write(pcapng::packet(SystemTime::now(), &packet.encode()));
         let counts = u32::from(flags & (packet::SYN | packet::FIN) != 0);
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         sender.seq = sender.seq.wrapping_add(length).wrapping_add(counts);
@@ -118,7 +118,7 @@ impl Tap {
         if let Some(sink) = captures.pcapng.as_ref().filter(|_| self.pcapng) {
             let (sender, receiver) = self.parties(from);
             let packet = packet::datagram(sender.addr, receiver.addr, payload);
-            sink.write(&pcapng::packet(SystemTime::now(), &packet));
+            sink.write(pcapng::packet(SystemTime::now(), &packet));
         }
     }
 
