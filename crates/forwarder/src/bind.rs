@@ -80,19 +80,19 @@ impl Port {
     }
 }
 
-/// Binds the addresses of all rules but those that are `bound` already, and those of sockets that
-/// were `inherited`, which are used instead.
+/// Binds the addresses of all rules for the `workers`, but those that are `bound` already, and
+/// those of sockets that were `inherited`, which are used instead.
 ///
 /// # Errors
 /// For the first that cannot be bound; those before it are closed again.
 pub(crate) fn all(
     config: &Config,
+    workers: usize,
     bound: &Bound<'_>,
     inherited: &mut Inherited,
 ) -> anyhow::Result<Sockets> {
     let mut sockets = Sockets::default();
     for rule in config.rules.iter().filter(|rule| !bound.kept.contains(&rule.listen)) {
-        let workers = config.workers;
         bind(rule, workers, bound, inherited, &mut sockets).map_err(|error| {
             let hint = Hint::new(&error, rule, config, inherited);
             error.context(format!("rule {:?} cannot listen on {}{hint}", rule.name, rule.listen))
@@ -112,7 +112,7 @@ fn bind(
     let mut sockets = inherited.take(&rule.listen);
     if !sockets.is_empty() {
         reuse(rule, &sockets)?;
-        if let Some(file) = inherited.adopt_file(&rule.listen) {
+        if let Some(file) = inherited.file(&rule.listen) {
             all.files.push((rule.listen.clone(), file));
         }
     } else if let Listen::Unix(path) = &rule.listen {

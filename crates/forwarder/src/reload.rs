@@ -203,8 +203,7 @@ impl Reload {
         // What can fail comes first.
         let before = shared.rules().clone();
         let bound = Bound::new(before.iter().map(|(rule, _)| &rule.listen), &next);
-        let to_bind = Config { workers: now.workers, ..next.clone() };
-        let sockets = bind::all(&to_bind, &bound, &mut Inherited::default())?;
+        let sockets = bind::all(&next, now.workers, &bound, &mut Inherited::default())?;
         let page = page(status.as_ref(), now)?;
         let captures = (*capture != now.capture).then(|| Captures::open(capture)).transpose()?;
         let pid_changed = *pid_file != now.pid_file;

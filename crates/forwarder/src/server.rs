@@ -56,7 +56,7 @@ pub fn serve(
         inherited.extend(sockets);
         predecessor
     });
-    let sockets = bind::all(config, &Bound::default(), &mut inherited)?;
+    let sockets = bind::all(config, config.workers, &Bound::default(), &mut inherited)?;
     if config.handover.is_some() {
         shared.kept.keep(&sockets)?;
     }
@@ -109,6 +109,7 @@ pub fn serve(
     if let Some(Err(error)) = predecessor.map(Predecessor::tell_serving) {
         tracing::warn!("the process that ran before has gone: {error}");
     }
+    shared.files.own();
     // On a worker's loop, since the traffic is what has to be alive.
     shared.workers()[0].trigger.pull_trigger(|map| {
         systemd::feed_watchdog(map);

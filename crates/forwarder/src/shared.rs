@@ -207,6 +207,11 @@ impl SocketFiles {
         }
     }
 
+    /// Takes over the files that another process handed over.
+    pub(crate) fn own(&self) {
+        lock(&self.0).iter_mut().flat_map(HashMap::values_mut).for_each(SocketFile::own);
+    }
+
     /// Changes who may connect to a socket.
     pub(crate) fn permit(&self, listen: &Listen, permissions: Permissions) -> io::Result<()> {
         let there = lock(&self.0);

@@ -34,14 +34,22 @@ pub(crate) struct SocketFile {
     dir: OwnedFd,
     name: OsString,
     id: FileId,
+    /// Not while it belongs to a process that may go on.
+    is_owned: bool,
 }
 
 impl SocketFile {
-    /// Takes over the file of a socket that another process handed over.
-    pub(crate) fn adopt(path: &Path) -> Option<Self> {
+    /// The file of a socket that another process hands over. It stays until it is
+    /// [owned](Self::own).
+    pub(crate) fn handed_over(path: &Path) -> Option<Self> {
         let dir = Directory::open(path).ok()?;
         let id = dir.socket_at(dir.name).ok()??;
-        Some(SocketFile { dir: dir.fd, name: dir.name.to_owned(), id })
+        Some(SocketFile { dir: dir.fd, name: dir.name.to_owned(), id, is_owned: false })
+    }
+
+    /// Takes the file over.
+    pub(crate) fn own(&mut self) {
+        self.is_owned = true;
     }
 
     /// Changes who may connect.
@@ -63,13 +71,13 @@ impl SocketFile {
 
     /// Leaves the file to the process that has taken over.
     pub(crate) fn leave(mut self) {
-        self.name.clear();
+        self.is_owned = false;
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if !self.name.is_empty() && socket_at(&self.dir, &self.name) == Ok(Some(self.id)) {
+        if self.is_owned && socket_at(&self.dir, &self.name) == Ok(Some(self.id)) {
             if let Err(error) = rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty()) {
                 tracing::debug!(
                     "cannot remove the socket {}: {error}",
@@ -128,7 +136,7 @@ pub(crate) fn listen(
     socket.bind(&addr)?;
     let id = dir.socket_at(dir.name)?.ok_or(io::ErrorKind::NotFound)?;
     let name = dir.name.to_owned();
-    let file = SocketFile { dir: dir.unlock(), name, id };
+    let file = SocketFile { dir: dir.unlock(), name, id, is_owned: true };
     // A client cannot connect before `listen`, so it never meets other permissions.
     file.permit(permissions)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;

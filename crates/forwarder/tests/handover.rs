@@ -65,6 +65,20 @@ fn the_path_of_a_unix_rule_stays_through_a_handover() {
     assert!(UnixStream::connect(&listen).is_err() && !folder.path().join("rule").exists());
 }
 
+#[test]
+fn a_process_that_fails_to_take_over_leaves_the_running_one_its_paths() {
+    let folder = Folder::new("handover-fails");
+    let (path, listen) = (folder.arg("socket"), folder.arg("rule"));
+    let (rule, taken) = (format!("unix:{listen}=127.0.0.1:9"), target());
+    let _old = Forwarder::start(&["--handover", &path, "--rule", &rule]);
+    let also = format!("{}=127.0.0.1:9", taken.1);
+    let args = ["--handover", &path, "--rule", &rule, "--rule", &also];
+    let output = Command::new(env!("CARGO_BIN_EXE_forwarder")).args(args).output().expect("run");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    UnixStream::connect(&listen).expect("the old one");
+    assert!(folder.path().join("socket").exists());
+}
+
 fn udp() -> UdpSocket {
     let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
     socket.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -142,6 +156,8 @@ fn a_capture_file_has_only_what_its_own_process_forwards() {
     old.wait_for("another process has taken over");
     client.write_all(b"to the old process, late").expect("sent");
     server.read_exact(&mut [0; 24]).expect("received");
+    drop((client, server));
+    assert_eq!(old.exit_status().code(), Some(0));
     connect(port).write_all(b"to the new process").expect("sent");
     assert_eq!(read_to_end(&mut accept(&listener)), b"to the new process");
     new.signal(Signal::TERM);
