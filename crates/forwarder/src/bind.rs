@@ -10,6 +10,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use socket2::{Domain, Socket, Type};
 
@@ -51,14 +52,30 @@ pub(crate) struct Bound<'r> {
     kept: HashSet<&'r Listen>,
     /// Ports of rules that go; a rule may move to another address of the same port.
     leaving: HashSet<Port>,
+    /// Ports of rules that went before, and may still be listened on.
+    left: HashSet<Port>,
 }
 
 impl<'r> Bound<'r> {
     /// What rules that listen at `before` have bound, when `config` is applied.
-    pub(crate) fn new(before: impl Iterator<Item = &'r Listen>, config: &Config) -> Self {
+    pub(crate) fn new(
+        before: impl Iterator<Item = &'r Listen>,
+        left: &HashMap<Port, Instant>,
+        config: &Config,
+    ) -> Self {
         let next: HashSet<_> = config.rules.iter().map(|rule| &rule.listen).collect();
         let (kept, leaving) = before.partition::<HashSet<_>, _>(|listen| next.contains(listen));
-        Bound { kept, leaving: leaving.into_iter().filter_map(Port::of).collect() }
+        let leaving = leaving.into_iter().filter_map(Port::of).collect();
+        Bound { kept, leaving, left: left.keys().copied().collect() }
+    }
+
+    pub(crate) fn leaving(&self) -> impl Iterator<Item = Port> {
+        self.leaving.iter().copied()
+    }
+
+    /// Whether this process itself may be what is in the way at an address.
+    fn has(&self, listen: &Listen) -> bool {
+        Port::of(listen).is_some_and(|it| self.leaving.contains(&it) || self.left.contains(&it))
     }
 }
 
@@ -122,10 +139,7 @@ fn bind(
         sockets.push(socket);
     } else if let Some((kind, addr)) = inet(&rule.listen) {
         let first = match listen(kind, addr, backlog, false) {
-            Err(error)
-                if error.kind() == ErrorKind::AddrInUse
-                    && Port::of(&rule.listen).is_some_and(|port| bound.leaving.contains(&port)) =>
-            {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && bound.has(&rule.listen) => {
                 listen(kind, addr, backlog, true)?
             }
             first => first?,

@@ -20,6 +20,7 @@ use crate::capture::Captures;
 use crate::config::{Config, Listen, Rule, Status};
 use crate::http;
 use crate::inherited::Inherited;
+use crate::listening::LINGER;
 use crate::pid_file::PidFile;
 use crate::policy::RuleState;
 use crate::shared::{RuleAtWork, Shared};
@@ -62,7 +63,7 @@ impl Reloader {
         source: Source,
     ) -> anyhow::Result<Self> {
         let (requests, received) = mpsc::sync_channel(1);
-        let mut reload = Reload { shared, config, source, reader: None };
+        let mut reload = Reload { shared, config, source, left: HashMap::new(), reader: None };
         thread::Builder::new()
             .name("reload".to_owned())
             .spawn(move || reload.serve(&received))
@@ -81,6 +82,8 @@ struct Reload {
     /// What runs: the last configuration, except for options that need a restart.
     config: Config,
     source: Source,
+    /// Ports of rules that have gone, whose listeners may still let clients in.
+    left: HashMap<Port, Instant>,
     /// A reader that has taken too long.
     reader: Option<JoinHandle<()>>,
 }
@@ -195,6 +198,7 @@ impl Reload {
             reload_on_change: _,
             rules: _,
         } = &next;
+        self.left.retain(|_, since| since.elapsed() < LINGER);
         let (shared, now) = (&self.shared, &self.config);
         if shared.is_draining() {
             bail!("the process is about to end");
@@ -202,7 +206,7 @@ impl Reload {
 
         // What can fail comes first.
         let before = shared.rules().clone();
-        let bound = Bound::new(before.iter().map(|(rule, _)| &rule.listen), &next);
+        let bound = Bound::new(before.iter().map(|(rule, _)| &rule.listen), &self.left, &next);
         let sockets = bind::all(&next, now.workers, &bound, &mut Inherited::default())?;
         let page = page(status.as_ref(), now)?;
         let captures = (*capture != now.capture).then(|| Captures::open(capture)).transpose()?;
@@ -234,6 +238,7 @@ impl Reload {
         if status != &now.status {
             change_page(shared, status.clone(), page);
         }
+        self.left.extend(bound.leaving().map(|port| (port, Instant::now())));
         serve(shared, &next, &before, sockets);
         close_rest(shared, &next);
 

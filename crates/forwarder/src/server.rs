@@ -45,6 +45,12 @@ pub fn serve(
     let descriptors = Descriptors::raise(config.workers);
     let shared = Shared::new(config.max_connections, config.workers);
     shared.set_drain_limit(config.drain);
+    // This thread serves the pages, signals and the handover. Only the workers forward, so nothing
+    // here delays traffic. A signal that comes early waits until the start is over.
+    let mut map = SocketMap::new().context("cannot make a loop")?;
+    let reloader =
+        source.map(|source| Reloader::start(Arc::clone(&shared), config.clone(), source));
+    crate::signals::watch(&mut map, &shared, reloader.transpose()?)?;
     let captures = Captures::open(&config.capture)?;
 
     let mut inherited = Inherited::from_systemd()?;
@@ -67,9 +73,6 @@ pub fn serve(
     let page = page.transpose()?;
     inherited.close_rest();
 
-    // This thread serves the pages, signals and the handover. Only the workers forward, so nothing
-    // here delays traffic.
-    let mut map = SocketMap::new().context("cannot make a loop")?;
     let control = map.trigger().context("cannot make a trigger")?;
     let workers = (0..config.workers).map(|index| spawn(index, &shared, descriptors));
     let workers = workers.collect::<anyhow::Result<Vec<_>>>()?;
@@ -99,9 +102,6 @@ pub fn serve(
     if let Some(site) = site {
         site.start(&mut map, &shared).context("the built-in site cannot be served")?;
     }
-    let reloader =
-        source.map(|source| Reloader::start(Arc::clone(&shared), config.clone(), source));
-    crate::signals::watch(&mut map, &shared, reloader.transpose()?)?;
     for rule in &config.rules {
         let targets: Vec<_> = rule.targets.iter().map(|it| it.endpoint.to_string()).collect();
         tracing::info!(rule = %rule.name, listen = %rule.listen, targets = targets.join(","), "forwarding");

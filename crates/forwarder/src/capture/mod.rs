@@ -5,9 +5,7 @@
 //! the kernel. Each output has a thread that writes, and ends when it has as many bytes as the
 //! configuration allows.
 
-mod hexdump;
 mod packet;
-mod pcapng;
 mod sink;
 mod tap;
 
@@ -57,7 +55,7 @@ impl Captures {
         if let Some(wanted) = &capture.pcapng {
             // Only this user may read what others send.
             let file = pid_file::create(&wanted.file, 0o600)
-                .and_then(|mut file| file.write_all(&pcapng::header()).map(|()| file))
+                .and_then(|mut file| file.write_all(&packet::file_header()).map(|()| file))
                 .with_context(|| format!("cannot write to {}", wanted.file.display()))?;
             pcapng = Some(Sink::start(wanted.filter.clone(), Box::new(file), capture.max)?);
         }

@@ -207,3 +207,13 @@ fn datagrams_are_written_one_packet_each() {
     }
     assert!(rest.is_empty());
 }
+
+#[test]
+fn lines_tell_who_when_where_and_what() {
+    let after = Duration::from_millis(1500);
+    let head = tap::Head { id: 7, after, from: "127.0.0.1:1", to: "10.0.0.5:80" };
+    let expected = "#7 +1.500000s 127.0.0.1:1 > 10.0.0.5:80: 18 bytes\n  \
+         00000010  47 45 54 20 2f 20 48 54  54 50 2f 31 2e 31 0d 0a  |GET / HTTP/1.1..|\n  \
+         00000020  00 ff                                             |..|\n";
+    assert_eq!(tap::dump(&head, 16, b"GET / HTTP/1.1\r\n\0\xff"), expected);
+}
