@@ -4,6 +4,7 @@ pub mod against;
 pub mod cargo;
 pub mod client;
 pub mod echo;
+mod git;
 pub mod host;
 pub mod page;
 pub mod program;

@@ -2,7 +2,6 @@
 //!
 //! It builds both, measures them in turns under the loads of [`crate::echo`], and prints a report.
 
-mod git;
 mod instructions;
 mod report;
 mod targets;
@@ -13,7 +12,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use self::git::{Commit, WorkTree};
 use self::instructions::Counts;
 use self::report::Report;
 use crate::cargo::{self, package_dir};
@@ -22,6 +20,7 @@ use crate::echo::peers::ASYNCORE;
 use crate::echo::scenario::Scenario;
 use crate::echo::setting::Setting;
 use crate::echo::size::Amount;
+use crate::git::{self, Commit, WorkTree};
 use crate::page;
 use crate::program::{self, Label};
 use crate::selection::Extent;

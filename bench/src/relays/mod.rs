@@ -28,6 +28,7 @@ use self::report::Report;
 use self::results::Results;
 use self::scenario::{Place, Scenario, Size};
 use crate::cargo;
+use crate::git::Commit;
 use crate::host::{self, Cpus};
 use crate::page;
 use crate::selection::Selection;
@@ -48,9 +49,14 @@ const SPARE_DESCRIPTORS: u64 = 400;
 ///   cargo run --release -p bench --bin relays
 ///   cargo run --release -p bench --bin relays -- --quick
 ///   cargo run --release -p bench --bin relays -- --only forwarder,haproxy --scenario connections --rounds 9
+///   cargo run --release -p bench --bin relays -- --only forwarder --base v0.1.0 --rounds 9 --output target/relays.md
 #[derive(Parser)]
 #[command(name = "relays", verbatim_doc_comment)]
 pub struct Arguments {
+    /// Also measure the forwarder of this commit, and judge the present one against it
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+
     #[command(flatten)]
     selection: Selection<Peer, Scenario>,
 }
@@ -83,7 +89,10 @@ pub fn compare(arguments: &Arguments) -> Result<()> {
     let size = arguments.size(host::raise_descriptor_limit()?)?;
     let selection = &arguments.selection;
     let (scenarios, rounds) = (selection.extent.scenarios(), selection.extent.rounds());
-    let (programs, absent) = program::find(&selection.peers())?;
+    let base = arguments.base.as_deref().map(Commit::find).transpose()?;
+    let mut peers = selection.peers();
+    peers.extend(base.as_ref().map(|_| Peer::Base));
+    let (programs, absent) = program::find(&peers, base.as_ref())?;
     for absent in &absent {
         eprintln!("{} is left out: {}", absent.peer.label(), absent.reason);
     }

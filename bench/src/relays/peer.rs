@@ -7,6 +7,9 @@ use clap::ValueEnum;
 pub(crate) enum Peer {
     /// This project's program
     Forwarder,
+    /// This project's program at an earlier commit, which --base names
+    #[value(skip)]
+    Base,
     /// HAProxy in TCP mode, splice forced, one thread
     Haproxy,
     /// nginx's stream module, half-close kept, one worker
@@ -33,6 +36,8 @@ pub(crate) enum Peer {
 pub(crate) enum Origin {
     /// A binary of the forwarder's package.
     Forwarder,
+    /// The same at an earlier commit.
+    Base,
     /// A binary of this package around the named package.
     Rust { binary: &'static str, package: &'static str },
     /// The package in `peers` of this name, around the named package.
@@ -49,6 +54,7 @@ impl Peer {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Peer::Forwarder => "forwarder",
+            Peer::Base => "forwarder before",
             Peer::Haproxy => "HAProxy",
             Peer::Nginx => "nginx",
             Peer::Socat => "socat",
@@ -66,6 +72,7 @@ impl Peer {
         let installed = |program, version, remedy| Origin::Installed { program, version, remedy };
         match self {
             Peer::Forwarder => Origin::Forwarder,
+            Peer::Base => Origin::Base,
             Peer::Haproxy => installed("haproxy", "-v", "on Debian: apt-get install haproxy"),
             Peer::Nginx => {
                 installed("nginx", "-v", "on Debian: apt-get install nginx libnginx-mod-stream")
@@ -90,7 +97,7 @@ impl Peer {
     /// Whether the forwarder is to be measured against it. The floor has no limits, counters or
     /// log, and passes on no half-close: it is there to tell what remains.
     pub(crate) fn is_rival(self) -> bool {
-        !matches!(self, Peer::Forwarder | Peer::RawEpoll | Peer::Direct)
+        !matches!(self, Peer::Forwarder | Peer::Base | Peer::RawEpoll | Peer::Direct)
     }
 
     /// The most idle connections that it is given, of those asked for.

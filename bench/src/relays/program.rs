@@ -8,16 +8,21 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result};
 
 use crate::cargo::{self, first_line, locked_version, package_dir};
+use crate::git::{Commit, WorkTree};
 use crate::relays::launch::SOCKET_PROXYD;
 use crate::relays::peer::{Origin, Peer};
+
+/// The directory in the target directory that holds the work tree and the build of `--base`.
+const FOLDER: &str = "relays";
 
 /// A relay that is ready to be started.
 pub(crate) type Program = crate::program::Program<Peer>;
 /// A relay that this machine cannot run.
 pub(crate) type Absent = crate::program::Absent<Peer>;
 
-/// Builds or finds `peers`, in their order; one that is not there is absent.
-pub(crate) fn find(peers: &[Peer]) -> Result<(Vec<Program>, Vec<Absent>)> {
+/// Builds or finds `peers`, in their order; one that is not there is absent. [`Peer::Base`] is the
+/// forwarder at the commit `base`.
+pub(crate) fn find(peers: &[Peer], base: Option<&Commit>) -> Result<(Vec<Program>, Vec<Absent>)> {
     let mut programs = Vec::new();
     let mut absent = Vec::new();
     let own = cargo::build_binaries(&package_dir().join("Cargo.toml"), "")?;
@@ -28,6 +33,10 @@ pub(crate) fn find(peers: &[Peer]) -> Result<(Vec<Program>, Vec<Absent>)> {
                 let directory = cargo::build_binaries(&manifest, "")?;
                 Ok(program(peer, directory.join("forwarder"), locked_version("forwarder")?))
             }
+            Origin::Base => match base {
+                Some(commit) => Ok(at_commit(peer, commit)?),
+                None => Err("--base names its commit".to_owned()),
+            },
             Origin::Rust { binary, package } => {
                 let version = format!("{package} {}", locked_version(package)?);
                 Ok(program(peer, own.join(binary), version))
@@ -53,6 +62,14 @@ pub(crate) fn find(peers: &[Peer]) -> Result<(Vec<Program>, Vec<Absent>)> {
 
 fn program(peer: Peer, executable: PathBuf, version: String) -> Program {
     Program { peer, executable, arguments: Vec::new(), version }
+}
+
+/// Builds the forwarder in a work tree that is removed before the measurements begin.
+fn at_commit(peer: Peer, commit: &Commit) -> Result<Program> {
+    let tree = WorkTree::add(commit, cargo::target_dir()?.join(FOLDER).join("tree"))?;
+    let manifest = tree.path().join("crates/forwarder/Cargo.toml");
+    let directory = cargo::build_binaries(&manifest, &format!("{FOLDER}/build"))?;
+    Ok(program(peer, directory.join("forwarder"), commit.title.clone()))
 }
 
 /// Builds a package of `peers`, which is in no workspace, so that what it depends on is its own.

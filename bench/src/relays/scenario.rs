@@ -32,6 +32,8 @@ const WARM_UP: u32 = 5;
 pub(crate) enum Scenario {
     /// One stream up, the relay on a CPU of its own
     Up,
+    /// One stream both ways, the relay on a CPU of its own
+    OneBoth,
     /// Eight streams both ways, the relay on a CPU of its own
     Both,
     /// One stream up, everything on one CPU
@@ -67,6 +69,7 @@ impl Scenario {
     pub(crate) fn title(self) -> &'static str {
         match self {
             Scenario::Up => "one stream up",
+            Scenario::OneBoth => "one stream both ways",
             Scenario::Both => "eight streams both ways",
             Scenario::UpShared => "one stream up on one CPU",
             Scenario::BothShared => "eight streams both ways on one CPU",
@@ -102,6 +105,7 @@ pub(crate) fn measure(
     let measured = match scenario {
         Scenario::Up => bulk(scenario, program, size, place, 1, false),
         Scenario::UpShared => bulk(scenario, program, size, place, 1, false),
+        Scenario::OneBoth => bulk(scenario, program, size, place, 1, true),
         Scenario::Both => bulk(scenario, program, size, place, STREAMS, true),
         Scenario::BothShared => bulk(scenario, program, size, place, STREAMS, true),
         Scenario::Connections => connections(program, size, place),

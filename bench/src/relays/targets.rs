@@ -10,6 +10,8 @@ use crate::verdict::Target;
 /// The most CPU time for a gigabyte, in systemd-socket-proxyd's and in HAProxy's.
 const OF_SOCKET_PROXYD: f64 = 1.1;
 const OF_HAPROXY: f64 = 0.65;
+/// The share by which a figure may be worse than the base's.
+const OF_BASE: f64 = 0.02;
 /// The most memory of an idle connection, 1.2 KiB.
 const IDLE_BYTES: f64 = 1.2 * 1024.0;
 /// The least rate among idle connections, in that without them: what differs less is noise.
@@ -18,14 +20,14 @@ const RATE_AMONG_IDLE: f64 = 0.95;
 const STALL_BYTES: f64 = 1024.0 * 1024.0;
 
 /// The streams, with the relay on a CPU of its own.
-pub(crate) const OWN: [Scenario; 2] = [Scenario::Up, Scenario::Both];
+pub(crate) const OWN: [Scenario; 3] = [Scenario::Up, Scenario::OneBoth, Scenario::Both];
 /// The same with everything on one CPU.
 pub(crate) const SHARED: [Scenario; 2] = [Scenario::UpShared, Scenario::BothShared];
 
 /// Judges every target.
 pub(crate) fn judge(results: &Results) -> Vec<Target> {
     let mut targets = Vec::new();
-    for scenario in OWN {
+    for scenario in [Scenario::Up, Scenario::Both] {
         let cpu = Metric::CpuPerGigabyte(scenario);
         for (rival, limit) in [(Peer::SocketProxyd, OF_SOCKET_PROXYD), (Peer::Haproxy, OF_HAPROXY)]
         {
@@ -59,14 +61,45 @@ pub(crate) fn judge(results: &Results) -> Vec<Target> {
     targets.push(Target::at_least(name, rate, RATE_AMONG_IDLE, |it| format!("{it:.3}")));
     let name = "bytes that a reader that stalls costs";
     targets.push(Target::at_most(name, own(Metric::StallGrowth), STALL_BYTES, bytes));
+    targets.extend(against_base(results));
     targets
+}
+
+/// Every figure against that of the base, if it was measured.
+fn against_base(results: &Results) -> Vec<Target> {
+    let mut rows = Vec::new();
+    for scenario in OWN.into_iter().chain(SHARED) {
+        rows.push((Metric::CpuPerGigabyte(scenario), format!("CPU per GB, {}", scenario.title())));
+        rows.push((Metric::GigabytesPerSecond(scenario), format!("GB/s, {}", scenario.title())));
+    }
+    for (metric, name) in [
+        (Metric::CpuPerConnection, "CPU per connection"),
+        (Metric::ConnectionsPerSecond, "connections/s"),
+        (Metric::CpuPerRoundTrip, "CPU per round trip"),
+        (Metric::RoundTripsPerSecond, "round trips/s"),
+        (Metric::NinetyNinthPercentile, "99th percentile of a round trip"),
+        (Metric::BytesPerIdle, "resident bytes per idle connection"),
+    ] {
+        rows.push((metric, name.to_owned()));
+    }
+    let rows = rows.into_iter();
+    let rows = rows.filter(|(metric, _)| results.summary(*metric, Peer::Base).is_some());
+    rows.map(|(metric, name)| {
+        let limit = if metric.wants_more() { 1.0 - OF_BASE } else { 1.0 + OF_BASE };
+        against(results, metric, Peer::Base, format!("{name}, in the base's"), limit)
+    })
+    .collect()
 }
 
 fn against(results: &Results, metric: Metric, rival: Peer, name: String, limit: f64) -> Target {
     let ratio = results.ratio(metric, Peer::Forwarder, rival);
     let spread = ratio.map_or(String::new(), |it| format!(" ({:.3}–{:.3})", it.min, it.max));
     let median = ratio.map(|it| it.median);
-    Target::at_most(name, median, limit, |median| format!("{median:.3}{spread}"))
+    let format = |median| format!("{median:.3}{spread}");
+    match metric.wants_more() {
+        true => Target::at_least(name, median, limit, format),
+        false => Target::at_most(name, median, limit, format),
+    }
 }
 
 /// The best peer's is whoever has the best median.
@@ -88,14 +121,10 @@ fn against_best(results: &Results, metric: Metric, name: &str) -> Target {
 
 #[cfg(test)]
 mod tests {
-    use super::judge;
+    use super::{OWN, SHARED, judge};
     use crate::relays::peer::Peer;
     use crate::relays::results::{Metric, Results};
-    use crate::relays::scenario::Scenario;
     use crate::verdict::Verdict;
-
-    const STREAMS: [Scenario; 4] =
-        [Scenario::Up, Scenario::Both, Scenario::UpShared, Scenario::BothShared];
 
     /// Two rounds in which every rival costs 10 of everything, and the forwarder `cost` and `rate`.
     fn results(cost: f64, rate: f64) -> Results {
@@ -111,7 +140,7 @@ mod tests {
                 (Metric::RateAmongIdle, rate / 10.0),
                 (Metric::StallGrowth, 200_000.0 * cost),
             ];
-            for scenario in STREAMS {
+            for scenario in OWN.into_iter().chain(SHARED) {
                 found.push((Metric::CpuPerGigabyte(scenario), cost));
                 found.push((Metric::GigabytesPerSecond(scenario), rate));
             }
@@ -135,12 +164,12 @@ mod tests {
 
     #[test]
     fn what_is_within_every_limit_passes_everywhere() {
-        assert_eq!(verdicts(&results(5.0, 10.0)), [Verdict::Pass; 16]);
+        assert_eq!(verdicts(&results(5.0, 10.0)), [Verdict::Pass; 17]);
     }
 
     #[test]
     fn what_is_slower_and_dearer_fails_everywhere() {
-        assert_eq!(verdicts(&results(12.0, 9.0)), [Verdict::Fail; 16]);
+        assert_eq!(verdicts(&results(12.0, 9.0)), [Verdict::Fail; 17]);
     }
 
     #[test]
@@ -150,7 +179,17 @@ mod tests {
     }
 
     #[test]
+    fn a_base_is_judged_against_in_every_row_it_was_measured_in() {
+        let mut results = results(5.0, 10.0);
+        let before = [(Metric::CpuPerConnection, 4.8), (Metric::RoundTripsPerSecond, 10.1)];
+        for _ in 0..2 {
+            results.extend(Peer::Base, before.to_vec());
+        }
+        assert_eq!(verdicts(&results)[17..], [Verdict::Fail, Verdict::Pass]);
+    }
+
+    #[test]
     fn what_was_not_measured_is_not_judged() {
-        assert_eq!(verdicts(&Results::default()), [Verdict::NotMeasured; 16]);
+        assert_eq!(verdicts(&Results::default()), [Verdict::NotMeasured; 17]);
     }
 }

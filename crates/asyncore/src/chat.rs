@@ -7,10 +7,10 @@ use crate::defaults;
 use crate::dispatcher::Dispatcher;
 use crate::error::{Error, Result};
 use crate::events::{declare_events, events, forward_events};
-use crate::framing::Step;
+use crate::framing::{Framer, Step};
 use crate::panic;
 use crate::poller::Interest;
-use crate::slot::Slot;
+use crate::slot::{Notices, Slot};
 use crate::socket::Socket;
 
 /// A handler for a dialogue: it collects input until a terminator is found.
@@ -118,8 +118,8 @@ fn parse<T: AsyncChat>(chat: &mut T, ch: &mut Channel<'_>, mut input: &[u8]) -> 
     panic::with_cleanup(
         &mut target,
         |(ch, input)| {
-            ch.begin_parsing(input);
-            while let Some(step) = ch.next_step(input) {
+            ch.map.input.begin_parsing(ch.key, input);
+            while let Some(step) = next_step(ch, input) {
                 match step {
                     Step::Collect(data) => chat.collect_incoming_data(ch, &data)?,
                     Step::Found => chat.found_terminator(ch)?,
@@ -127,6 +127,37 @@ fn parse<T: AsyncChat>(chat: &mut T, ch: &mut Channel<'_>, mut input: &[u8]) -> 
             }
             Ok(())
         },
-        |(ch, input)| ch.unread_piece(input),
+        |(ch, input)| unread(ch, input),
     )
+}
+
+/// Returns the next piece of the input, or `None` if the channel is ending: the rest is then not
+/// parsed.
+fn next_step<'d>(ch: &mut Channel<'_>, input: &mut &'d [u8]) -> Option<Step<'d>> {
+    let map = &mut *ch.map;
+    let slot = map.slots.get_mut(ch.key)?;
+    if slot.connection.is_ending() || slot.is_replaced {
+        return None;
+    }
+    if map.input.left() != input.len() {
+        // The last callback has taken the rest.
+        *input = &[];
+    }
+    let step = slot.framer.get_or_insert_with(|| Box::new(Framer::new())).step(input);
+    map.input.set_left(input.len());
+    step
+}
+
+/// Keeps input that no callback has seen, and parses it after the running callback has returned.
+fn unread(ch: &mut Channel<'_>, input: &[u8]) {
+    let input = if ch.map.input.left() == input.len() { input } else { &[] };
+    let Some(slot) = ch.map.slots.get_mut(ch.key).filter(|slot| !slot.connection.is_ending())
+    else {
+        return;
+    };
+    let Some(framer) = &mut slot.framer else { return };
+    framer.unread(input);
+    if framer.has_pending() {
+        ch.map.note(ch.key, Notices::PARSE);
+    }
 }

@@ -14,6 +14,7 @@ use proptest::option::weighted;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use test_needs::{Need, needs};
 
 const CASES: usize = 4000;
 
@@ -109,17 +110,6 @@ fn answer(case: &Case) -> String {
     words.join(" ")
 }
 
-/// Returns the name of a Python that has asynchat.
-fn python() -> Option<&'static str> {
-    ["python3.11", "python3"].into_iter().find(|python| {
-        Command::new(python)
-            .args(["-W", "ignore", "-c", "import asynchat"])
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    })
-}
-
 fn ask(python: &str, questions: &[String]) -> Vec<String> {
     let mut oracle = Command::new(python)
         .args(["-W", "ignore", "-c", include_str!("asynchat_oracle.py")])
@@ -138,10 +128,8 @@ fn ask(python: &str, questions: &[String]) -> Vec<String> {
 
 #[test]
 fn the_framer_splits_every_stream_as_asynchat_does() {
-    let Some(python) = python() else {
-        println!("skipped: no Python with asynchat");
-        return;
-    };
+    needs!(Need::Python("asynchat"));
+    let python = test_needs::python("asynchat").expect("a need of this test");
     let mut runner = TestRunner::deterministic();
     let cases: Vec<Case> =
         (0..CASES).map(|_| case().new_tree(&mut runner).unwrap().current()).collect();

@@ -135,6 +135,10 @@ impl Reload {
             capture,
             handover,
             pid_file,
+            user,
+            group,
+            chroot,
+            reload_on_change,
             rules: _,
         } = &next;
         let (shared, now) = (&self.shared, &self.config);
@@ -178,12 +182,19 @@ impl Reload {
             ("workers", *workers != now.workers),
             ("log level", log.level != now.log.level),
             ("log format", log.format != now.log.format),
+            ("log file", log.file != now.log.file),
             ("handover", *handover != now.handover),
+            ("user", *user != now.user),
+            ("group", *group != now.group),
+            ("chroot", *chroot != now.chroot),
+            ("reload_on_change", *reload_on_change != now.reload_on_change),
         ] {
             left.extend(changed.then_some(name));
         }
-        let Config { workers, log, handover, .. } = now.clone();
-        self.config = Config { workers, log, handover, ..next };
+        let Config { workers, log, handover, user, group, chroot, reload_on_change, .. } =
+            now.clone();
+        self.config =
+            Config { workers, log, handover, user, group, chroot, reload_on_change, ..next };
         Ok(left)
     }
 }

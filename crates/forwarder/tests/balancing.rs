@@ -8,8 +8,9 @@ use std::thread;
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags, poll};
+use test_needs::{Need, needs};
 use util::folder::Folder;
-use util::tool::tool;
+use util::tool::{UNSHARE, tool};
 use util::{Forwarder, PATIENCE, connect, connect_from, free_port, target};
 
 /// Sends everybody who connects a greeting, and waits until they have gone.
@@ -132,16 +133,13 @@ fn a_target_is_well_again_as_soon_as_a_check_says_so() {
 
 #[test]
 fn a_name_is_looked_up_again_and_new_connections_go_where_it_leads_now() {
-    assert!(
-        rustix::process::geteuid().is_root(),
-        "this test changes what a name means in a mount namespace, which only root may make"
-    );
+    needs!(Need::Root, UNSHARE);
     let before = greeter(SocketAddr::from(([127, 0, 0, 2], 0)), "A");
     greeter(SocketAddr::from(([127, 0, 0, 3], before.port())), "B");
     let folder = Folder::new("hosts");
     let hosts = folder.write("hosts", "127.0.0.2 target.test\n");
     let port = free_port();
-    let mut command = tool("unshare", "util-linux");
+    let mut command = tool(UNSHARE);
     let script = "mount --bind \"$1\" /etc/hosts && shift && exec \"$0\" \"$@\"";
     command.args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_forwarder"), &hosts]);
     command.args([&port.to_string(), &format!("target.test:{}", before.port())]);

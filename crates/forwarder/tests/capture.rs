@@ -7,8 +7,9 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use test_needs::needs;
 use util::folder::Folder;
-use util::tool::tool;
+use util::tool::{TSHARK, tool};
 use util::{Forwarder, PATIENCE, accept, connect, free_port, pair, read_to_end, target};
 
 /// More than it takes for a stream to be spliced, when it is not captured.
@@ -94,6 +95,7 @@ fn all_bytes_of_a_stream_both_ways_are_in_the_file() {
 
 #[test]
 fn tshark_reads_the_chosen_connections_as_they_were() {
+    needs!(TSHARK);
     let folder = Folder::new("tshark");
     let file = folder.arg("capture.pcapng");
     let (web, other) = (target(), target());
@@ -119,7 +121,7 @@ fn tshark_reads_the_chosen_connections_as_they_were() {
     assert!(forwarder.exit_status().success());
     let decode = format!("tcp.port=={},http", web.1.port());
     let fields = ["http.request.uri", "http.response.code", "tcp.flags.fin", "_ws.expert.message"];
-    let mut tshark = tool("tshark", "tshark");
+    let mut tshark = tool(TSHARK);
     tshark.args(["-r", &file, "-d", &decode, "-T", "fields"]);
     let output = tshark.args(fields.iter().flat_map(|field| ["-e", field])).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -142,6 +144,7 @@ fn tshark_reads_the_chosen_connections_as_they_were() {
 
 #[test]
 fn tshark_reads_datagrams_as_datagrams() {
+    needs!(TSHARK);
     let folder = Folder::new("tshark-udp");
     let file = folder.arg("capture.pcapng");
     let server = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -157,7 +160,7 @@ fn tshark_reads_datagrams_as_datagrams() {
     assert_eq!(client.recv(&mut [0; 64]).unwrap(), 6);
     forwarder.signal(Signal::TERM);
     forwarder.wait_for("draining");
-    let mut tshark = tool("tshark", "tshark");
+    let mut tshark = tool(TSHARK);
     tshark.args(["-r", &file, "-o", "udp.check_checksum:TRUE", "-T", "fields"]);
     for field in ["udp.srcport", "udp.dstport", "udp.checksum.status", "data.data"] {
         tshark.args(["-e", field]);

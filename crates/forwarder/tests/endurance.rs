@@ -14,10 +14,11 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 
 use rustix::process::Signal;
+use test_needs::needs;
 use util::daemon::wait_until_listening;
 use util::folder::Folder;
 use util::load::{Load, echo, exchange};
-use util::tool::tool;
+use util::tool::{PYTHON, SHA256SUM, tool};
 use util::{Forwarder, accept, connect, free_port, target};
 
 /// A target that can be killed: it sends each client a number, and then counts up for ever; what
@@ -44,7 +45,7 @@ while True:
 ";
 
 fn counter(folder: &Folder, addr: SocketAddr, first: u64) -> Child {
-    let mut python = tool("python3", "python3");
+    let mut python = tool(PYTHON);
     python.args(["-c", COUNTER, &addr.port().to_string(), &folder.arg(""), &first.to_string()]);
     let mut child = python.stderr(Stdio::null()).spawn().expect("a target");
     wait_until_listening(&mut child, &[addr]).expect("a target that listens");
@@ -77,6 +78,7 @@ fn read_counting(stream: &mut TcpStream, mut enough: impl FnMut(u64) -> bool) ->
 
 #[test]
 fn all_that_a_killed_target_had_sent_arrives_and_new_clients_go_to_the_next() {
+    needs!(PYTHON);
     let folder = Folder::new("killed");
     let (port, first, second) = (free_port(), free_port(), free_port());
     let mut victim = counter(&folder, first, 0);
@@ -172,6 +174,7 @@ fn a_thousand_reloads_under_load_fail_no_connection() {
 
 #[test]
 fn random_bytes_both_ways_at_once_have_the_same_hash_at_the_other_end() {
+    needs!(SHA256SUM);
     const LENGTH: u64 = 256 << 20;
     let folder = Folder::new("hashed");
     let (up, down) = (folder.arg("up"), folder.arg("down"));
@@ -204,7 +207,7 @@ fn random_bytes_both_ways_at_once_have_the_same_hash_at_the_other_end() {
 
 /// The hash of all that comes out of it.
 fn sha256(from: OwnedFd) -> Vec<u8> {
-    let output = tool("sha256sum", "coreutils").stdin(from).output().expect("a hash");
+    let output = tool(SHA256SUM).stdin(from).output().expect("a hash");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout
 }

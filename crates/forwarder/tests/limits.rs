@@ -8,8 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use test_needs::needs;
 use util::random::random;
-use util::tool::tool;
+use util::tool::{SS, tool};
 use util::{Forwarder, PATIENCE, accept, connect, connect_from, ending, free_port, pair, target};
 
 #[test]
@@ -46,12 +47,13 @@ fn a_udp_session_ends_after_its_silence() {
 
 /// What ss(8) says of the sockets that are asked for.
 fn sockets(args: &[&str]) -> String {
-    let output = tool("ss", "iproute2").args(args).output().expect("ss");
+    let output = tool(SS).args(args).output().expect("ss");
     String::from_utf8(output.stdout).expect("text")
 }
 
 #[test]
 fn both_sockets_of_a_connection_are_probed_once_it_was_silent_for_as_long_as_keepalive_says() {
+    needs!(SS);
     // ss(8) tells how long until the next probe.
     let is_probed = |end: &TcpStream| {
         // The forwarder's socket is the one that is connected to this end.
@@ -74,6 +76,7 @@ fn both_sockets_of_a_connection_are_probed_once_it_was_silent_for_as_long_as_kee
 
 #[test]
 fn the_system_queues_as_many_connections_as_the_backlog_says() {
+    needs!(SS);
     let port = free_port();
     let _forwarder = Forwarder::start(&[&port.to_string(), "9", "--backlog", "77"]);
     let text = sockets(&["-tlnH", &format!("sport = :{}", port.port())]);

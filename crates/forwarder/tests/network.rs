@@ -6,10 +6,12 @@ use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
+use test_needs::{Need, needs};
 
 use util::http::get;
 use util::random::random;
 use util::scene::TokenFile;
+use util::tool::{IP, SOCAT, TUN};
 use util::wire::{FAR, NEAR, Weather, Wire};
 use util::{Forwarder, PATIENCE, accept, read_to_end};
 
@@ -38,6 +40,7 @@ fn connect(wire: &Wire, addr: SocketAddr) -> TcpStream {
 
 #[test]
 fn bytes_arrive_whole_over_a_network_that_loses_delays_and_reorders() {
+    needs!(Need::Root, IP, SOCAT, TUN);
     let wire = Wire::new("bad-weather", BAD);
     let listener = wire.on_far(listener);
     let (_forwarder, port) = forwarder(&wire, listener.local_addr().expect("bound"), &[]);
@@ -63,6 +66,7 @@ fn bytes_arrive_whole_over_a_network_that_loses_delays_and_reorders() {
 
 #[test]
 fn a_connection_outlives_a_cut_of_the_network() {
+    needs!(Need::Root, IP, SOCAT, TUN);
     let wire = Wire::new("cut", Weather { loss: 0, ..BAD });
     let listener = wire.on_far(listener);
     let (_forwarder, port) = forwarder(&wire, listener.local_addr().expect("bound"), &[]);
@@ -84,6 +88,7 @@ fn a_connection_outlives_a_cut_of_the_network() {
 
 #[test]
 fn a_target_that_does_not_answer_is_left_for_the_next_after_the_connect_timeout() {
+    needs!(Need::Root, IP, SOCAT, TUN);
     let wire = Wire::new("silence", Weather { loss: 0, ..BAD });
     let listener = wire.on_far(listener);
     let addr = listener.local_addr().expect("bound");
@@ -102,6 +107,7 @@ fn a_target_that_does_not_answer_is_left_for_the_next_after_the_connect_timeout(
 
 #[test]
 fn a_client_whose_network_is_gone_is_given_up_after_the_user_timeout() {
+    needs!(Need::Root, IP, SOCAT, TUN);
     let wire = Wire::new("gone", Weather { loss: 0, ..BAD });
     let listener = wire.on_far(listener);
     let addr = listener.local_addr().expect("bound");
@@ -119,6 +125,7 @@ fn a_client_whose_network_is_gone_is_given_up_after_the_user_timeout() {
 
 #[test]
 fn the_status_page_is_shown_to_other_machines_if_it_is_public() {
+    needs!(Need::Root, IP, SOCAT, TUN);
     let wire = Wire::new("public", Weather { loss: 0, ..BAD });
     let token_file = TokenFile::new("public");
     let closed = ["--status-token-file", token_file.arg()];

@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use rustix::process::Signal;
+use test_needs::{Need, needs};
 use util::browser::Browser;
 use util::scene::{TOKEN, TokenFile};
+use util::tool::{CHROMEDRIVER, CHROMIUM};
 use util::{Forwarder, accept, connect, free_port, target};
 
 /// Bytes to and fro, until this is dropped.
@@ -99,6 +101,7 @@ fn row(client: SocketAddr) -> String {
 
 #[test]
 fn the_status_page_shows_live_what_goes_through_and_ends_connections() {
+    needs!(CHROMIUM, CHROMEDRIVER);
     let browser = Browser::start("status");
     let token_file = TokenFile::new("pages");
     let (listener, addr) = target();
@@ -167,9 +170,8 @@ fn the_status_page_shows_live_what_goes_through_and_ends_connections() {
 
 #[test]
 fn the_built_in_site_shows_what_goes_through_on_its_way_to_it() {
+    needs!(CHROMIUM, CHROMEDRIVER, Need::FreePort(8080));
     let browser = Browser::start("site");
-    let taken = TcpStream::connect("127.0.0.1:8080").is_ok();
-    assert!(!taken, "this test needs port 8080, where the program listens without arguments");
     let _forwarder = Forwarder::start(&[]);
     browser.look(1280, 900, false);
     browser.open("http://127.0.0.1:8080/");

@@ -7,17 +7,18 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use test_needs::needs;
 
 use util::daemon::Daemon;
 use util::folder::Folder;
 use util::random::random;
-use util::tool::tool;
+use util::tool::{CURL, HAPROXY, PYTHON, SOCAT, tool};
 use util::{Forwarder, accept, connect, free_port, target};
 
 /// Python's web server for the files of a folder, behind a forwarder.
 fn web(folder: Folder, forwarder: &[&str]) -> (Daemon, Forwarder, String) {
     let (server, port) = (free_port(), free_port());
-    let mut python = tool("python3", "python3");
+    let mut python = tool(PYTHON);
     python.args(["-m", "http.server", "--bind", "127.0.0.1", &server.port().to_string()]);
     python.args(["--directory", &folder.arg("")]);
     let daemon = Daemon::start(python, folder, &[server]);
@@ -27,7 +28,7 @@ fn web(folder: Folder, forwarder: &[&str]) -> (Daemon, Forwarder, String) {
 }
 
 fn curl(args: &[&str]) -> Vec<u8> {
-    let mut curl = tool("curl", "curl");
+    let mut curl = tool(CURL);
     let output = curl.args(["--no-progress-meter", "--fail", "--max-time", "20"]).args(args);
     let output = output.env_remove("http_proxy").stderr(Stdio::inherit()).output();
     let output = output.expect("curl");
@@ -37,6 +38,7 @@ fn curl(args: &[&str]) -> Vec<u8> {
 
 #[test]
 fn curl_gets_a_file_from_pythons_web_server_whole() {
+    needs!(PYTHON, CURL);
     let folder = Folder::new("web");
     let bytes = random(16 << 20, 1);
     folder.write("file", &bytes);
@@ -46,6 +48,7 @@ fn curl_gets_a_file_from_pythons_web_server_whole() {
 
 #[test]
 fn many_downloads_at_once_come_whole_also_over_several_workers() {
+    needs!(PYTHON, CURL);
     let folder = Folder::new("web-many");
     let files: Vec<_> = (0..8).map(|seed| random(1 << 20, seed)).collect();
     for (index, bytes) in files.iter().enumerate() {
@@ -63,12 +66,13 @@ fn many_downloads_at_once_come_whole_also_over_several_workers() {
 
 #[test]
 fn sort_behind_the_forwarder_answers_when_the_client_has_ended_its_half() {
+    needs!(SOCAT);
     let (end, port) = (free_port(), free_port());
-    let mut socat = tool("socat", "socat");
+    let mut socat = tool(SOCAT);
     socat.args([&format!("TCP-LISTEN:{},bind=127.0.0.1,fork", end.port()), "EXEC:sort"]);
     let _sort = Daemon::start(socat, Folder::new("sort"), &[end]);
     let _forwarder = Forwarder::start(&[&port.to_string(), &end.to_string()]);
-    let mut client = tool("socat", "socat");
+    let mut client = tool(SOCAT);
     client.args(["-t20", "-", &format!("TCP:{port}")]);
     assert_eq!(pipe(client, b"pear\napple\nfig\n"), b"apple\nfig\npear\n");
 }
@@ -104,6 +108,7 @@ fn a_clients_reset_reaches_the_target_as_a_reset() {
 
 #[test]
 fn a_clients_reset_passes_through_the_forwarder_and_haproxy() {
+    needs!(HAPROXY);
     let (listener, addr) = target();
     let (middle, port) = (free_port(), free_port());
     let section = format!("listen it\n bind {middle}\n server it {addr}\n");

@@ -4,8 +4,10 @@ mod util;
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use test_needs::needs;
 
 use util::daemon::Daemon;
+use util::tool::{HAPROXY, NGINX, NGINX_STREAM};
 use util::{Forwarder, accept, connect, ending, free_port, read_to_end, target};
 
 /// The section of a HAProxy that says whom it takes the client for, and what it connected to.
@@ -40,6 +42,7 @@ fn assert_told(entry: SocketAddr, destination: SocketAddr, question: &[u8]) {
 
 #[test]
 fn haproxy_is_told_the_client_in_either_version() {
+    needs!(HAPROXY);
     let end = free_port();
     let _haproxy = Daemon::haproxy("haproxy-told", &haproxy_that_tells(end), &[end]);
     for version in ["v1", "v2"] {
@@ -52,6 +55,7 @@ fn haproxy_is_told_the_client_in_either_version() {
 
 #[test]
 fn nginx_is_told_the_client_in_either_version() {
+    needs!(NGINX, NGINX_STREAM);
     let end = free_port();
     let _nginx = Daemon::nginx_stream("nginx-told", &nginx_that_tells(end), &[end]);
     for version in ["v1", "v2"] {
@@ -92,6 +96,7 @@ fn believing(port: SocketAddr, target: SocketAddr) -> Forwarder {
 
 #[test]
 fn haproxys_word_on_the_client_is_taken_in_either_version() {
+    needs!(HAPROXY);
     let (listener, addr) = target();
     let (port, v1, v2) = (free_port(), free_port(), free_port());
     let forwarder = believing(port, addr);
@@ -107,6 +112,7 @@ fn haproxys_word_on_the_client_is_taken_in_either_version() {
 
 #[test]
 fn nginxs_word_on_the_client_is_taken() {
+    needs!(NGINX, NGINX_STREAM);
     let (listener, addr) = target();
     let (port, entry) = (free_port(), free_port());
     let forwarder = believing(port, addr);
@@ -117,6 +123,7 @@ fn nginxs_word_on_the_client_is_taken() {
 
 #[test]
 fn the_client_is_known_at_the_end_of_a_chain_of_proxies() {
+    needs!(HAPROXY);
     let (port, entry, end) = (free_port(), free_port(), free_port());
     let (port_arg, end_arg) = (port.to_string(), end.to_string());
     let args = [&port_arg, &end_arg, "--proxy-accept-from", "127.0.0.1", "--proxy-send", "v2"];

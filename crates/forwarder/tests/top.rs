@@ -6,10 +6,11 @@ use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread;
+use test_needs::needs;
 
 use util::http::get;
 use util::scene::{Scene, exchange};
-use util::tool::tool;
+use util::tool::{SCRIPT, tool};
 use util::{PATIENCE, accept, free_port, target};
 
 fn top(args: &[&str]) -> Output {
@@ -53,6 +54,7 @@ fn top_says_why_there_is_nothing_to_show() {
 
 #[test]
 fn top_gives_the_terminal_back_as_it_was() {
+    needs!(SCRIPT);
     let scene = Scene::new(&[]);
     let (client, _server) = scene.open();
     let program = env!("CARGO_BIN_EXE_forwarder");
@@ -76,6 +78,7 @@ fn top_gives_the_terminal_back_as_it_was() {
 
 #[test]
 fn top_asks_as_often_as_it_is_told() {
+    needs!(SCRIPT);
     let scene = Scene::new(&[]);
     let report = get(scene.page, "/status.json").body;
     let (listener, addr) = target();
@@ -104,7 +107,7 @@ struct Terminal {
 
 impl Terminal {
     fn start(command: &str) -> Self {
-        let mut script = tool("script", "bsdutils")
+        let mut script = tool(SCRIPT)
             .args(["-qfec", command, "/dev/null"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

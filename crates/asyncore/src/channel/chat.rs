@@ -1,7 +1,7 @@
 //! The dialogue's terminator.
 
 use crate::channel::Channel;
-use crate::framing::{Framer, Step, Terminator};
+use crate::framing::Terminator;
 use crate::slot::Notices;
 
 impl Channel<'_> {
@@ -22,44 +22,5 @@ impl Channel<'_> {
     pub fn terminator(&self) -> Terminator {
         let framer = self.slot().and_then(|slot| slot.framer.as_ref());
         framer.map_or(Terminator::None, |framer| framer.terminator())
-    }
-
-    /// Starts to parse a piece of the input.
-    #[inline]
-    pub(crate) fn begin_parsing(&mut self, input: &[u8]) {
-        self.map.input.begin_parsing(self.key, input);
-    }
-
-    /// Returns the next piece of the input, or `None` if the channel is ending: the rest is then
-    /// not parsed.
-    pub(crate) fn next_step<'d>(&mut self, input: &mut &'d [u8]) -> Option<Step<'d>> {
-        let map = &mut *self.map;
-        let slot = map.slots.get_mut(self.key)?;
-        if slot.connection.is_ending() || slot.is_replaced {
-            return None;
-        }
-        if map.input.left() != input.len() {
-            // The last callback has taken the rest.
-            *input = &[];
-        }
-        let step = slot.framer.get_or_insert_with(|| Box::new(Framer::new())).step(input);
-        map.input.set_left(input.len());
-        step
-    }
-
-    /// Keeps input that no callback has seen, and parses it after the running callback has
-    /// returned.
-    pub(crate) fn unread_piece(&mut self, input: &[u8]) {
-        let input = if self.map.input.left() == input.len() { input } else { &[] };
-        let Some(slot) = self.slot_mut().filter(|slot| !slot.connection.is_ending()) else {
-            return;
-        };
-        let Some(framer) = &mut slot.framer else {
-            return;
-        };
-        framer.unread(input);
-        if framer.has_pending() {
-            self.map.note(self.key, Notices::PARSE);
-        }
     }
 }

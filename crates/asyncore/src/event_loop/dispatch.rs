@@ -120,9 +120,9 @@ impl EventLoop {
             return self.map.flush(key);
         }
         // A callback of this same pass may have paused it, or filled its sink.
-        let reads = slot.reads() && !self.map.is_held_back(key);
-        let Some(slot) = self.map.slots.get(key) else { return };
+        let (reads, can_be_held_back) = (slot.reads(), slot.can_be_held_back());
         let writes = slot.registered.is_some_and(|it| it.contains(Interest::WRITE));
+        let reads = reads && !(can_be_held_back && self.map.is_held_back(key));
         if ready.priority {
             self.offer(key, Interest::PRIORITY, Interest::NONE, |handler, ch| {
                 handler.handle_expt(ch)

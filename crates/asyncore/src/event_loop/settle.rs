@@ -76,18 +76,21 @@ impl EventLoop {
             Phase::Created | Phase::Connected => self.evaluate_predicates(key),
         };
         let wanted = self.without_held_back(key, wanted);
-        let Some(slot) = self.map.slots.get_mut(key) else {
-            return;
-        };
+        let slot = &mut self.map.slots[key];
         slot.wanted = wanted;
         let registration = slot.registration(wanted);
-        self.map.register(key, registration);
+        if registration != slot.registered {
+            self.map.register(key, registration);
+        }
         self.map.note_self_ready(key);
     }
 
     /// Returns `wanted` without reading if the channel is paused or its sink is full.
     fn without_held_back(&self, key: Key, wanted: Interest) -> Interest {
-        let Some(slot) = self.map.slots.get(key) else { return wanted };
+        let slot = &self.map.slots[key];
+        if !slot.can_be_held_back() {
+            return wanted;
+        }
         let phase = slot.connection.phase();
         let reads = matches!(phase, Phase::Created | Phase::Connected | Phase::Listening)
             && !slot.connection.is_closing();

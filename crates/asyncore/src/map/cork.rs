@@ -1,9 +1,12 @@
 //! The cork: output of a callback, collected until it returns and then sent at once.
 
+use std::borrow::Cow;
 use std::io;
 
 use crate::connection::Phase;
+use crate::map::sending::accepts_output;
 use crate::map::{Flow, SocketMap};
+use crate::poller::Interest;
 use crate::slot::{Notices, Slot};
 use crate::token::Key;
 
@@ -61,6 +64,23 @@ impl Cork {
 }
 
 impl SocketMap {
+    /// Pushes `piece` to the channel: into the cork if it can take it, otherwise into the queue.
+    pub(crate) fn push(&mut self, key: Key, piece: Cow<'_, [u8]>) {
+        let Some(slot) = self.slots.get_mut(key) else {
+            return;
+        };
+        if !accepts_output(slot) {
+            return self.refuse_output(key);
+        }
+        if piece.is_empty() && !slot.connection.is_datagram() {
+            return;
+        }
+        slot.progress = slot.progress | Interest::WRITE;
+        if !self.cork.take(key, slot, &mut self.flow, &piece) {
+            self.queue(key, piece);
+        }
+    }
+
     /// Sends the collected output after the callback of `running` has returned.
     #[inline(always)]
     pub(crate) fn pull_cork(&mut self, running: Key) {

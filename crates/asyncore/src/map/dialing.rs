@@ -81,6 +81,11 @@ impl SocketMap {
                         connect to the host on a new channel";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
         }
+        if slot.layered().is_some_and(|layered| layered.pending_output() > 0) {
+            let what = "output that was pushed before the channel's layer waits for this socket, and \
+                        another address would not get it; connect first, then insert the layer";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+        }
         let Some(transport) = self.release_transport(key) else {
             return Ok(None);
         };

@@ -39,24 +39,8 @@ enum Stop {
 }
 
 impl SocketMap {
-    /// Queues `piece` on the channel, and notes that output is to be sent.
-    pub(crate) fn push(&mut self, key: Key, piece: Cow<'_, [u8]>) {
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
-        };
-        if !accepts_output(slot) {
-            return self.refuse_output(key);
-        }
-        if piece.is_empty() && !slot.connection.is_datagram() {
-            return;
-        }
-        slot.progress = slot.progress | Interest::WRITE;
-        if !self.cork.take(key, slot, &mut self.flow, &piece) {
-            self.queue(key, piece);
-        }
-    }
-
-    fn queue(&mut self, key: Key, mut piece: Cow<'_, [u8]>) {
+    /// Queues `piece`, which the cork did not take.
+    pub(crate) fn queue(&mut self, key: Key, mut piece: Cow<'_, [u8]>) {
         self.uncork(key);
         let slot = &mut self.slots[key];
         let is_datagram = slot.connection.is_datagram();
@@ -122,16 +106,19 @@ impl SocketMap {
         if !slot.connection.can_transfer() {
             return;
         }
-        if slot.layered().is_some() && !self.flush_layers(key) {
-            return;
-        }
-        let Some(slot) = self.slots.get_mut(key) else {
-            return;
+        let slot = if slot.layered().is_some() {
+            if !self.flush_layers(key) {
+                return;
+            }
+            &mut self.slots[key]
+        } else {
+            slot
         };
         if !slot.outbox.has_queue() {
             return self.all_sent(key);
         }
         let (mut sent, size) = (0, slot.out_buffer_size());
+        let is_datagram = slot.connection.is_datagram();
         let Some(transport) = &mut slot.transport else {
             return;
         };
@@ -141,8 +128,10 @@ impl SocketMap {
             };
             // Only a producer runs code of the program, which can panic.
             let outcome = match output.producers() {
-                0 => Ok(send_queued(transport, size, &mut output, &mut sent)),
-                _ => panic::catch(|| send_queued(transport, size, &mut output, &mut sent)),
+                0 => Ok(send_queued(transport, is_datagram, size, &mut output, &mut sent)),
+                _ => panic::catch(|| {
+                    send_queued(transport, is_datagram, size, &mut output, &mut sent)
+                }),
             };
             #[cfg(target_os = "linux")]
             while let Some(pipe) = output.take_spent() {
@@ -227,7 +216,7 @@ impl SocketMap {
 
     /// Drops a push that can no longer be sent, and notes the failure once.
     #[cold]
-    fn refuse_output(&mut self, key: Key) {
+    pub(crate) fn refuse_output(&mut self, key: Key) {
         let slot = &self.slots[key];
         let ended = slot.connection.is(Phase::Connected) && slot.connection.output_is_ending();
         if ended && !slot.connection.is_closing() && slot.failure.is_none() {
@@ -262,6 +251,7 @@ fn send_at_once(slot: &mut Slot, bytes: &[u8]) -> usize {
 /// Sends from `output`, up to `size` bytes at a time, and adds the number of sent bytes to `total`.
 fn send_queued(
     transport: &mut Transport,
+    is_datagram: bool,
     size: usize,
     output: &mut OutputQueue,
     total: &mut usize,
@@ -275,10 +265,7 @@ fn send_queued(
         };
         let (size, outcome) = match front {
             Front::Bytes(piece) => {
-                let size = match transport.is_datagram() {
-                    true => piece.len(),
-                    false => piece.len().min(size),
-                };
+                let size = if is_datagram { piece.len() } else { piece.len().min(size) };
                 (size, transport.send(&piece[..size]))
             }
             #[cfg(target_os = "linux")]
@@ -296,7 +283,7 @@ fn send_queued(
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Stop::Later,
-            Err(error) if transport.is_datagram() => {
+            Err(error) if is_datagram => {
                 // The error concerns this datagram only.
                 output.advance(size);
                 return Stop::Failed(context(error, "cannot send").into());

@@ -6,8 +6,9 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::thread;
 
-use crate::peers::python;
+use crate::peers::{PYTHON, python};
 use crate::process::{Ended, Server, bounded, example, run, run_command, sample};
+use test_needs::needs;
 
 /// A temporary file, removed when the test ends.
 struct Message(PathBuf);
@@ -49,7 +50,8 @@ fn chat_echo_client_accepts_the_copy_of_our_own_server() {
 
 #[test]
 fn chat_echo_client_accepts_the_copy_of_pythons_own_server() {
-    let Some(mut command) = python("chat_echo_server.py", &[]) else { return };
+    needs!(PYTHON);
+    let mut command = python("chat_echo_server.py", &[]);
     let server = Server::start_command(&mut command);
     for size in [0, 1, 127, 128, 166, 1_000_000] {
         let message = Message::new("python", &sample(size));
@@ -60,11 +62,12 @@ fn chat_echo_client_accepts_the_copy_of_pythons_own_server() {
 
 #[test]
 fn pythons_own_client_accepts_the_copy_of_chat_echo_server() {
+    needs!(PYTHON);
     let server = Server::start("chat_echo_server", &["127.0.0.1:0"]);
     let port = server.addr.port().to_string();
     // Not 0, for which Python's set_terminator would collect forever.
     for size in ["1", "127", "128", "166", "1000000"] {
-        let Some(mut command) = python("chat_echo_client.py", &[&port, size]) else { return };
+        let mut command = python("chat_echo_client.py", &[&port, size]);
         let ended = run_command(&mut command);
         assert_eq!(ended.code, Some(0), "{size} bytes: {}", ended.stderr);
     }

@@ -291,3 +291,19 @@ fn nothing_that_is_pushed_before_a_host_is_connected_passes_its_layer_by() {
         assert_eq!((client.count("handle_connect"), client.errors().len()), (1, 0));
     });
 }
+
+#[test]
+fn output_below_a_layer_is_not_lost_by_connecting_to_a_host() {
+    on_every_network(|world| {
+        let refused = world.map.add_with(|ch| {
+            ch.create_socket(Domain::IPV4, Type::STREAM)?;
+            ch.push(b"plain text");
+            ch.insert_layer(Cipher::new(Side::Client, 5), &[])?;
+            ch.connect_host("localhost", 9)?;
+            Ok(Recorder::new(&Seen::default()))
+        });
+        let error = refused.expect_err("the host could not get the output");
+        assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("connect first"), "{error}");
+    });
+}

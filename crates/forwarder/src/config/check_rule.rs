@@ -26,6 +26,11 @@ pub(super) fn check(index: usize, rule: &Rule) -> Vec<Problem> {
     targets(rule, &mut wrong);
     times(rule, &mut wrong);
     limits(rule, &mut wrong);
+    let is_unix = matches!(rule.listen, Listen::Unix(_));
+    let no_path =
+        "this is for rules that listen on a Unix path: remove it, or set listen = \"unix:/...\"";
+    wrong(rule.unix_mode.is_some() && !is_unix, "unix_mode", no_path);
+    wrong(rule.unix_owner.is_some() && !is_unix, "unix_owner", no_path);
     match rule.listen {
         Listen::Tcp(_) => {}
         Listen::Udp(_) => datagrams(rule, &mut wrong),

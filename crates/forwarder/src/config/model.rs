@@ -32,6 +32,14 @@ pub struct Config {
     pub handover: Option<PathBuf>,
     /// The file that holds the process's number while it runs.
     pub pid_file: Option<PathBuf>,
+    /// User to become after binding: a name or a number.
+    pub user: Option<String>,
+    /// Group to become after binding: a name or a number; the user's own by default.
+    pub group: Option<String>,
+    /// Root directory to change to after binding.
+    pub chroot: Option<PathBuf>,
+    /// Reload when the configuration file changes.
+    pub reload_on_change: bool,
     /// In the order in which they were written.
     pub rules: Vec<Rule>,
 }
@@ -63,6 +71,19 @@ pub struct Rule {
     pub backlog: u32,
     /// How often the targets' names are looked up again.
     pub resolve_every: Duration,
+    /// Permissions of the Unix socket that the rule listens on; `None` leaves them to the umask.
+    pub unix_mode: Option<u32>,
+    /// Owner of the Unix socket that the rule listens on.
+    pub unix_owner: Option<UnixOwner>,
+}
+
+/// Owner of a Unix socket; names or numbers. At least one of the two is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnixOwner {
+    /// The user.
+    pub user: Option<String>,
+    /// The group.
+    pub group: Option<String>,
 }
 
 /// Where a rule listens.
@@ -192,6 +213,10 @@ impl Default for Config {
             capture: Capture::default(),
             handover: None,
             pid_file: None,
+            user: None,
+            group: None,
+            chroot: None,
+            reload_on_change: false,
             rules: Vec::new(),
         }
     }
@@ -213,6 +238,8 @@ impl Rule {
             keepalive: Some(Duration::from_secs(60)),
             backlog: 4096,
             resolve_every: Duration::from_secs(30),
+            unix_mode: None,
+            unix_owner: None,
         }
     }
 }

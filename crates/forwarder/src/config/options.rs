@@ -50,6 +50,28 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub pid_file: Option<PathBuf>,
 
+    /// User to run as once all addresses are bound, a name or a number [default: none]
+    #[arg(long, value_name = "USER")]
+    pub user: Option<String>,
+
+    /// Group to run as once all addresses are bound, a name or a number [default: none]
+    ///
+    /// With --user alone, it is the primary group of that user.
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+
+    /// Directory that becomes the root once all addresses are bound [default: none]
+    ///
+    /// Files that are used later (Unix sockets, the configuration at a reload) are then looked up in
+    /// it.
+    #[arg(long, value_name = "DIR")]
+    pub chroot: Option<PathBuf>,
+
+    /// Reload when the configuration file changes [default: no]
+    #[arg(long)]
+    #[serde(default)]
+    pub reload_on_change: bool,
+
     /// A page that shows live what goes through.
     #[command(flatten)]
     #[serde(default)]
@@ -85,6 +107,10 @@ impl Options {
             max_connections_total: self.max_connections_total.or(base.max_connections_total),
             handover: self.handover.or(base.handover),
             pid_file: self.pid_file.or(base.pid_file),
+            user: self.user.or(base.user),
+            group: self.group.or(base.group),
+            chroot: self.chroot.or(base.chroot),
+            reload_on_change: self.reload_on_change || base.reload_on_change,
             status: self.status.over(base.status),
             log: self.log.over(base.log),
             capture: self.capture.over(base.capture),
@@ -126,6 +152,10 @@ impl Options {
             capture: self.capture.capture(),
             handover: self.handover,
             pid_file: self.pid_file,
+            user: self.user,
+            group: self.group,
+            chroot: self.chroot,
+            reload_on_change: self.reload_on_change,
             rules,
         })
     }

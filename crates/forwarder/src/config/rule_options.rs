@@ -5,9 +5,11 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::model::{Access, Balance, Check, Limits, Listen, ProxyProtocol, Rule, Target, Timeouts};
+use super::model::{
+    Access, Balance, Check, Limits, Listen, ProxyProtocol, Rule, Target, Timeouts, UnixOwner,
+};
 use super::proxy_send::ProxySend;
-use super::value::{Count, Expect, Net, OrNone, Period, Rate};
+use super::value::{Count, Expect, Net, OrNone, Period, Rate, UnixMode};
 
 /// All that can be said about a rule: in a file's `[[rule]]`, for all of them in `[defaults]`, and on
 /// the command line for the rules that are there. What is not said is `None`.
@@ -155,6 +157,18 @@ pub struct RuleOptions {
     /// PROXY header that tells targets who the client is [default: none]
     #[arg(long, value_name = "VERSION", help_heading = ACCESS)]
     pub proxy_send: Option<ProxySend>,
+
+    /// Permissions of the Unix socket that the rule listens on [default: by the umask]
+    ///
+    /// In octal digits, such as 0660.
+    #[arg(long, value_name = "MODE", help_heading = ACCESS)]
+    pub unix_mode: Option<UnixMode>,
+
+    /// Owner of the Unix socket that the rule listens on [default: the process's]
+    ///
+    /// USER:GROUP, USER or :GROUP; names or numbers.
+    #[arg(long, value_name = "OWNER", help_heading = ACCESS)]
+    pub unix_owner: Option<UnixOwner>,
 }
 
 const TIME: &str = "Times of a rule";
@@ -194,6 +208,8 @@ impl RuleOptions {
             deny: self.deny.or(base.deny),
             proxy_accept_from: self.proxy_accept_from.or(base.proxy_accept_from),
             proxy_send: self.proxy_send.or(base.proxy_send),
+            unix_mode: self.unix_mode.or(base.unix_mode),
+            unix_owner: self.unix_owner.or(base.unix_owner),
         }
     }
 
@@ -248,6 +264,8 @@ impl RuleOptions {
             keepalive: chosen(self.keepalive, |Period(time)| time, usual.keepalive),
             backlog: self.backlog.map_or(usual.backlog, |Count(n)| n),
             resolve_every: self.resolve_every.map_or(usual.resolve_every, |Period(time)| time),
+            unix_mode: self.unix_mode.map(|UnixMode(mode)| mode),
+            unix_owner: self.unix_owner,
         }
     }
 

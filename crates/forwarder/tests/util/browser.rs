@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::PATIENCE;
 use super::http::ask;
-use super::tool::tool;
+use super::tool::{CHROMEDRIVER, CHROMIUM, tool};
 
 /// Chromium under ChromeDriver, ended with the test.
 pub struct Browser {
@@ -28,8 +28,8 @@ pub struct Browser {
 impl Browser {
     /// A new browser with an empty profile.
     pub fn start(name: &str) -> Browser {
-        tool("chromium", "chromium");
-        let mut driver = tool("chromedriver", "chromium-driver")
+        tool(CHROMIUM);
+        let mut driver = tool(CHROMEDRIVER)
             .arg("--port=0")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -2,14 +2,13 @@
 
 use std::fs::{self, File};
 use std::net::SocketAddr;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Instant;
 
 use super::PATIENCE;
 use super::folder::Folder;
-use super::tool::tool;
+use super::tool::{HAPROXY, NGINX, NGINX_MODULE, tool};
 
 /// Ended with the test.
 pub struct Daemon {
@@ -40,22 +39,17 @@ impl Daemon {
         let folder = Folder::new(name);
         let times = "timeout connect 20s\n timeout client 20s\n timeout server 20s";
         let config = folder.write("conf", format!("defaults\n mode tcp\n {times}\n{sections}\n"));
-        let mut command = tool("haproxy", "haproxy");
+        let mut command = tool(HAPROXY);
         command.args(["-db", "-q", "-f", &config]);
         Daemon::start(command, folder, addrs)
     }
 
     /// nginx with these servers in its stream module.
     pub fn nginx_stream(name: &str, servers: &str, addrs: &[SocketAddr]) -> Daemon {
-        const MODULE: &str = "/usr/lib/nginx/modules/ngx_stream_module.so";
-        let mut command = tool("nginx", "nginx");
-        assert!(
-            Path::new(MODULE).exists(),
-            "this test needs {MODULE}: apt-get install libnginx-mod-stream"
-        );
+        let mut command = tool(NGINX);
         let folder = Folder::new(name);
         let text = format!(
-            "load_module {MODULE};\ndaemon off;\nmaster_process off;\npid {};\n\
+            "load_module {NGINX_MODULE};\ndaemon off;\nmaster_process off;\npid {};\n\
              events {{}}\nstream {{\n{servers}\n}}\n",
             folder.arg("pid")
         );

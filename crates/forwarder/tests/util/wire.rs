@@ -21,7 +21,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use super::PATIENCE;
 use super::folder::Folder;
 use super::random::Random;
-use super::tool::tool;
+use super::tool::{IP, SOCAT, tool};
 
 /// The addresses at the two ends.
 pub const NEAR: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 1);
@@ -51,10 +51,6 @@ pub struct Wire {
 
 impl Wire {
     pub fn new(name: &str, weather: Weather) -> Wire {
-        assert!(
-            rustix::process::geteuid().is_root(),
-            "this test makes network namespaces, which only root may"
-        );
         let folder = Folder::new(name);
         let sockets = ["near", "far"].map(|end| {
             let socket = UnixDatagram::bind(folder.arg(&format!("{end}-wire"))).expect("a socket");
@@ -141,7 +137,7 @@ impl Machine {
         run(ip().args(["netns", "add", &namespace]));
         let mut machine = Machine { namespace, socat: None, socket };
         run(ip().args(["-n", &machine.namespace, "link", "set", "lo", "up"]));
-        tool("socat", "socat");
+        tool(SOCAT);
         let tun = format!("TUN:{addr}/24,up,iff-no-pi,tun-name=wire");
         let wire =
             format!("UNIX-SENDTO:{},bind={}", folder.arg(&format!("{end}-wire")), folder.arg(end));
@@ -179,7 +175,7 @@ impl Drop for Machine {
 }
 
 fn ip() -> Command {
-    tool("ip", "iproute2")
+    tool(IP)
 }
 
 #[track_caller]

@@ -46,7 +46,7 @@ fn the_command_line_overrides_the_file_and_adds_rules() {
         None,
     );
     assert_eq!((config.workers, config.drain.as_secs()), (3, 5));
-    assert_eq!(format!("{:?}", config.log), "Log { level: Warn, format: Json }");
+    assert_eq!(format!("{:?}", config.log), "Log { level: Warn, format: Json, file: None }");
     assert_eq!(config.rules.len(), 2);
     assert_eq!((config.rules[0].backlog, config.rules[1].backlog), (9, 4096));
     assert_eq!(config.rules[0].limits.bytes_per_second, None);

@@ -38,6 +38,10 @@ const CASES: &[Case] = &[
     case("max-connections-total", "7", ("", "max_connections_total"), |c| c.max_connections = 7),
     case("handover", "/run/h", ("", "handover"), |c| c.handover = Some("/run/h".into())),
     case("pid-file", "/run/p", ("", "pid_file"), |c| c.pid_file = Some("/run/p".into())),
+    case("user", "nobody", ("", "user"), |c| c.user = Some("nobody".into())),
+    case("group", "65534", ("", "group"), |c| c.group = Some("65534".into())),
+    case("chroot", "/var/empty", ("", "chroot"), |c| c.chroot = Some("/var/empty".into())),
+    case("log-file", "/x.log", ("log", "file"), |c| c.log.file = Some("/x.log".into())),
     case("status", "8081", ("status", "listen"), |c| {
         c.status =
             Some(Status { listen: ([127, 0, 0, 1], 8081).into(), token: None, public: false });
@@ -125,6 +129,9 @@ const ELSEWHERE: &[&str] = &[
     "remote-port",
     "status-token-file",
     "status-public",
+    "reload-on-change",
+    "unix-mode",
+    "unix-owner",
     "pcapng-filter",
     "help",
     "version",
@@ -180,12 +187,16 @@ fn a_stated_default_is_what_is_used_when_nothing_is_said() {
         "status",
         "status-token-file",
         "status-public",
+        "reload-on-change",
+        "unix-mode",
+        "unix-owner",
+        "log-file",
         "check-expect",
         "allow",
         "deny",
         "proxy-accept-from",
     ];
-    let files = ["handover", "pid-file", "hexdump", "pcapng"];
+    let files = ["user", "group", "chroot", "handover", "pid-file", "hexdump", "pcapng"];
     let usual = run(&["80", "a:1"]);
     let mut compared = 0;
     for option in Args::command().get_arguments() {
@@ -259,4 +270,19 @@ fn the_capture_file_has_a_filter_of_its_own() {
     let config = run(&["80", "a:1", "--pcapng", "/x", "--pcapng-filter", "target=a:1"]);
     assert_eq!(config.capture.pcapng.unwrap().filter, "target=a:1".parse().unwrap());
     assert_eq!(config.capture.hexdump, None);
+}
+
+#[test]
+fn a_unix_listener_has_a_mode_and_an_owner() {
+    let rule = |arguments: &[&str]| run(&[&["unix:/x", "a:1"], arguments].concat()).rules.remove(0);
+    assert_eq!(rule(&["--unix-mode", "0660"]).unix_mode, Some(0o660));
+    for (text, user, group) in [
+        ("www:adm", Some("www"), Some("adm")),
+        ("www", Some("www"), None),
+        (":adm", None, Some("adm")),
+    ] {
+        let owner = rule(&["--unix-owner", text]).unix_owner.unwrap();
+        assert_eq!((owner.user.as_deref(), owner.group.as_deref()), (user, group));
+    }
+    assert!(run(&["80", "a:1", "--reload-on-change"]).reload_on_change);
 }

@@ -18,7 +18,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_one() {
     );
     refused(
         &format!("[log]\ncolour = true\n{RULE}"),
-        "forwarder.toml:2:1: unknown key 'colour': the keys here are 'format', 'level'",
+        "forwarder.toml:2:1: unknown key 'colour': the keys here are 'format', 'level', 'file'",
     );
 }
 

@@ -7,6 +7,7 @@ mod or_none;
 mod period;
 mod rate;
 mod size;
+mod unix;
 pub(crate) mod written;
 
 pub use count::Count;
@@ -16,4 +17,5 @@ pub use or_none::OrNone;
 pub use period::Period;
 pub use rate::Rate;
 pub use size::Size;
+pub use unix::UnixMode;
 pub(crate) use written::{Written, written};

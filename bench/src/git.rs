@@ -59,7 +59,7 @@ impl WorkTree {
 impl Drop for WorkTree {
     fn drop(&mut self) {
         if let Err(error) = remove(&self.path) {
-            eprintln!("against: {error:#}");
+            eprintln!("{error:#}");
         }
     }
 }
