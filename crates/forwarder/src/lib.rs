@@ -24,6 +24,7 @@ mod listening;
 mod logging;
 mod names;
 mod pid_file;
+mod privileges;
 mod relay;
 mod serving;
 mod shared;

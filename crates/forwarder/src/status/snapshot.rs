@@ -52,6 +52,11 @@ impl Row {
         ConnectionId::new(self.worker, self.token)
     }
 
+    /// Bytes that wait to be sent on, in both directions.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued_up + self.queued_down
+    }
+
     pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
         self.target.as_ref().map(|target| target.endpoint())
     }
