@@ -14,11 +14,10 @@ pub mod top;
 
 mod bind;
 mod capture;
-mod check;
 mod descriptors;
-mod ended;
 mod fault;
 mod handover;
+mod health_check;
 mod http;
 mod inherited;
 mod listening;

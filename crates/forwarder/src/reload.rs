@@ -21,6 +21,7 @@ use crate::config::{Config, Listen, Rule, Status};
 use crate::http;
 use crate::inherited::Inherited;
 use crate::listening::LINGER;
+use crate::logging;
 use crate::pid_file::PidFile;
 use crate::policy::RuleState;
 use crate::shared::{RuleAtWork, Shared};
@@ -225,6 +226,9 @@ impl Reload {
                 permitted.with_context(|| format!("cannot change who may use {}", rule.listen))?;
             }
         }
+        if *log != now.log {
+            logging::apply(log)?;
+        }
 
         if pid_changed {
             *shared.pid_file() = new_pid_file;
@@ -245,9 +249,6 @@ impl Reload {
         let mut left = Vec::new();
         for (name, changed) in [
             ("workers", *workers != now.workers),
-            ("log level", log.level != now.log.level),
-            ("log format", log.format != now.log.format),
-            ("log file", log.file != now.log.file),
             ("handover", *handover != now.handover),
             ("user", *user != now.user),
             ("group", *group != now.group),
@@ -255,8 +256,8 @@ impl Reload {
         ] {
             left.extend(changed.then_some(name));
         }
-        let Config { workers, log, handover, user, group, chroot, .. } = now.clone();
-        self.config = Config { workers, log, handover, user, group, chroot, ..next };
+        let Config { workers, handover, user, group, chroot, .. } = now.clone();
+        self.config = Config { workers, handover, user, group, chroot, ..next };
         Ok(left)
     }
 }

@@ -14,9 +14,10 @@ use crate::handover::Kept;
 use crate::http::Server;
 use crate::pid_file::PidFile;
 use crate::policy::{ProcessCounts, RuleState};
+use crate::relay::CloseReason;
 use crate::systemd;
 use crate::unix::{Permissions, SocketFile};
-use crate::worker::Worker;
+use crate::worker::{self, Worker};
 
 /// A rule as it is configured, and what its workers share.
 pub(crate) type RuleAtWork = (Arc<Rule>, Arc<RuleState>);
@@ -186,12 +187,16 @@ impl Shared {
         }
     }
 
-    /// Ends all loops now.
+    /// Ends all loops now. Connections that are open are reset: the end of the process would end
+    /// them in good order, and an answer that is cut off would look whole.
     pub(crate) fn stop(&self) {
         let workers = self.workers().iter().map(|worker| &worker.trigger);
         for trigger in workers.chain(self.control()) {
             // A loop that has ended needs nothing.
-            let _ = trigger.pull_trigger(|_| Err(ExitNow.into()));
+            let _ = trigger.pull_trigger(|map| {
+                worker::end_all(map, &CloseReason::Drained);
+                Err(ExitNow.into())
+            });
         }
     }
 }

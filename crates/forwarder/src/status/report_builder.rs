@@ -139,8 +139,9 @@ fn target(totals: &Totals, now: Instant, target: &Arc<TargetState>) -> TargetRep
     let (bytes, per_second) = totals.of(target);
     let (health, retry_in) = match target.health().state(now) {
         _ if !target.takes_new() => (HealthReport::Draining, None),
-        HealthState::Well => (HealthReport::Up, None),
-        HealthState::Resting { left } => (HealthReport::BackingOff, Some(seconds(left))),
+        HealthState::Unknown => (HealthReport::Unknown, None),
+        HealthState::Up => (HealthReport::Up, None),
+        HealthState::BackingOff { left } => (HealthReport::BackingOff, Some(seconds(left))),
         HealthState::Down => (HealthReport::Down, None),
     };
     TargetReport {
@@ -156,7 +157,7 @@ fn target(totals: &Totals, now: Instant, target: &Arc<TargetState>) -> TargetRep
         bytes_down: bytes.down,
         bytes_up_per_second: per_second.up,
         bytes_down_per_second: per_second.down,
-        last_error: target.last_error().map(|error| ErrorReport {
+        last_error: target.last_error(now).map(|error| ErrorReport {
             ago: seconds(now.saturating_duration_since(error.at)),
             text: without_endpoint(target.endpoint(), &error.text).to_owned(),
         }),

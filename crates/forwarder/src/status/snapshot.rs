@@ -12,7 +12,7 @@ use super::report::ConnectionState;
 use super::totals::{ByTarget, Bytes, per_second};
 use crate::config::{Endpoint, Rule};
 use crate::policy::TargetState;
-use crate::relay::{Connection, Half, Side};
+use crate::relay::{Connection, Half, Side, State};
 use crate::udp::Session;
 
 /// Channels that a worker looks at in one pass, some 50 us of work, so that a report delays no
@@ -134,19 +134,23 @@ struct View<'m> {
 fn stream(map: &SocketMap, token: Token) -> Option<View<'_>> {
     let half = map.get(token.cast::<Half>())?;
     let own = map.channel_stats(token)?.bytes_in;
-    let other = half.other.and_then(|other| map.channel_stats(other));
+    let other = half.other().and_then(|other| map.channel_stats(other));
     let (up, down, state) = match (half.side, other) {
         // The client's side tells about both.
         (Side::Target, Some(_)) => return None,
         (Side::Target, None) => (0, own, ConnectionState::Closing),
         (Side::Client, other) => {
-            let state = if half.open { ConnectionState::Open } else { ConnectionState::Connecting };
+            let state = match half.state {
+                State::Dialing(_) => ConnectionState::Connecting,
+                State::Relaying(_) => ConnectionState::Open,
+                State::Closing | State::Replaced => ConnectionState::Closing,
+            };
             (own, other.map_or(0, |it| it.bytes_in), state)
         }
     };
     let (noted_up, noted_down) = half.connection.bytes();
     let (client, target) = match half.side {
-        Side::Client => (Some(token), half.other.map(Token::untyped)),
+        Side::Client => (Some(token), half.other().map(Token::untyped)),
         Side::Target => (None, Some(token)),
     };
     Some(View {
