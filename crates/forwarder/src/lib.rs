@@ -25,6 +25,7 @@ mod logging;
 mod names;
 mod pid_file;
 mod privileges;
+mod registry;
 mod relay;
 mod serving;
 mod shared;
