@@ -17,7 +17,7 @@ pub(crate) struct Listing {
     pub(crate) limit: usize,
 }
 
-/// What connections are sorted by.
+/// An order of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
     Rule,
@@ -27,12 +27,13 @@ pub(crate) enum Sort {
     Idle,
     BytesUp,
     BytesDown,
+    Queued,
     PerSecond,
 }
 
 impl Sort {
-    /// All of them, in the order of the columns.
-    pub(crate) const ALL: [Sort; 8] = [
+    /// All orders, in the order of the columns.
+    pub(crate) const ALL: [Sort; 9] = [
         Sort::Client,
         Sort::Rule,
         Sort::Target,
@@ -40,10 +41,11 @@ impl Sort {
         Sort::Idle,
         Sort::BytesUp,
         Sort::BytesDown,
+        Sort::Queued,
         Sort::PerSecond,
     ];
 
-    /// What it is called in a report.
+    /// Its name in a request.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Sort::Rule => "rule",
@@ -53,6 +55,7 @@ impl Sort {
             Sort::Idle => "idle",
             Sort::BytesUp => "bytes_up",
             Sort::BytesDown => "bytes_down",
+            Sort::Queued => "queued",
             Sort::PerSecond => "per_second",
         }
     }
@@ -109,6 +112,7 @@ impl Listing {
             Sort::Idle => a.idle.cmp(&b.idle),
             Sort::BytesUp => a.bytes.up.cmp(&b.bytes.up),
             Sort::BytesDown => a.bytes.down.cmp(&b.bytes.down),
+            Sort::Queued => a.queued().cmp(&b.queued()),
             Sort::PerSecond => a.per_second.cmp(&b.per_second),
         };
         let order = if self.ascending { order } else { order.reverse() };

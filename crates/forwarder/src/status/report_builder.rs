@@ -181,7 +181,7 @@ fn connection(row: &Row) -> ConnectionReport {
         bytes_up: row.bytes.up,
         bytes_down: row.bytes.down,
         per_second: row.per_second,
-        queued: row.queued_up + row.queued_down,
+        queued: row.queued(),
         queued_up: row.queued_up,
         queued_down: row.queued_down,
     }

@@ -54,6 +54,11 @@ impl Row {
         ConnectionId { worker: self.worker, number: self.number }
     }
 
+    /// Bytes that wait to be sent on, in both directions.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued_up + self.queued_down
+    }
+
     pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
         self.target.as_ref().map(|target| target.endpoint())
     }

@@ -49,7 +49,7 @@ fn rows(numbers: &[u64]) -> Vec<Row> {
             idle: Duration::from_millis(*n),
             bytes: Bytes { up: *n, down: *n },
             per_second: *n,
-            queued_up: 0,
+            queued_up: usize::try_from(*n).unwrap(),
             queued_down: 0,
         }
     };
