@@ -19,7 +19,6 @@ mod descriptors;
 mod ended;
 mod fault;
 mod handover;
-mod http;
 mod inherited;
 mod listening;
 mod logging;

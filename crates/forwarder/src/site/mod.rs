@@ -5,15 +5,14 @@ mod routes;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use asyncore::SocketMap;
+use asyncore_http::Server;
 
 use self::routes::Routes;
-use crate::http::{self, Server};
 use crate::shared::Shared;
-use crate::status::{Guard, Hub};
+use crate::status::{self, Guard, Hub};
 
 /// The site's listening socket, on a free port of 127.0.0.1: a target like any other.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ impl Site {
     /// # Errors
     /// When the system has no port or no descriptor left.
     pub fn listen() -> io::Result<Self> {
-        let socket = http::listen((Ipv4Addr::LOCALHOST, 0).into())?;
+        let socket = status::listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let unnamed = || io::Error::other("the site's socket has no address");
         let addr = socket.local_addr()?.as_socket().ok_or_else(unnamed)?;
         Ok(Site { socket, addr })
@@ -41,7 +40,7 @@ impl Site {
     pub(crate) fn start(self, map: &mut SocketMap, shared: &Arc<Shared>) -> io::Result<()> {
         let hub = Hub::of(map, shared)?;
         let routes = Routes { shared: Arc::clone(shared), hub, guard: Guard::new(None, false) };
-        Server::start(map, self.socket, Rc::new(routes))?;
+        Server::start(map, self.socket, routes)?;
         Ok(())
     }
 

@@ -4,10 +4,10 @@ use std::io::{self, Read as _};
 use std::sync::Arc;
 
 use asyncore::{Channel, ReaderProducer, Token};
+use asyncore_http::{Answer, Refusal, Reply, Request, Response, Service};
 
-use crate::http::{Answer, Refusal, Reply, Request, Response, Service};
 use crate::shared::Shared;
-use crate::status::{Guard, Hub, Listing, Query, assets};
+use crate::status::{self, Guard, Hub, Listing, Query, assets};
 
 /// The most bytes that one request sends through, 1 GiB.
 const MOST: u64 = 1 << 30;
@@ -22,6 +22,14 @@ impl Service for Routes {
     fn respond(&self, ch: &mut Channel<'_>, request: &Request, reply: Reply) -> Answer {
         self.route(ch, request, reply)
             .unwrap_or_else(|refusal| Answer::Now(Response::from(&refusal)))
+    }
+
+    fn max_connections(&self) -> usize {
+        status::MAX_CLIENTS
+    }
+
+    fn headers(&self) -> &'static str {
+        assets::HEADERS
     }
 
     /// These connections are the forwarder's own, and would keep it from ending.
@@ -62,5 +70,5 @@ fn data(request: &Request) -> Result<Response, Refusal> {
         Refusal::new(400, format!("say how many, as in /data?bytes=1000, up to {MOST}"))
     })?;
     let zeros = ReaderProducer::new(io::repeat(0).take(length));
-    Ok(Response::made("application/octet-stream", length, zeros))
+    Ok(Response::produced("application/octet-stream", length, zeros))
 }
