@@ -18,7 +18,6 @@ mod descriptors;
 mod fault;
 mod handover;
 mod health_check;
-mod http;
 mod inherited;
 mod listening;
 mod logging;

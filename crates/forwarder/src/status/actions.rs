@@ -1,10 +1,10 @@
-//! CloseReason a connection from outside.
+//! Closing a connection from outside.
 
 use asyncore::{Channel, SocketMap, Token};
+use asyncore_http::{Refusal, Reply, Response};
 
 use super::hub::{Hub, INTERVAL};
 use super::id::ConnectionId;
-use crate::http::{Refusal, Reply, Response};
 use crate::relay::{self, CloseReason, Half};
 use crate::udp::{self, Session};
 use crate::worker::Worker;

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use asyncore::{Channel, Dispatcher, SocketMap, Timer, Token, Trigger};
+use asyncore_http::{Answer, Refusal, Reply};
 
 use super::report_builder::{Query, ReportBuilder};
 use super::snapshot::{Scan, Snapshot};
 use super::totals::{ByTarget, Totals};
-use crate::http::{Answer, Refusal, Reply};
 use crate::shared::{Handle, Shared};
 
 /// Time between two gatherings, and the time that a worker has to answer. Requests that come
@@ -18,7 +18,7 @@ use crate::shared::{Handle, Shared};
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of requests that wait for a report. It is more than all clients of both pages;
 /// requests whose client has gone make room.
-const MAX_WAITING: usize = 4 * crate::http::MAX_CONNECTIONS;
+const MAX_WAITING: usize = 4 * super::MAX_CLIENTS;
 
 /// A channel without a socket that asks the workers and never waits for them.
 ///

@@ -1,12 +1,11 @@
 use std::cell::Cell;
-use std::rc::Rc;
 
 use asyncore::sim::{Faults, Network, Peer};
 use asyncore::{Domain, EventLoop, Type};
+use asyncore_http::{Request, Response, Server, Service};
 use serde_json::Value;
 
 use super::*;
-use crate::http::{Request, Response, Server, Service};
 use crate::shared::Handle;
 use crate::status::listing::Listing;
 use crate::worker::Worker;
@@ -25,6 +24,10 @@ struct Harness {
 struct Reports(Token<Hub>);
 
 impl Service for Reports {
+    fn max_connections(&self) -> usize {
+        128
+    }
+
     fn respond(&self, ch: &mut Channel<'_>, _request: &Request, reply: Reply) -> Answer {
         let query = Query::Json { listing: Listing::DEFAULT, actions: false };
         Hub::answer(ch, self.0, query, reply)
@@ -48,7 +51,7 @@ impl Harness {
             ch.create_socket(Domain::IPV4, Type::STREAM)?;
             ch.bind(ADDR.parse::<std::net::SocketAddr>().unwrap())?;
             ch.listen(1024)?;
-            Ok(Server::new(Rc::new(Reports(hub))))
+            Ok(Server::new(Reports(hub)))
         })
         .unwrap();
         Harness { network, page, workers, hub }

@@ -1,11 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use asyncore_http::Request;
 use proptest::prelude::*;
 
 use super::*;
 use crate::config::{Listen, Rule};
-use crate::http::Request;
 use crate::status::report::ConnectionState;
 use crate::status::totals::Bytes;
 
