@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use asyncore::SocketMap;
+use asyncore_http::Server;
 
 use crate::bind::{self, Bound, Port, Sockets};
 use crate::capture::Captures;
 use crate::config::{Config, Listen, Rule, Status};
-use crate::http;
 use crate::inherited::Inherited;
 use crate::listening::LINGER;
 use crate::logging;
@@ -277,7 +277,7 @@ pub(crate) fn open_page(
     passed: Option<socket2::Socket>,
 ) -> anyhow::Result<socket2::Socket> {
     passed
-        .map_or_else(|| http::listen(status.listen), Ok)
+        .map_or_else(|| status::listen(status.listen), Ok)
         .with_context(|| format!("the status page cannot listen on {}", status.listen))
 }
 
@@ -293,7 +293,7 @@ fn change_page(shared: &Arc<Shared>, status: Option<Status>, socket: Option<sock
             (socket, _) => socket,
         };
         if let Some(page) = before {
-            map.with(page, http::Server::stop);
+            map.with(page, Server::stop);
         }
         if let Some((status, socket)) = status.as_ref().zip(socket) {
             if let Err(error) = start_page(map, &this, status, socket) {
@@ -318,7 +318,7 @@ pub(crate) fn start_page(
 ) -> anyhow::Result<()> {
     let listen = Listen::Tcp(status.listen);
     shared.kept.replace(&listen, &socket)?;
-    *shared.page() = Some(status::start(map, shared, status, Some(socket))?);
+    *shared.page() = Some(status::start(map, shared, status, socket)?);
     Ok(())
 }
 

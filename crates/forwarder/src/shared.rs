@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use asyncore::{Channel, ExitNow, Token, Trigger};
+use asyncore_http::Server;
 
 use crate::capture::Captures;
 use crate::config::{Listen, Rule};
 use crate::handover::Kept;
-use crate::http::Server;
 use crate::pid_file::PidFile;
 use crate::policy::{ProcessCounts, RuleState};
 use crate::relay::CloseReason;

@@ -3,14 +3,13 @@
 
 use std::io::{self, Read as _};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use asyncore::{Channel, ReaderProducer, SocketMap, Token};
+use asyncore_http::{Answer, Refusal, Reply, Request, Response, Server, Service};
 
-use crate::http::{self, Answer, Refusal, Reply, Request, Response, Server, Service};
 use crate::shared::Shared;
-use crate::status::{Guard, Hub, Listing, Query, assets};
+use crate::status::{self, Guard, Hub, Listing, Query, assets};
 
 /// The site's listening socket, on a free port of 127.0.0.1: a target like any other.
 #[derive(Debug)]
@@ -25,7 +24,7 @@ impl Site {
     /// # Errors
     /// When the system has no port or no descriptor left.
     pub fn listen() -> io::Result<Self> {
-        let socket = http::listen((Ipv4Addr::LOCALHOST, 0).into())?;
+        let socket = status::listen((Ipv4Addr::LOCALHOST, 0).into())?;
         let unnamed = || io::Error::other("the site's socket has no address");
         let addr = socket.local_addr()?.as_socket().ok_or_else(unnamed)?;
         Ok(Site { socket, addr })
@@ -38,7 +37,7 @@ impl Site {
     pub(crate) fn start(self, map: &mut SocketMap, shared: &Arc<Shared>) -> io::Result<()> {
         let hub = Hub::of(map, shared)?;
         let routes = Routes { shared: Arc::clone(shared), hub, guard: Guard::new(None, false) };
-        Server::start(map, self.socket, Rc::new(routes))?;
+        Server::start(map, self.socket, routes)?;
         Ok(())
     }
 
@@ -62,6 +61,14 @@ impl Service for Routes {
     fn respond(&self, ch: &mut Channel<'_>, request: &Request, reply: Reply) -> Answer {
         self.route(ch, request, reply)
             .unwrap_or_else(|refusal| Answer::Now(Response::from(&refusal)))
+    }
+
+    fn max_connections(&self) -> usize {
+        status::MAX_CLIENTS
+    }
+
+    fn headers(&self) -> &'static str {
+        assets::HEADERS
     }
 
     /// These connections are the forwarder's own, and would keep it from ending.
@@ -102,5 +109,5 @@ fn data(request: &Request) -> Result<Response, Refusal> {
         Refusal::new(400, format!("say how many, as in /data?bytes=1000, up to {MAX_DATA}"))
     })?;
     let zeros = ReaderProducer::new(io::repeat(0).take(length));
-    Ok(Response::made("application/octet-stream", length, zeros))
+    Ok(Response::produced("application/octet-stream", length, zeros))
 }

@@ -7,12 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use asyncore::{Address, Channel, Timer};
+use asyncore::{Address, Channel, Timer, Token};
 
 use crate::capture::{Captures, Subject, Tap};
 use crate::fault::Shortage;
 use crate::logging::Entry;
 use crate::policy::{Assignment, Permit, Throttle};
+use crate::registry::Number;
 use crate::relay::close_reason::CloseReason;
 use crate::relay::proxy_header::Ends;
 use crate::serving::Serving;
@@ -36,6 +37,7 @@ impl fmt::Display for Side {
 /// A client's connection, from accept to its end.
 pub(crate) struct Connection {
     pub(crate) serving: Rc<Serving>,
+    number: Cell<Number>,
     pub(crate) client: Option<SocketAddr>,
     /// Where the client connected to, if a PROXY header told.
     pub(crate) destination: Cell<Option<SocketAddr>>,
@@ -73,6 +75,7 @@ impl Connection {
         serving.load.begin();
         Rc::new(Connection {
             serving,
+            number: Cell::new(0),
             client,
             destination: Cell::new(None),
             hops: Cell::new(0),
@@ -89,6 +92,20 @@ impl Connection {
             sampled: Cell::new((0, 0)),
             _permit: permit,
         })
+    }
+
+    /// Its number on its worker, from when it has a channel.
+    pub(crate) fn number(&self) -> Number {
+        self.number.get()
+    }
+
+    /// Notes the channel that stands for the connection.
+    pub(crate) fn note_channel(&self, channel: Token) {
+        let registry = &self.serving.load.registry;
+        match self.number.get() {
+            0 => self.number.set(registry.add(channel)),
+            number => registry.replace(number, channel),
+        }
     }
 
     /// Notes why the connection ends. The first reason counts, except that a half that ended in
@@ -256,6 +273,7 @@ impl Connection {
         if is_worth_a_line {
             self.serving.load.access_log().add(ch, entry);
         }
+        self.serving.load.registry.remove(self.number.get());
         self.serving.load.end();
     }
 }

@@ -45,6 +45,7 @@ pub(crate) fn begin(ch: &mut Channel<'_>, serving: &Rc<Serving>, arrival: Arriva
     connection.note_early(early);
     let half = Half::new(Side::Client, None, Rc::clone(&connection));
     let client = ch.add(half, sock);
+    connection.note_channel(client.untyped());
     if let Some(mut client) = ch.channel(client) {
         client.set_high_water(HIGH_WATER);
         client.pause_reading();

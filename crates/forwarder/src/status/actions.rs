@@ -1,12 +1,13 @@
-//! CloseReason a connection from outside.
+//! Closing a connection from outside.
 
 use asyncore::{Channel, SocketMap, Token};
+use asyncore_http::{Refusal, Reply, Response};
 
 use super::hub::{Hub, INTERVAL};
 use super::id::ConnectionId;
-use crate::http::{Refusal, Reply, Response};
 use crate::relay::{self, CloseReason, Half};
 use crate::udp::{self, Session};
+use crate::worker::Worker;
 
 impl Hub {
     /// Ends a connection, and answers when its worker has done so.
@@ -20,8 +21,10 @@ impl Hub {
         let hub = ch.token::<Hub>();
         let home = self.home.clone();
         let worker = self.shared.workers().get(id.worker).ok_or_else(|| Refusal::new(404, gone))?;
+        let token = worker.token;
         let asked = worker.trigger.pull_trigger(move |map| {
-            let found = id.find(map).is_some_and(|token| end(map, token));
+            let channel = Worker::registry(map, token).and_then(|it| it.find(id.number));
+            let found = channel.is_some_and(|channel| end(map, channel));
             // Whoever asked has gone if this cannot be told.
             let _ = home.pull_trigger(move |map| {
                 let response = match found {

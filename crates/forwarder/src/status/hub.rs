@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use asyncore::{Channel, Dispatcher, SocketMap, Timer, Token, Trigger};
+use asyncore_http::{Answer, Refusal, Reply};
 
 use super::report_builder::{Query, ReportBuilder};
 use super::snapshot::{Scan, Snapshot};
 use super::totals::{ByTarget, Totals};
-use crate::http::{Answer, Refusal, Reply};
-use crate::shared::Shared;
+use crate::shared::{Handle, Shared};
 
 /// Time between two gatherings, and the time that a worker has to answer. Requests that come
 /// meanwhile share the next gathering, so that readers cost the workers the same however many they
@@ -18,7 +18,7 @@ use crate::shared::Shared;
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of requests that wait for a report. It is more than all clients of both pages;
 /// requests whose client has gone make room.
-const MAX_WAITING: usize = 4 * crate::http::MAX_CONNECTIONS;
+const MAX_WAITING: usize = 4 * super::MAX_CLIENTS;
 
 /// A channel without a socket that asks the workers and never waits for them.
 ///
@@ -176,8 +176,9 @@ impl Hub {
             });
         };
         let scan = Scan { worker, with_rows, elapsed, done: Box::new(done) };
-        let asked = self.shared.workers()[worker].trigger.pull_trigger(move |map| {
-            scan.start(map);
+        let Handle { trigger, token } = self.shared.workers()[worker].clone();
+        let asked = trigger.pull_trigger(move |map| {
+            scan.start(map, token);
             Ok(())
         });
         link.is_busy = asked.is_ok();

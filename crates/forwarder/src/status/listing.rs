@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
+use asyncore_http::{Refusal, Request};
+
 use super::snapshot::Row;
-use crate::http::{Refusal, Request};
 
 /// Number of connections that are listed unless the request says otherwise, and its maximum.
 const DEFAULT_LIMIT: usize = 1_000;

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use asyncore_http::Response;
+
 use super::listing::Listing;
 use super::metrics;
 use super::report::{
@@ -12,7 +14,6 @@ use super::report::{
 use super::snapshot::{Row, Snapshot};
 use super::totals::Totals;
 use crate::config::{Balance, Endpoint, Rule};
-use crate::http::Response;
 use crate::policy::{EndReason, HealthState, Refusal, RuleCounts, RuleState, TargetState};
 use crate::shared::{RuleAtWork, Shared};
 

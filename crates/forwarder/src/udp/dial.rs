@@ -67,6 +67,7 @@ fn assign(
         });
         match session {
             Ok(session) => {
+                connection.note_channel(session.untyped());
                 connection.assignment.replace(Some(assignment));
                 let now = ch.now();
                 let target = ch.channel(session).and_then(|session| session.addr().cloned());

@@ -1,12 +1,11 @@
 use std::cell::Cell;
-use std::rc::Rc;
 
 use asyncore::sim::{Faults, Network, Peer};
 use asyncore::{Domain, EventLoop, Type};
+use asyncore_http::{Request, Response, Server, Service};
 use serde_json::Value;
 
 use super::*;
-use crate::http::{Request, Response, Server, Service};
 use crate::shared::Handle;
 use crate::status::listing::Listing;
 use crate::worker::Worker;
@@ -25,6 +24,10 @@ struct Harness {
 struct Reports(Token<Hub>);
 
 impl Service for Reports {
+    fn max_connections(&self) -> usize {
+        128
+    }
+
     fn respond(&self, ch: &mut Channel<'_>, _request: &Request, reply: Reply) -> Answer {
         let query = Query::Json { listing: Listing::DEFAULT, actions: false };
         Hub::answer(ch, self.0, query, reply)
@@ -48,7 +51,7 @@ impl Harness {
             ch.create_socket(Domain::IPV4, Type::STREAM)?;
             ch.bind(ADDR.parse::<std::net::SocketAddr>().unwrap())?;
             ch.listen(1024)?;
-            Ok(Server::new(Rc::new(Reports(hub))))
+            Ok(Server::new(Reports(hub)))
         })
         .unwrap();
         Harness { network, page, workers, hub }
@@ -223,12 +226,14 @@ impl Dispatcher for Nothing {}
 #[test]
 fn a_worker_looks_at_its_channels_in_slices() {
     let mut map = SocketMap::new().unwrap();
+    let worker = Worker::start(&mut map, Shared::new(1, 1)).unwrap();
     for _ in 0..10 * crate::status::snapshot::CHANNELS_PER_PASS {
-        map.add_with(|_| Ok(Nothing)).unwrap();
+        let channel = map.add_with(|_| Ok(Nothing)).unwrap().untyped();
+        Worker::registry(&map, worker).unwrap().add(channel);
     }
     let (sender, receiver) = std::sync::mpsc::channel();
     let done = Box::new(move |_| sender.send(()).unwrap());
-    Scan { worker: 0, with_rows: true, elapsed: 1.0, done }.start(&mut map);
+    Scan { worker: 0, with_rows: true, elapsed: 1.0, done }.start(&mut map, worker);
     for _ in 1..10 {
         assert!(receiver.try_recv().is_err());
         let _ = map.poll(Some(Duration::ZERO)).unwrap();

@@ -1,70 +1,46 @@
 //! Accepting clients.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
 use asyncore::{Channel, Dispatcher, Socket, SocketMap, Token};
-use socket2::{Domain, Type};
 
-use super::{Connection, Service};
+use crate::{Connection, Service};
 
-/// Maximum number of clients at once. A further client displaces the quietest one, so that idle
-/// connections cannot keep probes and monitors out.
-pub(crate) const MAX_CONNECTIONS: usize = 128;
-/// More than browsers and monitors open at once.
-const BACKLOG: i32 = 128;
-
-/// A socket that listens on `addr`; port 0 lets the system choose one.
-///
-/// # Errors
-/// An address that is in use, or not this machine's.
-pub(crate) fn listen(addr: SocketAddr) -> io::Result<socket2::Socket> {
-    let addr = crate::bind::usable(addr);
-    let socket = socket2::Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
-    socket.set_reuse_address(true)?;
-    // Answers leave whole, so there is nothing to gain by waiting for more to send.
-    socket.set_tcp_nodelay(true)?;
-    if addr.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.bind(&addr.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket)
-}
-
-/// Lets clients in and begins their dialogues.
-pub(crate) struct Server {
+/// Accepts clients and starts their connections.
+pub struct Server {
     service: Rc<dyn Service>,
     clients: Vec<Token<Connection>>,
 }
 
 impl Server {
-    /// Serves on a socket that [`listen`] made, until its channel is closed.
-    ///
-    /// # Errors
-    /// When the socket is none that listens.
-    pub(crate) fn start(
-        map: &mut SocketMap,
-        socket: socket2::Socket,
-        service: Rc<dyn Service>,
-    ) -> io::Result<Token<Self>> {
-        let socket = Socket::try_from(socket)?;
-        Ok(map.add(Server::new(service), socket))
+    /// Makes the handler for a listening socket.
+    pub fn new(service: impl Service) -> Self {
+        Server { service: Rc::new(service), clients: Vec::new() }
     }
 
-    /// Ends the service, also of clients that are being served.
-    pub(crate) fn stop(&mut self, ch: &mut Channel<'_>) {
+    /// Serves on a listening socket until its channel is closed.
+    ///
+    /// # Errors
+    /// When the socket cannot be used.
+    pub fn start(
+        map: &mut SocketMap,
+        socket: impl TryInto<Socket, Error = io::Error>,
+        service: impl Service,
+    ) -> io::Result<Token<Self>> {
+        Ok(map.add(Server::new(service), socket.try_into()?))
+    }
+
+    /// Stops, and closes the connections of all clients.
+    pub fn stop(&mut self, ch: &mut Channel<'_>) {
         for client in self.clients.drain(..) {
             if let Some(mut client) = ch.channel(client) {
                 client.close();
             }
         }
         ch.close();
-    }
-
-    pub(crate) fn new(service: Rc<dyn Service>) -> Self {
-        Server { service, clients: Vec::new() }
     }
 
     /// Closes the connection that has made no progress for longest. One that waits for an answer,
@@ -89,6 +65,12 @@ impl Server {
     }
 }
 
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("clients", &self.clients).finish_non_exhaustive()
+    }
+}
+
 impl Dispatcher for Server {
     fn handle_accepted(
         &mut self,
@@ -96,10 +78,11 @@ impl Dispatcher for Server {
         sock: Socket,
         _peer: Option<SocketAddr>,
     ) -> asyncore::Result {
-        if self.clients.len() >= MAX_CONNECTIONS {
+        let limit = self.service.max_connections();
+        if self.clients.len() >= limit {
             self.clients.retain(|client| ch.contains(*client));
         }
-        if self.clients.len() >= MAX_CONNECTIONS {
+        if self.clients.len() >= limit {
             self.displace_quietest(ch);
         }
         self.clients.push(Connection::start(ch, sock, Rc::clone(&self.service)));
