@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use asyncore::{Address, Channel, Timer, Token};
 
 use crate::capture::{Captures, Subject, Tap};
+use crate::fault::Shortage;
 use crate::logging::Entry;
 use crate::policy::{Assignment, Permit, Throttle};
 use crate::registry::Number;
@@ -146,6 +147,36 @@ impl Connection {
         self.bytes.get() == (0, 0) && self.close_reason.borrow().is_none()
     }
 
+    /// Notes that connecting to a target has failed. It is logged when the target backs off for this,
+    /// and not for each connection that meets the same: returns whether it was.
+    pub(crate) fn note_failure(
+        &self,
+        assignment: &Assignment,
+        now: Instant,
+        error: &dyn fmt::Display,
+        shortage: Option<Shortage>,
+    ) -> bool {
+        let (rule, target) = (&self.serving.rule.name, assignment.target().name());
+        if shortage.is_some() {
+            // A good target must not back off because this machine is short of something.
+            let is_news = self.serving.state.counts().process().shortage_is_news(now);
+            if is_news {
+                tracing::error!(
+                    %rule, %target,
+                    "this machine is short of descriptors, memory or ports, not the target's fault \
+                     (logged once a minute): {error}"
+                );
+            }
+            return is_news;
+        }
+        let Some(backoff) = assignment.failed(now, error) else {
+            tracing::debug!(%rule, %target, "{error}");
+            return false;
+        };
+        tracing::warn!(%rule, %target, backs_off_seconds = backoff.as_secs_f64(), "{error}");
+        true
+    }
+
     /// Notes that a target could not be used, so that another one's turn comes.
     pub(crate) fn note_tried(&self, assignment: &Assignment) {
         let targets = self.serving.state.targets();
@@ -248,13 +279,4 @@ impl Connection {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Connection;
-    use crate::relay::Half;
-
-    #[test]
-    fn an_idle_connection_costs_little_beside_its_two_channels() {
-        assert!(size_of::<Connection>() <= 336, "{} bytes", size_of::<Connection>());
-        assert!(size_of::<Half>() <= 24, "{} bytes", size_of::<Half>());
-    }
-}
+mod tests;
