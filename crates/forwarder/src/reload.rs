@@ -20,11 +20,11 @@ use crate::bind::{self, Bound, Port, Sockets};
 use crate::capture::Captures;
 use crate::config::{Config, Listen, Rule, Status};
 use crate::inherited::Inherited;
-use crate::listening::LINGER;
+use crate::listener_handle::LINGER;
 use crate::logging;
 use crate::pid_file::PidFile;
 use crate::policy::RuleState;
-use crate::shared::{RuleAtWork, Shared};
+use crate::shared::{ActiveRule, Shared};
 use crate::status;
 use crate::systemd;
 use crate::unix::Permissions;
@@ -324,7 +324,7 @@ pub(crate) fn start_page(
 
 /// Gives every worker what changes from `before` to the configuration, and its own sockets for
 /// rules that listen on new addresses.
-pub(crate) fn serve(shared: &Shared, config: &Config, before: &[RuleAtWork], mut sockets: Sockets) {
+pub(crate) fn serve(shared: &Shared, config: &Config, before: &[ActiveRule], mut sockets: Sockets) {
     let Changes { rules, changed, removed } = changes(shared, config, before);
     shared.files.add(sockets.files.drain(..));
     removed.iter().for_each(|listen| shared.files.remove(listen));
@@ -352,14 +352,14 @@ fn close_rest(shared: &Shared, config: &Config) {
 
 struct Changes {
     /// All of them.
-    rules: Vec<RuleAtWork>,
-    changed: Vec<RuleAtWork>,
+    rules: Vec<ActiveRule>,
+    changed: Vec<ActiveRule>,
     removed: Vec<Listen>,
 }
 
 /// The configuration's rules with their states. A rule goes on with the state of the rule that
 /// listened there before, or else of one that is gone and had its name or its port: it has moved.
-fn changes(shared: &Shared, config: &Config, before: &[RuleAtWork]) -> Changes {
+fn changes(shared: &Shared, config: &Config, before: &[ActiveRule]) -> Changes {
     let now = Instant::now();
     let next: HashSet<_> = config.rules.iter().map(|rule| &rule.listen).collect();
     let there: HashMap<_, _> = before.iter().map(|old| (&old.0.listen, old)).collect();

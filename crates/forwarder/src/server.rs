@@ -6,6 +6,7 @@ use std::thread;
 
 use anyhow::Context as _;
 use asyncore::{EventLoop, SocketMap};
+use rustix::process::Signal;
 
 use crate::bind::{self, Bound};
 use crate::capture::Captures;
@@ -13,10 +14,11 @@ use crate::config::{Config, Listen};
 use crate::descriptors::{self, Beside, Descriptors};
 use crate::handover::{HandoverListener, Predecessor};
 use crate::inherited::Inherited;
+use crate::logging;
 use crate::pid_file::PidFile;
 use crate::privileges::Privileges;
 use crate::reload::{self, Reloader, Source};
-use crate::shared::{Handle, Shared};
+use crate::shared::{Drain, Handle, Shared};
 use crate::site::Site;
 use crate::systemd;
 use crate::worker::Worker;
@@ -50,7 +52,7 @@ pub fn serve(
     let mut map = SocketMap::new().context("cannot make a loop")?;
     let reloader =
         source.map(|source| Reloader::start(Arc::clone(&shared), config.clone(), source));
-    crate::signals::watch(&mut map, &shared, reloader.transpose()?)?;
+    watch_signals(&mut map, &shared, reloader.transpose()?)?;
     let captures = Captures::open(&config.capture)?;
 
     let mut inherited = Inherited::from_systemd()?;
@@ -169,5 +171,47 @@ struct StopAll(Arc<Shared>);
 impl Drop for StopAll {
     fn drop(&mut self) {
         self.0.stop();
+    }
+}
+
+/// Watches for the signals to end, to reload and to reopen the log. Without a `reloader` there is
+/// nothing to reload.
+fn watch_signals(
+    map: &mut SocketMap,
+    shared: &Arc<Shared>,
+    reloader: Option<Reloader>,
+) -> anyhow::Result<()> {
+    let mut on = |signal: Signal, mut act: Box<dyn FnMut()>| {
+        map.on_signal(signal.as_raw(), move |_map| {
+            act();
+            Ok(())
+        })
+        .context("cannot watch for signals")
+    };
+    for signal in [Signal::INT, Signal::TERM] {
+        let shared = Arc::clone(shared);
+        on(signal, Box::new(move || stop(&shared)))?;
+    }
+    on(
+        Signal::HUP,
+        Box::new(move || match &reloader {
+            Some(reloader) => reloader.request(),
+            None => tracing::warn!("nothing to reload: the configuration came from no file"),
+        }),
+    )?;
+    // Log rotation sends it.
+    on(Signal::USR1, Box::new(logging::reopen))
+}
+
+fn stop(shared: &Shared) {
+    if shared.is_draining() {
+        tracing::warn!("stopping at once");
+        shared.cut_off.store(true, Ordering::Relaxed);
+        shared.stop();
+    } else {
+        let open = shared.process.open();
+        let seconds = shared.drain_limit().as_secs_f64();
+        tracing::info!(open, seconds, "draining");
+        shared.drain(Drain::Stop);
     }
 }

@@ -20,12 +20,12 @@ use crate::unix::{Permissions, SocketFile};
 use crate::worker::{self, Worker};
 
 /// A rule as it is configured, and what its workers share.
-pub(crate) type RuleAtWork = (Arc<Rule>, Arc<RuleState>);
+pub(crate) type ActiveRule = (Arc<Rule>, Arc<RuleState>);
 
 /// What all workers share.
 pub(crate) struct Shared {
     pub(crate) process: Arc<ProcessCounts>,
-    rules: Mutex<Vec<RuleAtWork>>,
+    rules: Mutex<Vec<ActiveRule>>,
     pub(crate) started: Instant,
     /// For the process that comes next.
     pub(crate) kept: Kept,
@@ -114,7 +114,7 @@ impl Shared {
         self.workers.get().map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn rules(&self) -> MutexGuard<'_, Vec<RuleAtWork>> {
+    pub(crate) fn rules(&self) -> MutexGuard<'_, Vec<ActiveRule>> {
         lock(&self.rules)
     }
 

@@ -12,7 +12,7 @@ use asyncore::{Channel, Dispatcher, SocketMap, Token};
 use crate::capture::Captures;
 use crate::config::{Listen, Rule};
 use crate::health_check::Checks;
-use crate::listening::Listening;
+use crate::listener_handle::ListenerHandle;
 use crate::logging::AccessLog;
 use crate::names;
 use crate::policy::RuleState;
@@ -46,7 +46,7 @@ pub(crate) struct Worker {
 /// What a worker has of one rule.
 #[derive(Default)]
 struct Listeners {
-    listeners: Vec<Listening>,
+    listeners: Vec<ListenerHandle>,
     /// Go on for as long as this is held.
     checks: Option<Rc<Checks>>,
 }
@@ -194,7 +194,7 @@ impl Listeners {
             listener.serve(ch, Rc::clone(serving));
         }
         for socket in sockets {
-            match Listening::start(ch, Rc::clone(serving), socket) {
+            match ListenerHandle::start(ch, Rc::clone(serving), socket) {
                 Ok(listener) => self.listeners.push(listener),
                 Err(error) => {
                     tracing::error!(rule = %serving.rule.name, "cannot listen: {error}");

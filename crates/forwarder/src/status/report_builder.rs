@@ -15,7 +15,7 @@ use super::snapshot::{Row, Snapshot};
 use super::totals::Totals;
 use crate::config::{Balance, Endpoint, Rule};
 use crate::policy::{EndReason, HealthState, Refusal, RuleCounts, RuleState, TargetState};
-use crate::shared::{RuleAtWork, Shared};
+use crate::shared::{ActiveRule, Shared};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,7 +46,7 @@ impl ReportBuilder {
     pub(super) fn new(
         shared: &Shared,
         totals: &Totals,
-        rules: &[RuleAtWork],
+        rules: &[ActiveRule],
         snapshots: Vec<Option<Snapshot>>,
         now: Instant,
     ) -> Self {

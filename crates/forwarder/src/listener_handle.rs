@@ -18,12 +18,12 @@ pub(crate) const LINGER: Duration = Duration::from_secs(30);
 
 /// What takes a rule's clients in, on one worker.
 #[derive(Clone, Copy)]
-pub(crate) enum Listening {
+pub(crate) enum ListenerHandle {
     Connections(Token<relay::Listener>),
     Datagrams(Token<udp::Listener>),
 }
 
-impl Listening {
+impl ListenerHandle {
     /// Takes clients in from now on.
     ///
     /// # Errors
@@ -35,18 +35,20 @@ impl Listening {
     ) -> io::Result<Self> {
         let socket = Socket::try_from(socket)?;
         Ok(match serving.rule.listen {
-            Listen::Tcp(_) | Listen::Unix(_) => Listening::Connections(ch.add_with(|ch| {
+            Listen::Tcp(_) | Listen::Unix(_) => ListenerHandle::Connections(ch.add_with(|ch| {
                 ch.set_socket(socket);
                 relay::Listener::new(serving, ch)
             })?),
-            Listen::Udp(_) => Listening::Datagrams(ch.add(udp::Listener::new(serving), socket)),
+            Listen::Udp(_) => {
+                ListenerHandle::Datagrams(ch.add(udp::Listener::new(serving), socket))
+            }
         })
     }
 
     /// Serves new clients by a rule that was changed.
     pub(crate) fn serve(self, ch: &mut Channel<'_>, serving: Rc<Serving>) {
         match self {
-            Listening::Connections(token) => {
+            ListenerHandle::Connections(token) => {
                 let (rule, backlog) = (serving.rule.name.clone(), serving.rule.backlog);
                 let Some(listener) = ch.get_mut(token) else {
                     return;
@@ -58,7 +60,7 @@ impl Listening {
                     }
                 }
             }
-            Listening::Datagrams(token) => {
+            ListenerHandle::Datagrams(token) => {
                 if let Some(listener) = ch.get_mut(token) {
                     listener.serving = serving;
                 }
@@ -70,7 +72,7 @@ impl Listening {
     /// sessions of datagrams end, since their answers come from this very address.
     pub(crate) fn close(self, ch: &mut Channel<'_>) {
         match self {
-            Listening::Connections(token) => {
+            ListenerHandle::Connections(token) => {
                 if ch.with(token, relay::Listener::drain) == Some(true) {
                     ch.call_later(LINGER, move |map| {
                         listener::end(map, token);
@@ -78,19 +80,19 @@ impl Listening {
                     });
                 }
             }
-            Listening::Datagrams(token) => close(ch, token),
+            ListenerHandle::Datagrams(token) => close(ch, token),
         }
     }
 
     /// Lets nobody new in; what there is goes on.
     pub(crate) fn drain(self, ch: &mut Channel<'_>, why: Drain) {
         match (self, why) {
-            (Listening::Connections(token), Drain::Stop) => {
+            (ListenerHandle::Connections(token), Drain::Stop) => {
                 ch.with(token, relay::Listener::drain);
             }
             // Who waits in the backlog is the other process's.
-            (Listening::Connections(token), Drain::HandedOver { .. }) => close(ch, token),
-            (Listening::Datagrams(token), _) => {
+            (ListenerHandle::Connections(token), Drain::HandedOver { .. }) => close(ch, token),
+            (ListenerHandle::Datagrams(token), _) => {
                 ch.with(token, |listener, ch| listener.drain(ch, why));
             }
         }
