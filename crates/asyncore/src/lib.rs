@@ -175,6 +175,8 @@ pub mod recipes;
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 
+#[cfg(feature = "tls")]
+pub use rustls;
 pub use socket2::{Domain, Type};
 
 pub use self::address::Address;
@@ -188,6 +190,8 @@ pub use self::framing::{
     Accumulator, BodyProducer, Fifo, FileProducer, Framer, IterProducer, Producer, ReaderProducer,
     SimpleProducer, Step, Terminator, TooLong, find_prefix_at_end,
 };
+#[cfg(feature = "tls")]
+pub use self::layer::TlsLayer;
 pub use self::layer::{Layer, LayerIo};
 pub use self::log::LogType;
 pub use self::map::{ChannelStats, MapBuilder, SocketMap, Stats};

@@ -72,10 +72,12 @@ impl Inherited {
         self.by_listen.remove(&listen).unwrap_or_default()
     }
 
-    /// The file of a Unix socket that was taken, unless that is systemd's.
-    pub(crate) fn adopt_file(&self, listen: &Listen) -> Option<SocketFile> {
+    /// The file of a Unix socket that was handed over; one of systemd's stays systemd's.
+    pub(crate) fn file(&self, listen: &Listen) -> Option<SocketFile> {
         match listen {
-            Listen::Unix(path) if self.handed_over.contains(listen) => SocketFile::adopt(path),
+            Listen::Unix(path) if self.handed_over.contains(listen) => {
+                SocketFile::handed_over(path)
+            }
             _ => None,
         }
     }

@@ -14,16 +14,16 @@ pub mod top;
 
 mod bind;
 mod capture;
-mod check;
 mod descriptors;
-mod ended;
 mod fault;
 mod handover;
+mod health_check;
 mod inherited;
 mod listening;
 mod logging;
 mod names;
 mod pid_file;
+mod privileges;
 mod relay;
 mod serving;
 mod shared;

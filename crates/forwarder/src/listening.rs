@@ -14,7 +14,7 @@ use crate::udp;
 
 /// How long a rule that was removed keeps its address for clients who wait for a place. Whoever
 /// waits still is reset then.
-const LINGER: Duration = Duration::from_secs(30);
+pub(crate) const LINGER: Duration = Duration::from_secs(30);
 
 /// What takes a rule's clients in, on one worker.
 #[derive(Clone, Copy)]

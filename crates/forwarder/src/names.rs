@@ -124,7 +124,7 @@ mod tests {
         let client = network.connect("192.0.2.1:80".parse().unwrap());
         until(&mut map, || client.was_reset());
         assert_eq!(serving.state.counts().admitted(), 1);
-        let error = serving.state.targets()[0].last_error().unwrap().text;
+        let error = serving.state.targets()[0].last_error(map.now()).unwrap().text;
         assert_eq!(error, "every address of web.example is where this rule itself listens");
     }
 }

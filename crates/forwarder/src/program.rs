@@ -78,7 +78,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn serve(config: &Config, source: Option<Source>, site: Option<Site>) -> anyhow::Result<ExitCode> {
-    logging::start(config.log.clone());
+    let _flush_at_end = logging::start(&config.log)?;
     Ok(match server::serve(config, source, site)? {
         Outcome::Drained => ExitCode::SUCCESS,
         Outcome::CutOff => ExitCode::from(3),

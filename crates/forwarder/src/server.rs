@@ -14,6 +14,7 @@ use crate::descriptors::{self, Beside, Descriptors};
 use crate::handover::{HandoverListener, Predecessor};
 use crate::inherited::Inherited;
 use crate::pid_file::PidFile;
+use crate::privileges::Privileges;
 use crate::reload::{self, Reloader, Source};
 use crate::shared::{Handle, Shared};
 use crate::site::Site;
@@ -40,9 +41,16 @@ pub fn serve(
     source: Option<Source>,
     site: Option<Site>,
 ) -> anyhow::Result<Outcome> {
+    let privileges = Privileges::look_up(config)?;
     let descriptors = Descriptors::raise(config.workers);
     let shared = Shared::new(config.max_connections, config.workers);
     shared.set_drain_limit(config.drain);
+    // This thread serves the pages, signals and the handover. Only the workers forward, so nothing
+    // here delays traffic. A signal that comes early waits until the start is over.
+    let mut map = SocketMap::new().context("cannot make a loop")?;
+    let reloader =
+        source.map(|source| Reloader::start(Arc::clone(&shared), config.clone(), source));
+    crate::signals::watch(&mut map, &shared, reloader.transpose()?)?;
     let captures = Captures::open(&config.capture)?;
 
     let mut inherited = Inherited::from_systemd()?;
@@ -54,7 +62,7 @@ pub fn serve(
         inherited.extend(sockets);
         predecessor
     });
-    let sockets = bind::all(config, &Bound::default(), &mut inherited)?;
+    let sockets = bind::all(config, config.workers, &Bound::default(), &mut inherited)?;
     if config.handover.is_some() {
         shared.kept.keep(&sockets)?;
     }
@@ -65,9 +73,6 @@ pub fn serve(
     let page = page.transpose()?;
     inherited.close_rest();
 
-    // This thread serves the pages, signals and the handover. Only the workers forward, so nothing
-    // here delays traffic.
-    let mut map = SocketMap::new().context("cannot make a loop")?;
     let control = map.trigger().context("cannot make a trigger")?;
     let workers = (0..config.workers).map(|index| spawn(index, &shared, descriptors));
     let workers = workers.collect::<anyhow::Result<Vec<_>>>()?;
@@ -86,10 +91,10 @@ pub fn serve(
     });
     descriptors.tell(room, config.max_connections);
     shared.process.set_room(room);
-    for worker in shared.workers() {
-        let captures = captures.clone();
-        worker.run(move |worker, _| worker.set_captures(captures));
-    }
+    // All that needs root is done, and nothing has been received yet.
+    systemd::connect();
+    privileges.drop_to(&sockets)?;
+    shared.set_captures(captures);
     reload::serve(&shared, config, &[], sockets);
     if let Some((status, socket)) = page {
         reload::start_page(&mut map, &shared, status, socket)?;
@@ -97,9 +102,6 @@ pub fn serve(
     if let Some(site) = site {
         site.start(&mut map, &shared).context("the built-in site cannot be served")?;
     }
-    let reloader =
-        source.map(|source| Reloader::start(Arc::clone(&shared), config.clone(), source));
-    crate::signals::watch(&mut map, &shared, reloader.transpose()?)?;
     for rule in &config.rules {
         let targets: Vec<_> = rule.targets.iter().map(|it| it.endpoint.to_string()).collect();
         tracing::info!(rule = %rule.name, listen = %rule.listen, targets = targets.join(","), "forwarding");
@@ -107,6 +109,7 @@ pub fn serve(
     if let Some(Err(error)) = predecessor.map(Predecessor::tell_serving) {
         tracing::warn!("the process that ran before has gone: {error}");
     }
+    shared.files.own();
     // On a worker's loop, since the traffic is what has to be alive.
     shared.workers()[0].trigger.pull_trigger(|map| {
         systemd::feed_watchdog(map);
@@ -119,6 +122,9 @@ pub fn serve(
         thread.join().unwrap_or_else(|_| Err(anyhow::Error::msg("a worker panicked")))?;
     }
     drop(shared.pid_file().take());
+    if let Some(captures) = shared.captures() {
+        captures.finish();
+    }
     let cut_off = shared.cut_off.load(Ordering::Relaxed);
     Ok(if cut_off { Outcome::CutOff } else { Outcome::Drained })
 }

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use asyncore::SocketMap;
 use rustix::process::Signal;
 
+use crate::logging;
 use crate::reload::Reloader;
 use crate::shared::{Drain, Shared};
 
@@ -35,8 +36,8 @@ pub(crate) fn watch(
             None => tracing::warn!("nothing to reload: the configuration came from no file"),
         }),
     )?;
-    // Log rotation sends it. Standard error, where the log goes, cannot be opened again.
-    on(Signal::USR1, Box::new(|| tracing::info!("no log file to reopen: the log goes to stderr")))
+    // Log rotation sends it.
+    on(Signal::USR1, Box::new(logging::reopen))
 }
 
 fn stop(shared: &Shared) {

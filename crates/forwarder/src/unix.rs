@@ -11,9 +11,12 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::config::Rule;
+use crate::privileges;
 
 /// Time that another process may hold a directory's lock; it needs less than a millisecond.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,25 +34,50 @@ pub(crate) struct SocketFile {
     dir: OwnedFd,
     name: OsString,
     id: FileId,
+    /// Not while it belongs to a process that may go on.
+    is_owned: bool,
 }
 
 impl SocketFile {
-    /// Takes over the file of a socket that another process handed over.
-    pub(crate) fn adopt(path: &Path) -> Option<Self> {
+    /// The file of a socket that another process hands over. It stays until it is
+    /// [owned](Self::own).
+    pub(crate) fn handed_over(path: &Path) -> Option<Self> {
         let dir = Directory::open(path).ok()?;
         let id = dir.socket_at(dir.name).ok()??;
-        Some(SocketFile { dir: dir.fd, name: dir.name.to_owned(), id })
+        Some(SocketFile { dir: dir.fd, name: dir.name.to_owned(), id, is_owned: false })
+    }
+
+    /// Takes the file over.
+    pub(crate) fn own(&mut self) {
+        self.is_owned = true;
+    }
+
+    /// Changes who may connect.
+    ///
+    /// # Errors
+    /// When this process may not change it.
+    pub(crate) fn permit(&self, permissions: Permissions) -> io::Result<()> {
+        let Permissions { mode, uid, gid } = permissions;
+        if uid.is_some() || gid.is_some() {
+            let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+            rustix::fs::chownat(&self.dir, &self.name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        if let Some(mode) = mode {
+            let mode = Mode::from_raw_mode(mode);
+            rustix::fs::chmodat(&self.dir, &self.name, mode, AtFlags::empty())?;
+        }
+        Ok(())
     }
 
     /// Leaves the file to the process that has taken over.
     pub(crate) fn leave(mut self) {
-        self.name.clear();
+        self.is_owned = false;
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if !self.name.is_empty() && socket_at(&self.dir, &self.name) == Ok(Some(self.id)) {
+        if self.is_owned && socket_at(&self.dir, &self.name) == Ok(Some(self.id)) {
             if let Err(error) = rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty()) {
                 tracing::debug!(
                     "cannot remove the socket {}: {error}",
@@ -66,6 +94,23 @@ pub(crate) struct Permissions {
     pub(crate) mode: Option<u32>,
     pub(crate) uid: Option<u32>,
     pub(crate) gid: Option<u32>,
+}
+
+impl Permissions {
+    /// What the rule asks for.
+    ///
+    /// # Errors
+    /// When there is no such user or group.
+    pub(crate) fn of(rule: &Rule) -> anyhow::Result<Self> {
+        let owner = rule.unix_owner.as_ref();
+        let user = owner.and_then(|owner| owner.user.as_deref()).map(privileges::user_entry);
+        let group = owner.and_then(|owner| owner.group.as_deref()).map(privileges::group_id);
+        Ok(Permissions {
+            mode: rule.unix_mode,
+            uid: user.transpose()?.map(|(uid, _)| uid.as_raw()),
+            gid: group.transpose()?.map(|gid| gid.as_raw()),
+        })
+    }
 }
 
 /// Listens on `path`. A socket there is replaced if it has no listener any more, or if
@@ -91,10 +136,9 @@ pub(crate) fn listen(
     socket.bind(&addr)?;
     let id = dir.socket_at(dir.name)?.ok_or(io::ErrorKind::NotFound)?;
     let name = dir.name.to_owned();
+    let file = SocketFile { dir: dir.unlock(), name, id, is_owned: true };
     // A client cannot connect before `listen`, so it never meets other permissions.
-    let permitted = dir.permit(permissions);
-    let file = SocketFile { dir: dir.unlock(), name, id };
-    permitted?;
+    file.permit(permissions)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok((socket, file))
 }
@@ -172,20 +216,6 @@ impl<'p> Directory<'p> {
 
     fn socket_at(&self, name: &OsStr) -> io::Result<Option<FileId>> {
         Ok(socket_at(&self.fd, name)?)
-    }
-
-    fn permit(&self, permissions: Permissions) -> io::Result<()> {
-        let Permissions { mode, uid, gid } = permissions;
-        if uid.is_some() || gid.is_some() {
-            let (uid, gid) =
-                (uid.map(rustix::fs::Uid::from_raw), gid.map(rustix::fs::Gid::from_raw));
-            rustix::fs::chownat(&self.fd, self.name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
-        }
-        if let Some(mode) = mode {
-            let mode = Mode::from_raw_mode(mode);
-            rustix::fs::chmodat(&self.fd, self.name, mode, AtFlags::empty())?;
-        }
-        Ok(())
     }
 }
 

@@ -10,13 +10,13 @@ use std::time::Duration;
 use asyncore::{Channel, Dispatcher, SocketMap, Token};
 
 use crate::capture::Captures;
-use crate::check::Checks;
 use crate::config::{Listen, Rule};
-use crate::ended::EndedLog;
+use crate::health_check::Checks;
 use crate::listening::Listening;
+use crate::logging::AccessLog;
 use crate::names;
 use crate::policy::RuleState;
-use crate::relay::{self, Ending, greeting, listener};
+use crate::relay::{self, CloseReason, listener, preamble};
 use crate::serving::Serving;
 use crate::shared::{Drain, Shared};
 use crate::udp;
@@ -54,7 +54,7 @@ struct Listeners {
 pub(crate) struct Load {
     shared: Arc<Shared>,
     captures: RefCell<Option<Arc<Captures>>>,
-    ended: Rc<EndedLog>,
+    access_log: Rc<AccessLog>,
     open: Cell<usize>,
     draining: Cell<bool>,
 }
@@ -64,7 +64,7 @@ impl Load {
         Load {
             shared,
             captures: RefCell::default(),
-            ended: Rc::default(),
+            access_log: Rc::default(),
             open: Cell::new(0),
             draining: Cell::new(false),
         }
@@ -74,8 +74,8 @@ impl Load {
         self.captures.borrow().clone()
     }
 
-    pub(crate) fn ended(&self) -> &Rc<EndedLog> {
-        &self.ended
+    pub(crate) fn access_log(&self) -> &Rc<AccessLog> {
+        &self.access_log
     }
 
     pub(crate) fn begin(&self) {
@@ -164,7 +164,7 @@ impl Worker {
         ch.call_later(deadline, move |map| {
             if load.open.get() > 0 {
                 load.shared.cut_off.store(true, Ordering::Relaxed);
-                end_all(map, &Ending::Drained);
+                end_all(map, &CloseReason::Drained);
             }
             Ok(())
         });
@@ -196,13 +196,13 @@ impl Listeners {
     }
 }
 
-/// Ends every connection of this worker, and who waits for one.
-fn end_all(map: &mut SocketMap, ending: &Ending) {
+/// Ends every connection of this worker, and every client that waits for one.
+pub(crate) fn end_all(map: &mut SocketMap, reason: &CloseReason) {
     let tokens: Vec<Token> = map.tokens().collect();
     for token in tokens {
-        relay::end(map, token.cast(), ending.clone());
-        greeting::end(map, token.cast());
+        relay::end(map, token.cast(), reason.clone());
+        preamble::end(map, token.cast());
         listener::end(map, token.cast());
-        udp::end(map, token.cast(), ending.clone());
+        udp::end(map, token.cast(), reason.clone());
     }
 }

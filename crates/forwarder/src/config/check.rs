@@ -1,10 +1,12 @@
 //! What a configuration may not say, beyond what its notation rules out.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::address::UNIX_PATH_MAX;
 use super::model::{CaptureFilter, Config, Listen, Rule};
 use super::problem::Problem;
+use super::reach::ByAddress;
 use super::{check_rule, loops, reach};
 
 /// Far more than any machine has cores.
@@ -21,9 +23,19 @@ pub fn check(config: &Config) -> Vec<Problem> {
 /// As `check`, where `is_own` tells which addresses are this machine's.
 pub(super) fn check_with(config: &Config, is_own: &dyn Fn(IpAddr) -> bool) -> Vec<Problem> {
     let mut problems = process(config);
+    let mut by_address = ByAddress::default();
+    let mut by_name = HashMap::new();
     for (index, rule) in config.rules.iter().enumerate() {
         problems.extend(check_rule::check(index, rule));
-        problems.extend(against_earlier(index, rule, &config.rules[..index]));
+        let overlaps = |other: &usize| reach::overlap(&config.rules[*other].listen, &rule.listen);
+        let overlapping = by_address.near(&rule.listen).filter(overlaps).min();
+        let same_name = by_name.insert(&rule.name, index);
+        problems.extend(match (overlapping, same_name) {
+            (Some(other), _) => Some(taken(index, rule, &config.rules[other])),
+            (None, Some(_)) => Some(same_name_twice(index, rule)),
+            (None, None) => None,
+        });
+        by_address.add(index, &rule.listen);
     }
     problems.extend(loops::check(&config.rules, is_own));
     problems
@@ -110,23 +122,20 @@ fn chooses_nothing(key: &'static str, filter: &CaptureFilter, rules: &[Rule]) ->
     Some(Problem::process("capture", key, sentence))
 }
 
-fn against_earlier(index: usize, rule: &Rule, earlier: &[Rule]) -> Option<Problem> {
-    if let Some(other) = earlier.iter().find(|other| reach::overlap(&other.listen, &rule.listen)) {
-        let own = match other.listen == rule.listen {
-            true => String::new(),
-            false => format!(", which listens on {}", other.listen),
-        };
-        let sentence = format!(
-            "{} is taken by rule '{}'{own}: choose another address or port",
-            rule.listen, other.name
-        );
-        return Some(Problem::rule(index, "listen", sentence));
-    }
-    earlier.iter().any(|other| other.name == rule.name).then(|| {
-        let sentence = format!(
-            "an earlier rule is called '{}' as well: give this one another name",
-            rule.name
-        );
-        Problem::rule(index, "name", sentence)
-    })
+fn taken(index: usize, rule: &Rule, other: &Rule) -> Problem {
+    let own = match other.listen == rule.listen {
+        true => String::new(),
+        false => format!(", which listens on {}", other.listen),
+    };
+    let sentence = format!(
+        "{} is taken by rule '{}'{own}: choose another address or port",
+        rule.listen, other.name
+    );
+    Problem::rule(index, "listen", sentence)
+}
+
+fn same_name_twice(index: usize, rule: &Rule) -> Problem {
+    let sentence =
+        format!("an earlier rule is called '{}' as well: give this one another name", rule.name);
+    Problem::rule(index, "name", sentence)
 }

@@ -1,15 +1,21 @@
 //! Rules whose connections come back to them, each making another until something gives out.
 
 use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::net::IpAddr;
 
 use super::model::Rule;
 use super::problem::Problem;
-use super::reach::leads_to;
+use super::reach::{ByAddress, leads_to};
 
 /// A problem for each rule that can be reached from itself and from no earlier rule of the circle.
 pub(super) fn check(rules: &[Rule], is_own: &dyn Fn(IpAddr) -> bool) -> Vec<Problem> {
-    let leads: Vec<Vec<Step>> = rules.iter().map(|rule| steps(rule, rules, is_own)).collect();
+    let mut by_address = ByAddress::default();
+    for (index, rule) in rules.iter().enumerate() {
+        by_address.add(index, &rule.listen);
+    }
+    let leads: Vec<Vec<Step>> =
+        rules.iter().map(|rule| steps(rule, rules, &by_address, is_own)).collect();
     (0..rules.len())
         .filter_map(|start| way_back(start, &leads).map(|way| problem(start, &way, rules)))
         .collect()
@@ -22,11 +28,16 @@ struct Step {
     rule: usize,
 }
 
-fn steps(from: &Rule, rules: &[Rule], is_own: &dyn Fn(IpAddr) -> bool) -> Vec<Step> {
+fn steps<'r>(
+    from: &'r Rule,
+    rules: &[Rule],
+    by_address: &ByAddress<'r>,
+    is_own: &dyn Fn(IpAddr) -> bool,
+) -> Vec<Step> {
     let mut steps = Vec::new();
     for (target, to) in from.targets.iter().enumerate() {
-        for (rule, other) in rules.iter().enumerate() {
-            if leads_to(from, &to.endpoint, other, is_own) {
+        for rule in by_address.reached(from, &to.endpoint) {
+            if leads_to(from, &to.endpoint, &rules[rule], is_own) {
                 steps.push(Step { target, rule });
             }
         }
@@ -37,21 +48,20 @@ fn steps(from: &Rule, rules: &[Rule], is_own: &dyn Fn(IpAddr) -> bool) -> Vec<St
 /// The shortest way from `start` to itself through later rules only.
 fn way_back(start: usize, leads: &[Vec<Step>]) -> Option<Vec<Step>> {
     // The step by which each rule was reached, and from which rule.
-    let mut reached: Vec<Option<(usize, Step)>> = vec![None; leads.len()];
+    let mut reached: HashMap<usize, (usize, Step)> = HashMap::new();
     let mut next = VecDeque::from([start]);
     while let Some(from) = next.pop_front() {
         for step in leads[from].iter().filter(|step| step.rule >= start) {
-            if reached[step.rule].is_some() {
-                continue;
+            if let Entry::Vacant(new) = reached.entry(step.rule) {
+                new.insert((from, *step));
+                next.push_back(step.rule);
             }
-            reached[step.rule] = Some((from, *step));
-            next.push_back(step.rule);
         }
     }
     let mut way = Vec::new();
     let mut to = start;
     loop {
-        let (from, step) = reached[to]?;
+        let (from, step) = *reached.get(&to)?;
         way.push(step);
         to = from;
         if from == start {

@@ -263,6 +263,14 @@ impl Default for Timeouts {
     }
 }
 
+impl Timeouts {
+    /// How long the rest of the bytes may wait while the peer takes none of them; without a limit
+    /// of its own, as long as a connection may be idle.
+    pub fn stall(&self) -> Option<Duration> {
+        self.send.or(self.idle)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {

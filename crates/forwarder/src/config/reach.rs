@@ -1,6 +1,8 @@
 //! Which connections arrive at which listener of this machine.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::path::Path;
 
 use super::model::{Endpoint, Listen, Rule};
 
@@ -30,6 +32,77 @@ pub(super) fn leads_to(
                 && addresses(host).into_iter().any(|ip| arrives(ip, *port, *own, is_own))
         }
         _ => false,
+    }
+}
+
+/// Rules by where they listen, so that ten thousand are not compared with each other.
+#[derive(Default)]
+pub(super) struct ByAddress<'r> {
+    exact: HashMap<Key<'r>, Vec<usize>>,
+    /// Those on every address, by whether they are for datagrams, and their port.
+    wildcards: HashMap<(bool, u16), Vec<usize>>,
+    by_port: HashMap<(bool, u16), Vec<usize>>,
+}
+
+/// A Unix path, or whether it is for datagrams, with address and port.
+#[derive(PartialEq, Eq, Hash)]
+enum Key<'r> {
+    Inet(bool, IpAddr, u16),
+    Unix(&'r Path),
+}
+
+impl<'r> ByAddress<'r> {
+    /// Adds the rule of this index.
+    pub(super) fn add(&mut self, index: usize, listen: &'r Listen) {
+        let key = match listen {
+            Listen::Unix(path) => Key::Unix(path),
+            Listen::Tcp(addr) | Listen::Udp(addr) => {
+                let port = (matches!(listen, Listen::Udp(_)), addr.port());
+                self.by_port.entry(port).or_default().push(index);
+                if addr.ip().is_unspecified() {
+                    self.wildcards.entry(port).or_default().push(index);
+                    return;
+                }
+                Key::Inet(port.0, addr.ip().to_canonical(), port.1)
+            }
+        };
+        self.exact.entry(key).or_default().push(index);
+    }
+
+    /// The rules with which `listen` may overlap.
+    pub(super) fn near(&self, listen: &'r Listen) -> impl Iterator<Item = usize> {
+        let (exact, port) = match listen {
+            Listen::Unix(path) => (Some(Key::Unix(path)), None),
+            Listen::Tcp(addr) | Listen::Udp(addr) => {
+                let port = (matches!(listen, Listen::Udp(_)), addr.port());
+                let is_wildcard = addr.ip().is_unspecified();
+                let exact = Key::Inet(port.0, addr.ip().to_canonical(), port.1);
+                ((!is_wildcard).then_some(exact), Some((port, is_wildcard)))
+            }
+        };
+        let exact = exact.and_then(|key| self.exact.get(&key));
+        let others = port.and_then(|(port, is_wildcard)| {
+            if is_wildcard { self.by_port.get(&port) } else { self.wildcards.get(&port) }
+        });
+        exact.into_iter().chain(others).flatten().copied()
+    }
+
+    /// The rules to which what `from` sends to `endpoint` may lead.
+    pub(super) fn reached(&self, from: &Rule, endpoint: &'r Endpoint) -> Vec<usize> {
+        let is_udp = matches!(from.listen, Listen::Udp(_));
+        let (keys, port) = match endpoint {
+            Endpoint::Unix(path) => (vec![Key::Unix(path)], None),
+            Endpoint::Host(host, port) => {
+                let ips = addresses(host);
+                let keys = ips.iter().map(|ip| Key::Inet(is_udp, ip.to_canonical(), *port));
+                (keys.collect(), (!ips.is_empty()).then_some((is_udp, *port)))
+            }
+        };
+        let exact = keys.iter().filter_map(|key| self.exact.get(key));
+        let wildcards = port.and_then(|port| self.wildcards.get(&port));
+        let mut reached: Vec<_> = exact.chain(wildcards).flatten().copied().collect();
+        reached.sort_unstable();
+        reached
     }
 }
 

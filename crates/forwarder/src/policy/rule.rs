@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{
-    AccessList, Balancer, Bucket, Full, Permit, Place, ProcessCounts, Refusal, RuleCounts,
-    SharedBucket, TargetState, Throttle, Waiter,
+    AccessList, AtCapacity, Balancer, Bucket, Permit, ProcessCounts, Refusal, Reservation,
+    RuleCounts, SharedBucket, TargetState, Throttle, Waiter,
 };
 use crate::config::{Limits, Rule};
 
@@ -72,30 +72,33 @@ impl RuleState {
         }
     }
 
-    /// Takes a place for a connection that may be on its way, so that those which would be too
-    /// many are left in the backlog.
+    /// Reserves room for a connection that may be on its way, so that those which would be too many
+    /// are left in the backlog.
     ///
     /// # Errors
     /// With the limit that leaves none.
-    pub fn place(&self) -> Result<Place, Refusal> {
-        self.counts.place()
+    pub fn reserve(&self) -> Result<Reservation, Refusal> {
+        self.counts.reserve()
     }
 
-    /// As [`place`](Self::place) for one that is on its way, and has to wait where there is none:
-    /// `waiter` is woken when there may be one.
-    pub fn place_or_wait(&self, waiter: &Arc<Waiter>, now: Instant) -> Result<Place, Full> {
-        self.counts.place_or_wait(waiter, now)
+    /// As [`reserve`](Self::reserve) for one that is on its way, and has to wait without room:
+    /// `waiter` is woken when there may be some.
+    pub fn reserve_or_wait(
+        &self,
+        waiter: &Arc<Waiter>,
+        now: Instant,
+    ) -> Result<Reservation, AtCapacity> {
+        self.counts.reserve_or_wait(waiter, now)
     }
 
-    /// Lets a client in that cannot wait, since it sends datagrams: into a place if there is one,
-    /// and then as [`admit_to`](Self::admit_to).
+    /// Lets a client in that cannot wait, since it sends datagrams: if there is room, as [`admit_to`](Self::admit_to).
     pub fn admit(&self, now: Instant, client: Option<IpAddr>) -> Result<Permit, Refusal> {
-        let place = match self.counts.process().is_draining() {
+        let reservation = match self.counts.process().is_draining() {
             true => Err(Refusal::Draining),
-            false => self.place(),
+            false => self.reserve(),
         };
-        let place = place.inspect_err(|refusal| self.counts.note_refused(*refusal))?;
-        self.admit_to(place, now, client)
+        let reservation = reservation.inspect_err(|refusal| self.counts.note_refused(*refusal))?;
+        self.admit_to(reservation, now, client)
     }
 
     /// Lets a connection in, or says why not; either is counted. The connection is the permit's
@@ -106,11 +109,11 @@ impl RuleState {
     /// the client is, see [`identify`](Self::identify).
     pub fn admit_to(
         &self,
-        place: Place,
+        reservation: Reservation,
         now: Instant,
         client: Option<IpAddr>,
     ) -> Result<Permit, Refusal> {
-        let admitted = self.check(place, now, client);
+        let admitted = self.check(reservation, now, client);
         match &admitted {
             Ok(_) => self.counts.note_admitted(),
             Err(refusal) => self.counts.note_refused(*refusal),
@@ -118,11 +121,16 @@ impl RuleState {
         admitted
     }
 
-    fn check(&self, place: Place, now: Instant, client: Option<IpAddr>) -> Result<Permit, Refusal> {
+    fn check(
+        &self,
+        reservation: Reservation,
+        now: Instant,
+        client: Option<IpAddr>,
+    ) -> Result<Permit, Refusal> {
         if client.is_some_and(|client| !self.access.permits(client)) {
             return Err(Refusal::Denied);
         }
-        let permit = place.enter(client)?;
+        let permit = reservation.enter(client)?;
         // Last, so that a refused connection does not use up the rate of others.
         match &self.connection_rate {
             Some(rate) => rate.take(now, 1).map_or(Err(Refusal::Rate), |()| Ok(permit)),

@@ -1,19 +1,26 @@
 //! Accepting clients.
 
+use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use asyncore::{Channel, Dispatcher, Result, Socket, SocketMap, Token};
+use asyncore::{Channel, ChannelStats, Dispatcher, Result, Socket, SocketMap, Token};
 
-use crate::policy::{Full, Place, Waiter};
+use crate::policy::{AtCapacity, Refusal, Reservation, RuleCounts, Waiter};
 use crate::relay::dial::{self, Arrival};
-use crate::relay::greeting;
+use crate::relay::{CloseReason, Half, preamble};
 use crate::serving::Serving;
 
 /// How many connections are accepted in one go, before other channels have their turn.
 const BURST: usize = 64;
+/// How long a limit may be reached, with clients waiting and no connection ending, until the listener
+/// looks for a forwarding loop.
+const STUCK_FOR: Duration = Duration::from_secs(10);
+/// Minimum number of connections that a loop is taken for one.
+const LEAST_LOOP: usize = 16;
 
 /// A rule's listener: lets clients in and begins their connections.
 pub(crate) struct Listener {
@@ -21,6 +28,8 @@ pub(crate) struct Listener {
     waiter: Arc<Waiter>,
     /// A limit has to allow the next connection first.
     waiting: bool,
+    /// Since when there has been no reservation for the next connection.
+    stuck_since: Option<Instant>,
     /// How many more are let in before it closes, once it is about to.
     last: Option<u32>,
 }
@@ -29,10 +38,10 @@ impl Listener {
     /// A listener whose channel is `ch`.
     ///
     /// # Errors
-    /// When there is no descriptor for what wakes it when a place becomes free.
+    /// When there is no descriptor for what wakes it when a connection has ended.
     pub(crate) fn new(serving: Rc<Serving>, ch: &mut Channel<'_>) -> io::Result<Self> {
         let waiter = waiter(&serving, ch)?;
-        Ok(Listener { serving, waiter, waiting: false, last: None })
+        Ok(Listener { serving, waiter, waiting: false, stuck_since: None, last: None })
     }
 
     /// One on a simulated network, for tests, where the rule says.
@@ -83,6 +92,7 @@ impl Listener {
     /// The limit may allow the next connection now.
     fn resume(&mut self, ch: &mut Channel<'_>) {
         self.waiting = false;
+        self.stuck_since = None;
         if self.last.is_some() {
             return self.let_last_in(ch);
         }
@@ -91,7 +101,7 @@ impl Listener {
     }
 
     /// Lets the next client in, or refuses it; false if there is none, or it has to wait.
-    fn let_next_in(&mut self, ch: &mut Channel<'_>, somebody_waits: bool) -> io::Result<bool> {
+    fn let_next_in(&mut self, ch: &mut Channel<'_>, client_waits: bool) -> io::Result<bool> {
         if let Some(wait) = self.serving.state.pause(ch.now()) {
             self.waiting = true;
             let this = ch.token::<Listener>();
@@ -101,28 +111,31 @@ impl Listener {
             });
             return Ok(false);
         }
-        let Some(place) = self.place(ch, somebody_waits) else {
+        let Some(reservation) = self.reserve(ch, client_waits) else {
             return Ok(false);
         };
         let Some((sock, peer)) = ch.accept()? else {
             return Ok(false);
         };
-        self.let_in(ch, place, sock, peer);
+        self.let_in(ch, reservation, sock, peer);
         Ok(true)
     }
 
-    /// A place for the next client; without one, who is known to wait stays in the backlog until
-    /// another connection has ended.
-    fn place(&mut self, ch: &Channel<'_>, somebody_waits: bool) -> Option<Place> {
+    /// A reservation for the next client; without one, a client that is known to wait stays in the
+    /// backlog until another connection has ended.
+    fn reserve(&mut self, ch: &mut Channel<'_>, client_waits: bool) -> Option<Reservation> {
         let state = &self.serving.state;
-        if !somebody_waits {
-            return state.place().ok();
+        if !client_waits {
+            return state.reserve().ok();
         }
-        let Full { refusal, is_news } = match state.place_or_wait(&self.waiter, ch.now()) {
-            Ok(place) => return Some(place),
-            Err(full) => full,
+        let AtCapacity { refusal, is_news } = match state.reserve_or_wait(&self.waiter, ch.now()) {
+            Ok(reservation) => return Some(reservation),
+            Err(at_capacity) => at_capacity,
         };
         self.waiting = true;
+        if self.stuck_since.is_none() {
+            self.watch_for_loop(ch, refusal);
+        }
         if is_news {
             let rule = &self.serving.rule.name;
             tracing::warn!(%rule, "clients wait until others have gone: {refusal}");
@@ -130,11 +143,34 @@ impl Listener {
         None
     }
 
+    /// Ends a forwarding loop through other processes, which no configuration shows: each connection
+    /// makes the next one until a limit is reached, and none ever gets an answer. To reset one of them
+    /// ends them all.
+    fn watch_for_loop(&mut self, ch: &mut Channel<'_>, refusal: Refusal) {
+        let (this, since) = (ch.token::<Listener>(), ch.now());
+        self.stuck_since = Some(since);
+        ch.call_later(STUCK_FOR, move |map| {
+            let is_stuck = |listener: &Listener| listener.stuck_since == Some(since);
+            let Some(listener) = map.get(this).filter(|listener| is_stuck(listener)) else {
+                return Ok(());
+            };
+            if let Some(oldest) = looping(map, refusal, listener.serving.state.counts()) {
+                dial::end(map, oldest, CloseReason::Loop);
+            }
+            map.with(this, |listener, ch| {
+                if is_stuck(listener) {
+                    listener.watch_for_loop(ch, refusal);
+                }
+            });
+            Ok(())
+        });
+    }
+
     /// Begins the connection of a client that was accepted, or closes it.
     fn let_in(
         &mut self,
         ch: &mut Channel<'_>,
-        place: Place,
+        reservation: Reservation,
         sock: Socket,
         peer: Option<SocketAddr>,
     ) {
@@ -142,12 +178,12 @@ impl Listener {
         let proxy = peer.filter(|peer| serving.proxies.contains(peer.ip()));
         // Of a proxy's client nothing is known yet.
         let client = if proxy.is_some() { None } else { peer };
-        match serving.state.admit_to(place, ch.now(), client.map(|client| client.ip())) {
+        match serving.state.admit_to(reservation, ch.now(), client.map(|client| client.ip())) {
             Ok(permit) => match proxy {
-                Some(proxy) => greeting::begin(ch, serving, sock, proxy, permit),
+                Some(proxy) => preamble::begin(ch, serving, sock, proxy, permit),
                 None => {
-                    let (destination, early) = (None, Vec::new());
-                    let arrival = Arrival { sock, client, destination, early, permit };
+                    let (destination, hops, early) = (None, 0, Vec::new());
+                    let arrival = Arrival { sock, client, destination, hops, early, permit };
                     dial::begin(ch, serving, arrival);
                 }
             },
@@ -160,6 +196,27 @@ impl Listener {
     }
 }
 
+/// Finds the oldest connection of what looks like a loop: most of the connections that count in the
+/// limit come from one address, and nothing has moved on them since their targets got the first bytes.
+fn looping(map: &SocketMap, refusal: Refusal, counts: &Arc<RuleCounts>) -> Option<Token<Half>> {
+    let mut all = 0;
+    let mut silent: HashMap<Option<IpAddr>, Vec<(Instant, Token<Half>)>> = HashMap::new();
+    for token in map.tokens().map(Token::cast::<Half>) {
+        let Some(half) = map.get(token).filter(|half| half.is_target_of(refusal, counts)) else {
+            continue;
+        };
+        all += 1;
+        let is_silent = |stats: ChannelStats| stats.bytes_in == 0 && stats.idle >= STUCK_FOR / 2;
+        if map.channel_stats(token).is_some_and(is_silent) {
+            let ip = half.connection.client.map(|client| client.ip());
+            silent.entry(ip).or_default().push((half.connection.started, token));
+        }
+    }
+    let most = silent.into_values().max_by_key(Vec::len)?;
+    let is_loop = most.len() >= LEAST_LOOP && most.len() * 2 > all;
+    most.into_iter().min_by_key(|(started, _)| *started).filter(|_| is_loop).map(|(_, token)| token)
+}
+
 /// What wakes the listener whose channel is `ch` from any thread.
 fn waiter(serving: &Serving, ch: &mut Channel<'_>) -> io::Result<Arc<Waiter>> {
     let (this, trigger) = (ch.token::<Listener>(), ch.trigger()?);
@@ -169,9 +226,9 @@ fn waiter(serving: &Serving, ch: &mut Channel<'_>) -> io::Result<Arc<Waiter>> {
         let counts = counts.clone();
         let pulled = trigger.pull_trigger(move |map| {
             if map.with(this, Listener::resume).is_none() {
-                // It has closed, and the place is another one's.
+                // It has closed; another listener's turn has come.
                 if let Some(counts) = counts.upgrade() {
-                    counts.pass_place_on();
+                    counts.pass_on();
                 }
             }
             Ok(())
@@ -194,7 +251,7 @@ impl Dispatcher for Listener {
 
     fn handle_accept(&mut self, ch: &mut Channel<'_>) -> Result {
         for turn in 0..BURST {
-            // Whether somebody waits, only the first turn knows.
+            // Only the first accept tells whether clients are queued.
             if !self.let_next_in(ch, turn == 0)? {
                 break;
             }

@@ -5,6 +5,7 @@ use fastrand::Rng;
 
 use super::scene::Scene;
 
+mod cut_offs;
 mod resets;
 
 const PASSES: usize = 20_000;

@@ -1,11 +1,11 @@
-//! Ending a connection from outside.
+//! Closing a connection on request.
 
 use asyncore::{Channel, SocketMap, Token};
 use asyncore_http::{Refusal, Reply, Response};
 
 use super::hub::{Hub, INTERVAL};
 use super::id::ConnectionId;
-use crate::relay::{self, Ending, Half};
+use crate::relay::{self, CloseReason, Half};
 use crate::udp::{self, Session};
 
 impl Hub {
@@ -48,9 +48,9 @@ impl Hub {
 /// Ends a connection of this worker; false if the channel is something else.
 fn end(map: &mut SocketMap, token: Token) -> bool {
     if map.get::<Half>(token.cast()).is_some() {
-        relay::end(map, token.cast(), Ending::Ended);
+        relay::end(map, token.cast(), CloseReason::Operator);
     } else if map.get::<Session>(token.cast()).is_some() {
-        udp::end(map, token.cast(), Ending::Ended);
+        udp::end(map, token.cast(), CloseReason::Operator);
     } else {
         return false;
     }

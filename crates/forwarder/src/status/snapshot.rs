@@ -12,7 +12,7 @@ use super::report::ConnectionState;
 use super::totals::{ByTarget, Bytes, per_second};
 use crate::config::{Endpoint, Rule};
 use crate::policy::TargetState;
-use crate::relay::{Connection, Half, Side};
+use crate::relay::{Connection, Half, Side, State};
 use crate::udp::Session;
 
 /// Channels that a worker looks at in one pass, some 50 us of work, so that a report delays no
@@ -40,6 +40,7 @@ pub(crate) struct Row {
     pub(crate) target: Option<Arc<TargetState>>,
     pub(crate) state: ConnectionState,
     pub(crate) age: Duration,
+    pub(crate) connect_time: Option<Duration>,
     pub(crate) idle: Duration,
     pub(crate) bytes: Bytes,
     pub(crate) per_second: u64,
@@ -139,19 +140,23 @@ struct View<'m> {
 fn stream(map: &SocketMap, token: Token) -> Option<View<'_>> {
     let half = map.get(token.cast::<Half>())?;
     let own = map.channel_stats(token)?.bytes_in;
-    let other = half.other.and_then(|other| map.channel_stats(other));
+    let other = half.other().and_then(|other| map.channel_stats(other));
     let (up, down, state) = match (half.side, other) {
         // The client's side tells about both.
         (Side::Target, Some(_)) => return None,
         (Side::Target, None) => (0, own, ConnectionState::Closing),
         (Side::Client, other) => {
-            let state = if half.open { ConnectionState::Open } else { ConnectionState::Connecting };
+            let state = match half.state {
+                State::Dialing(_) => ConnectionState::Connecting,
+                State::Relaying(_) => ConnectionState::Open,
+                State::Closing | State::Replaced => ConnectionState::Closing,
+            };
             (own, other.map_or(0, |it| it.bytes_in), state)
         }
     };
     let (noted_up, noted_down) = half.connection.bytes();
     let (client, target) = match half.side {
-        Side::Client => (Some(token), half.other.map(Token::untyped)),
+        Side::Client => (Some(token), half.other().map(Token::untyped)),
         Side::Target => (None, Some(token)),
     };
     Some(View {
@@ -194,6 +199,7 @@ impl View<'_> {
             target: self.target(),
             state: self.state,
             age: map.now().saturating_duration_since(self.connection.started),
+            connect_time: self.connection.connect_time(),
             idle: stats.iter().flatten().map(|stats| stats.idle).min().unwrap_or_default(),
             bytes: self.bytes,
             per_second: self.connection.sampled.get().1,

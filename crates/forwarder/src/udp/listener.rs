@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use asyncore::{Channel, Dispatcher, Error, Result, Token};
 
-use crate::relay::Ending;
+use crate::relay::CloseReason;
 use crate::serving::Serving;
 use crate::shared::Drain;
 use crate::udp::session::{self, Session};
@@ -26,11 +26,14 @@ impl Listener {
         Listener { serving, sessions: HashMap::new(), draining: None }
     }
 
-    /// Closes when the last session has ended. Until then their answers still go through it, and so
-    /// do clients' datagrams unless those are another process's to receive; nobody new is let in by
-    /// the rule.
+    /// Closes when the last session has ended, which is soon for those that nothing is on its way
+    /// for. Until then their answers still go through it, and so do clients' datagrams unless those
+    /// are another process's to receive; new clients are not let in by the rule.
     pub(crate) fn drain(&mut self, ch: &mut Channel<'_>, why: Drain) {
         self.draining = Some(why);
+        for session in self.sessions.values() {
+            ch.with(*session, Session::drain);
+        }
         self.close_if_drained(ch);
     }
 
@@ -67,15 +70,30 @@ impl Listener {
         }
     }
 
+    /// The client's session, or a new one when it has none that can be used.
     fn session(&mut self, ch: &mut Channel<'_>, client: SocketAddr) -> Option<Token<Session>> {
         let known = self.sessions.get(&client).copied();
         let open = known.filter(|session| ch.channel(*session).is_some_and(|it| !it.is_closing()));
-        if open.is_some() {
-            return open;
+        let mut tried = Vec::new();
+        if let Some(session) = open {
+            let outlived = |session: &mut Session, ch: &mut Channel<'_>| {
+                session.end_if_outlived(ch, &self.serving)
+            };
+            match ch.with(session, outlived).flatten() {
+                None => return open,
+                Some(targets) => tried = targets,
+            }
         }
-        let opened = session::open(ch, &self.serving, client)?;
-        self.sessions.insert(client, opened);
-        Some(opened)
+        match session::open(ch, &self.serving, client, tried) {
+            Ok(session) => {
+                self.sessions.insert(client, session);
+                Some(session)
+            }
+            Err(reason) => {
+                self.serving.state.counts().note_dropped(reason);
+                None
+            }
+        }
     }
 }
 
@@ -104,7 +122,7 @@ impl Dispatcher for Listener {
     /// Sessions cannot outlive the address that their answers come from.
     fn handle_close(&mut self, ch: &mut Channel<'_>) {
         for (_, session) in self.sessions.drain() {
-            ch.with(session, |session, ch| session.end(ch, Ending::Removed));
+            ch.with(session, |session, ch| session.end(ch, CloseReason::Removed));
         }
     }
 }

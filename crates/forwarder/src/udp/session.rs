@@ -4,15 +4,23 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use asyncore::{Channel, Dispatcher, Domain, Error, Result, SocketMap, Token, Type};
 
 use crate::fault::{self, Shortage};
-use crate::policy::Assignment;
-use crate::relay::{Connection, Ending, Side, report_failure};
+use crate::policy::{DatagramDrop, HealthState, TargetState};
+use crate::relay::{CloseReason, Connection, Side, report_failure};
 use crate::serving::Serving;
 use crate::udp::listener::Listener;
 use crate::udp::{BURST, DATAGRAM};
+
+/// How long an answer to the last datagram may take once the listener drains, and how long a session
+/// that is never answered goes on then.
+const DRAIN_ANSWER: Duration = Duration::from_secs(5);
+/// Silence after the last answer that ends a session once the listener drains.
+const DRAIN_SILENCE: Duration = Duration::from_millis(500);
 
 /// A client's socket towards its target.
 pub(crate) struct Session {
@@ -21,29 +29,39 @@ pub(crate) struct Session {
     pub(crate) connection: Rc<Connection>,
     /// The target has sent something.
     answered: bool,
+    /// When the first of those datagrams was sent that the target has not answered.
+    unanswered_since: Option<Instant>,
+    draining: bool,
+    /// It is worth a line of the access log, unlike one that met a refusal which was logged before.
+    is_worth_a_line: bool,
 }
 
-/// Opens a session for a client that has none, if it is let in and a target can be sent to.
+/// Opens a session for a client that has none, if it is let in and a target can be sent to: one that
+/// is not among those `tried`, if there is such a one.
 ///
 /// To be called by the listener.
 pub(crate) fn open(
     ch: &mut Channel<'_>,
     serving: &Rc<Serving>,
     client: SocketAddr,
-) -> Option<Token<Session>> {
-    let permit = match serving.state.admit(ch.now(), Some(client.ip())) {
-        Ok(permit) => permit,
-        Err(refusal) => {
-            tracing::debug!(rule = %serving.rule.name, client = %client, "refused: {refusal}");
-            return None;
-        }
-    };
+    tried: Vec<usize>,
+) -> std::result::Result<Token<Session>, DatagramDrop> {
+    let permit = serving.state.admit(ch.now(), Some(client.ip())).map_err(|refusal| {
+        tracing::debug!(rule = %serving.rule.name, client = %client, "refused: {refusal}");
+        DatagramDrop::Refused
+    })?;
     let connection = Connection::new(Rc::clone(serving), Some(client), permit, ch.now());
-    let opened = assign(ch, &connection, client);
-    if opened.is_none() {
-        connection.discard();
+    let tries_again = !tried.is_empty();
+    connection.tried.replace(tried);
+    let mut opened = assign(ch, &connection, client);
+    if opened.is_none() && tries_again {
+        connection.tried.take();
+        opened = assign(ch, &connection, client);
     }
-    opened
+    opened.ok_or_else(|| {
+        connection.discard();
+        DatagramDrop::NoTarget
+    })
 }
 
 /// Connects to the target whose turn it is; a failure at once goes on to the next.
@@ -68,8 +86,15 @@ fn assign(
         let session = ch.add_with(|ch| {
             connect(ch, addrs)?;
             ch.set_timeout(serving.rule.timeouts.udp_session);
-            let connection = Rc::clone(connection);
-            Ok(Session { listener, client, connection, answered: false })
+            Ok(Session {
+                listener,
+                client,
+                connection: Rc::clone(connection),
+                answered: false,
+                unanswered_since: None,
+                draining: false,
+                is_worth_a_line: true,
+            })
         });
         match session {
             Ok(session) => {
@@ -106,8 +131,8 @@ fn connect(ch: &mut Channel<'_>, addrs: &[SocketAddr]) -> io::Result<()> {
 }
 
 /// Ends a session for a reason of our own.
-pub(crate) fn end(map: &mut SocketMap, session: Token<Session>, ending: Ending) {
-    map.with(session, |session, ch| session.end(ch, ending));
+pub(crate) fn end(map: &mut SocketMap, session: Token<Session>, reason: CloseReason) {
+    map.with(session, |session, ch| session.end(ch, reason));
 }
 
 impl Session {
@@ -117,11 +142,17 @@ impl Session {
         if !self.allows(ch, datagram.len()) {
             return true;
         }
+        if self.unanswered_since.is_none() {
+            self.unanswered_since = Some(ch.now());
+            if self.draining {
+                ch.set_timeout(DRAIN_ANSWER);
+            }
+        }
         self.show(ch, Side::Client, datagram);
         match ch.send(datagram) {
             Ok(_) => true,
             Err(error) if concerns_one_datagram(&error) => {
-                tracing::debug!(client = %self.client, "cannot send a datagram: {error}");
+                self.lose(&error);
                 true
             }
             Err(error) => {
@@ -135,7 +166,10 @@ impl Session {
     fn answer(&mut self, ch: &mut Channel<'_>, datagram: &[u8]) {
         if !self.answered {
             self.answered = true;
-            self.note_answer();
+            self.connection.note_up();
+        }
+        if self.unanswered_since.take().is_some() && self.draining {
+            ch.set_timeout(DRAIN_SILENCE);
         }
         if !self.allows(ch, datagram.len()) {
             return;
@@ -145,22 +179,71 @@ impl Session {
             return;
         };
         if let Err(error) = listener.send_to(datagram, self.client) {
-            tracing::debug!(client = %self.client, "cannot send a datagram back: {error}");
+            self.lose(&error);
         }
+    }
+
+    /// Ends the session if the client's next datagram is to go to another target: when this one has
+    /// left the rule, or has not answered for the time after which a client is forgotten, or is down
+    /// while another one is up. Returns the targets to try last.
+    pub(crate) fn end_if_outlived(
+        &mut self,
+        ch: &mut Channel<'_>,
+        serving: &Rc<Serving>,
+    ) -> Option<Vec<usize>> {
+        let target =
+            self.connection.assignment.borrow().as_ref().map(|it| Arc::clone(it.target()))?;
+        let (targets, now) = (serving.state.targets(), ch.now());
+        let is_same_rule = Rc::ptr_eq(serving, &self.connection.serving);
+        if !is_same_rule && !targets.iter().any(|it| Arc::ptr_eq(it, &target)) {
+            self.end(ch, CloseReason::Removed);
+            return Some(Vec::new());
+        }
+        let is_other = |it: &&Arc<TargetState>| !Arc::ptr_eq(it, &target) && it.takes_new();
+        let mut others = targets.iter().filter(is_other).peekable();
+        others.peek()?;
+        let limit = serving.rule.timeouts.udp_session;
+        let unanswered = self.unanswered_since.map(|since| now.saturating_duration_since(since));
+        let why = if unanswered.is_some_and(|time| time >= limit) {
+            format!("it has not answered for {}", humantime::format_duration(limit))
+        } else if target.health().state(now) == HealthState::Down
+            && others.any(|it| it.health().is_up(now))
+        {
+            "its health checks fail".to_owned()
+        } else {
+            return None;
+        };
+        self.end(ch, CloseReason::Failed(Side::Target, why));
+        Some(if is_same_rule { self.connection.tried.take() } else { Vec::new() })
+    }
+
+    /// Ends the session as soon as nothing is on its way: a client that is merely remembered does
+    /// not hold the end of the process up.
+    pub(crate) fn drain(&mut self, ch: &mut Channel<'_>) {
+        self.draining = true;
+        if self.unanswered_since.is_none() {
+            if ch.stats().idle >= DRAIN_SILENCE {
+                return self.end(ch, CloseReason::Idle);
+            }
+            return ch.set_timeout(DRAIN_SILENCE);
+        }
+        ch.set_timeout(DRAIN_ANSWER);
+        let this = ch.token::<Session>();
+        ch.call_later(DRAIN_ANSWER, move |map| {
+            // What flows one way has no end.
+            map.with(this, |session, ch| {
+                if !session.answered {
+                    session.end(ch, CloseReason::Idle);
+                }
+            });
+            Ok(())
+        });
     }
 
     /// Tells those who capture the session what goes through.
     fn show(&self, ch: &Channel<'_>, from: Side, datagram: &[u8]) {
         if let Some(tap) = &mut *self.connection.tap.borrow_mut() {
             tap.data(from, datagram, ch.now());
-        }
-    }
-
-    fn note_answer(&self) {
-        let assignment = self.connection.assignment.borrow();
-        if assignment.as_ref().is_some_and(Assignment::succeeded) {
-            let target = self.connection.target();
-            tracing::info!(target = target, "the target is well again");
         }
     }
 
@@ -171,24 +254,37 @@ impl Session {
             return true;
         };
         let (mut throttle, len) = (throttle.borrow_mut(), len as u64);
-        let Ok(granted) = throttle.grant(ch.now(), len) else {
-            return false;
+        let whole = match throttle.grant(ch.now(), len) {
+            Ok(granted) => {
+                let whole = granted >= len;
+                throttle.spend(ch.now(), if whole { len } else { 0 });
+                whole
+            }
+            Err(_) => false,
         };
-        let whole = granted >= len;
-        throttle.spend(ch.now(), if whole { len } else { 0 });
+        if !whole {
+            self.connection.serving.state.counts().note_dropped(DatagramDrop::Limit);
+        }
         whole
+    }
+
+    /// Counts a datagram that the system did not send.
+    fn lose(&self, error: &io::Error) {
+        tracing::debug!(client = %self.client, "cannot send a datagram: {error}");
+        self.connection.serving.state.counts().note_dropped(DatagramDrop::NotSent);
     }
 
     /// The target refuses, or cannot be reached any more.
     fn fail(&mut self, ch: &mut Channel<'_>, error: &dyn Display, shortage: Option<Shortage>) {
         if let Some(assignment) = &*self.connection.assignment.borrow() {
-            report_failure(&self.connection, assignment, ch.now(), error, shortage);
+            let is_news = report_failure(&self.connection, assignment, ch.now(), error, shortage);
+            self.is_worth_a_line = is_news || self.answered;
         }
-        self.end(ch, Ending::Failed(Side::Target, error.to_string()));
+        self.end(ch, CloseReason::Failed(Side::Target, error.to_string()));
     }
 
-    pub(crate) fn end(&mut self, ch: &mut Channel<'_>, ending: Ending) {
-        self.connection.note_ending(ending);
+    pub(crate) fn end(&mut self, ch: &mut Channel<'_>, reason: CloseReason) {
+        self.connection.note_close(reason);
         ch.close();
     }
 }
@@ -220,7 +316,7 @@ impl Dispatcher for Session {
     }
 
     fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
-        self.end(ch, Ending::Idle);
+        self.end(ch, CloseReason::Idle);
         Ok(())
     }
 
@@ -233,7 +329,7 @@ impl Dispatcher for Session {
         let stats = ch.stats();
         self.connection.note_bytes(Side::Client, stats.bytes_out);
         self.connection.note_bytes(Side::Target, stats.bytes_in);
-        self.connection.finish(ch);
+        self.connection.finish(ch, self.is_worth_a_line);
         let (client, this) = (self.client, ch.token::<Session>());
         ch.with(self.listener, |listener, ch| listener.forget(ch, client, this));
     }

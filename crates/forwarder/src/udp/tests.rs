@@ -7,10 +7,12 @@ use asyncore::{Channel, Dispatcher, Domain, EventLoop, Result, SocketMap, Token,
 
 use super::Listener;
 use crate::config::{Balance, Endpoint, Listen, Rule, Target};
+use crate::policy::{DatagramDrop, FALL};
 use crate::serving::Serving;
 use crate::shared::Drain;
 
 const LISTEN: &str = "192.0.2.1:53";
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A client or a target, which notes what it receives.
 struct Host {
@@ -197,23 +199,149 @@ fn a_target_without_a_known_address_costs_nothing_but_the_datagram() {
     assert_eq!(scene.serving.state.targets()[0].failures(), 0);
 }
 
-#[test]
-fn a_drained_listener_serves_its_sessions_until_they_are_silent() {
-    let mut scene = Scene::new(|_| {}, &["192.0.2.9:53"]);
-    scene.host("192.0.2.9:53", true);
-    let known = scene.host("192.0.2.20:1000", false);
-    let late = scene.host("192.0.2.21:1000", false);
-    scene.send(known, b"one");
+/// Drains the listener, as a process does that is to end.
+fn drain(scene: &mut Scene) {
     scene.serving.state.counts().process().drain();
     let listener = scene.listener;
     scene.map.with(listener, |listener, ch| listener.drain(ch, Drain::Stop));
-    scene.send(known, b"two");
-    scene.send(late, b"three");
-    assert_eq!(datagrams(&scene.received(known)), [b"one", b"two"]);
-    assert_eq!(scene.received(late), []);
-    assert!(scene.map.contains(listener));
-    scene.pass(Duration::from_secs(61));
-    assert!(!scene.map.contains(listener));
+}
+
+#[test]
+fn a_drained_listener_serves_its_sessions_until_nothing_is_on_its_way() {
+    let mut scene = Scene::new(|_| {}, &["192.0.2.9:53"]);
+    let target = scene.host("192.0.2.9:53", false);
+    let known = scene.host("192.0.2.20:1000", false);
+    let late = scene.host("192.0.2.21:1000", false);
+    scene.send(known, b"question");
+    let [(session, _)] = scene.received(target)[..] else { panic!() };
+    drain(&mut scene);
+    scene.send(late, b"too late");
+    scene.pass(Duration::from_secs(4));
+    for _ in 0..3 {
+        scene.map.channel(target).unwrap().send_to(b"answer", session).unwrap();
+        scene.pass(Duration::from_millis(300));
+    }
+    assert_eq!(datagrams(&scene.received(known)), [b"answer"; 3]);
+    assert_eq!((scene.received(late).len(), scene.received(target).len()), (0, 0));
+    assert!(scene.map.contains(scene.listener));
+    scene.pass(Duration::from_secs(1));
+    assert!(!scene.map.contains(scene.listener));
+}
+
+#[test]
+fn clients_that_are_merely_remembered_do_not_hold_a_drain_up() {
+    let mut scene = Scene::new(|_| {}, &["192.0.2.9:53"]);
+    scene.host("192.0.2.9:53", true);
+    let client = scene.host("192.0.2.20:1000", false);
+    scene.send(client, b"one");
+    scene.pass(Duration::from_secs(2));
+    drain(&mut scene);
+    scene.settle();
+    assert_eq!((scene.open(), scene.map.contains(scene.listener)), (0, false));
+}
+
+#[test]
+fn what_flows_one_way_ends_a_few_seconds_into_a_drain() {
+    let mut scene = Scene::new(|_| {}, &["192.0.2.9:53"]);
+    scene.host("192.0.2.9:53", false);
+    let client = scene.host("192.0.2.20:1000", false);
+    scene.send(client, b"a line of a log");
+    drain(&mut scene);
+    for second in 0..6 {
+        assert_eq!(scene.map.contains(scene.listener), second < 5, "after {second} s");
+        scene.send(client, b"another");
+        scene.pass(Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn a_client_that_gets_no_answer_is_sent_to_each_target_until_one_answers() {
+    let targets = ["192.0.2.7:53", "192.0.2.8:53", "192.0.2.9:53"];
+    let mut scene = Scene::new(|rule| rule.timeouts.udp_session = SECOND, &targets);
+    let silent = [scene.host(targets[0], false), scene.host(targets[1], false)];
+    scene.host(targets[2], true);
+    let client = scene.host("192.0.2.20:1000", false);
+    for _ in 0..10 {
+        scene.send(client, b"question");
+        scene.pass(SECOND / 2);
+    }
+    let asked = silent.map(|target| scene.received(target).len());
+    assert_eq!((asked, scene.received(client).len()), ([2, 2], 6));
+    assert_eq!(scene.open(), 1);
+    assert_eq!(scene.serving.state.targets()[0].failures(), 0, "what flows one way is no failure");
+}
+
+#[test]
+fn a_client_without_an_answer_stays_with_the_only_target() {
+    let mut scene = Scene::new(|rule| rule.timeouts.udp_session = SECOND, &["192.0.2.9:53"]);
+    let target = scene.host("192.0.2.9:53", false);
+    let client = scene.host("192.0.2.20:1000", false);
+    for _ in 0..10 {
+        scene.send(client, b"a line of a log");
+        scene.pass(SECOND / 2);
+    }
+    let sources: Vec<_> = scene.received(target).into_iter().map(|(from, _)| from).collect();
+    assert!(sources.len() == 10 && sources.iter().all(|from| *from == sources[0]));
+}
+
+#[test]
+fn a_target_that_health_checks_find_down_is_left_by_its_clients() {
+    let targets = ["192.0.2.8:53", "192.0.2.9:53"];
+    let mut scene = Scene::new(|_| {}, &targets);
+    let hosts = targets.map(|target| scene.host(target, true));
+    let client = scene.host("192.0.2.20:1000", false);
+    scene.send(client, b"one");
+    for _ in 0..FALL {
+        scene.serving.state.targets()[0].health().check_failed();
+    }
+    scene.send(client, b"two");
+    assert_eq!(hosts.map(|host| scene.received(host).len()), [1, 1]);
+    assert_eq!(datagrams(&scene.received(client)), [b"one", b"two"]);
+}
+
+#[test]
+fn the_end_of_a_session_leaves_the_clients_next_session_alone() {
+    let targets = ["192.0.2.8:53", "192.0.2.9:53"];
+    let mut scene = Scene::new(|_| {}, &targets);
+    let hosts = targets.map(|target| scene.host(target, false));
+    let client = scene.host("192.0.2.20:1000", false);
+    scene.send(client, b"one");
+    for _ in 0..FALL {
+        scene.serving.state.targets()[0].health().check_failed();
+    }
+    // The first session ends while the second one is in its place in the table already.
+    scene.send(client, b"two");
+    scene.send(client, b"three");
+    let received = scene.received(hosts[1]);
+    assert_eq!(datagrams(&received), [&b"two"[..], b"three"]);
+    assert_eq!(received[0].0, received[1].0, "a third session was made");
+    assert_eq!(scene.open(), 1);
+}
+
+#[test]
+fn datagrams_that_are_not_passed_on_are_counted_by_reason() {
+    let dropped = |scene: &Scene| {
+        let counts = scene.serving.state.counts();
+        DatagramDrop::ALL.map(|reason| counts.dropped(reason))
+    };
+    let mut scene = Scene::new(|rule| rule.limits.max_connections = 1, &["192.0.2.9:53"]);
+    scene.host("192.0.2.9:53", true);
+    let clients = [scene.host("192.0.2.20:1000", false), scene.host("192.0.2.21:1000", false)];
+    for client in clients {
+        scene.send(client, b"question");
+    }
+    assert_eq!(dropped(&scene), [1, 0, 0, 0]);
+
+    let mut scene = Scene::new(|_| {}, &["name.invalid:53"]);
+    let client = scene.host("192.0.2.20:1000", false);
+    scene.send(client, b"question");
+    assert_eq!(dropped(&scene), [0, 1, 0, 0]);
+
+    let mut scene = Scene::new(|rule| rule.limits.bytes_per_second = Some(1), &["192.0.2.9:53"]);
+    scene.host("192.0.2.9:53", false);
+    let client = scene.host("192.0.2.20:1000", false);
+    (0..2).for_each(|_| scene.send(client, &[7; 40_000]));
+    assert_eq!(dropped(&scene), [0, 0, 1, 0]);
 }
 
 #[test]

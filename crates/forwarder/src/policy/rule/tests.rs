@@ -196,9 +196,9 @@ fn a_rule_that_no_longer_checks_forgets_what_checks_found() {
     let old = state(&rule, now);
     old.targets()[0].check_failed(now, &"no answer");
     old.targets()[0].check_failed(now, &"no answer");
-    assert!(!old.reloaded(&rule, now).targets()[0].health().is_well(now));
+    assert!(!old.reloaded(&rule, now).targets()[0].health().is_up(now));
     rule.check = None;
-    assert!(old.reloaded(&rule, now).targets()[0].health().is_well(now));
+    assert!(old.reloaded(&rule, now).targets()[0].health().is_up(now));
 }
 
 #[test]

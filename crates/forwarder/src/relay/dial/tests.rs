@@ -55,8 +55,9 @@ impl Scene {
         target
     }
 
-    fn rests(&self, now: Instant) -> bool {
-        self.serving.state.targets()[0].health().state(now) != HealthState::Well
+    fn backs_off(&self, now: Instant) -> bool {
+        let state = self.serving.state.targets()[0].health().state(now);
+        matches!(state, HealthState::BackingOff { .. })
     }
 }
 
@@ -64,7 +65,7 @@ impl Scene {
 fn running_out_of_descriptors_ends_the_connection_and_rests_no_target() {
     let (mut scene, _client) = without_answer();
     scene.fail(Errno::MFILE);
-    assert!(!scene.rests(scene.map.now()));
+    assert!(!scene.backs_off(scene.map.now()));
     scene.until("the end", |scene| (scene.open() == 0).then_some(()));
     assert_eq!(scene.serving.state.targets()[1].total(), 0);
 }
@@ -73,7 +74,7 @@ fn running_out_of_descriptors_ends_the_connection_and_rests_no_target() {
 fn running_out_of_ports_goes_on_to_the_next_target_and_rests_none() {
     let (mut scene, _client) = without_answer();
     scene.fail(Errno::ADDRNOTAVAIL);
-    assert!(!scene.rests(scene.map.now()));
+    assert!(!scene.backs_off(scene.map.now()));
     let _ = scene.accepted();
 }
 
@@ -81,7 +82,7 @@ fn running_out_of_ports_goes_on_to_the_next_target_and_rests_none() {
 fn a_refusal_rests_the_target() {
     let (mut scene, _client) = without_answer();
     scene.fail(Errno::CONNREFUSED);
-    assert!(scene.rests(scene.map.now()));
+    assert!(scene.backs_off(scene.map.now()));
 }
 
 #[test]
@@ -90,7 +91,7 @@ fn a_target_that_resets_before_a_byte_went_through_is_followed_by_the_next() {
     scene.accepted_at(&first).reset();
     let target = scene.accepted();
     scene.settle();
-    assert!(!client.was_reset() && !scene.rests(scene.map.now()));
+    assert!(!client.was_reset() && !scene.backs_off(scene.map.now()));
     client.send(b"question");
     target.send(b"answer");
     scene.settle();

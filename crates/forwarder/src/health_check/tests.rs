@@ -52,11 +52,11 @@ impl Checking {
     }
 
     fn until_well(&mut self) {
-        self.until(|target| target.health().state(Instant::now()) == HealthState::Well);
+        self.until(|target| target.health().state(Instant::now()) == HealthState::Up);
     }
 
     fn last_error(&self) -> String {
-        self.state.targets()[0].last_error().unwrap().text
+        self.state.targets()[0].last_error(Instant::now()).unwrap().text
     }
 }
 
@@ -105,7 +105,7 @@ fn a_target_has_to_begin_with_what_is_expected_and_may_go_on() {
     checking.state.targets()[0].health().check_failed();
     checking.state.targets()[0].health().check_failed();
     checking.until_well();
-    assert!(checking.state.targets()[0].last_error().is_none());
+    assert!(checking.state.targets()[0].last_error(Instant::now()).is_none());
 }
 
 #[test]

@@ -1,21 +1,25 @@
-//! Active checks: asking targets whether they are well, without waiting for a client to find out.
+//! Health checks: asking targets whether they are up, without waiting for a client to find out.
 //!
 //! Only the first worker checks, so that a target is asked once however many workers there are;
 //! what it finds is in the [`TargetState`] that all of them share.
 
+use std::io::ErrorKind;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use asyncore::{Channel, Dispatcher, Error, Result, SocketMap, Token};
 
 use crate::config::Check;
 use crate::fault;
 use crate::policy::TargetState;
+use crate::relay::proxy_header;
 use crate::serving::Serving;
 
 /// The most that is received at a time; nobody expects more than a greeting.
 const READ: usize = 512;
+/// Wait until a Unix socket whose backlog is full is tried again.
+const BUSY_RETRY: Duration = Duration::from_millis(50);
 
 /// The checks of one rule, which go on for as long as this is held.
 pub(crate) struct Checks {
@@ -44,7 +48,7 @@ impl Checks {
             tracing::info!(
                 rule = %self.serving.rule.name,
                 target = %target.name(),
-                "the target is well again"
+                "the target is up again"
             );
         }
     }
@@ -78,25 +82,42 @@ fn ask(map: &mut SocketMap, checks: Weak<Checks>, index: usize) {
         ask(map, again, index);
         Ok(())
     });
-    // That nothing could be begun here is this machine's fault, which says nothing of the target.
+    let deadline = map.now() + held.check.timeout;
+    probe(map, &held, index, deadline);
+}
+
+/// Begins to connect; a Unix socket whose backlog is full is tried until the deadline.
+fn probe(map: &mut SocketMap, checks: &Rc<Checks>, index: usize, deadline: Instant) {
+    let left = deadline.saturating_duration_since(map.now());
     let probe = map.add_with(|ch| {
-        ch.set_connect_timeout(held.check.timeout);
-        if let Err(error) = held.serving.connect(ch, index) {
-            if fault::shortage_in(&error).is_none() {
-                held.failed(ch, index, &error.to_string());
+        ch.set_connect_timeout(left);
+        let belongs_to = Rc::downgrade(checks);
+        match checks.serving.connect(ch, index) {
+            Ok(()) => Ok(Probe { checks: belongs_to, index, matched: 0, answered: false }),
+            Err(error) => {
+                if error.kind() == ErrorKind::ResourceBusy && left > BUSY_RETRY {
+                    ch.call_later(BUSY_RETRY, move |map| {
+                        if let Some(checks) = belongs_to.upgrade() {
+                            self::probe(map, &checks, index, deadline);
+                        }
+                        Ok(())
+                    });
+                // A shortage is this machine's fault, which says nothing of the target.
+                } else if fault::shortage_in(&error).is_none() {
+                    checks.failed(ch, index, &error.to_string());
+                }
+                Err(error)
             }
-            return Err(error);
         }
-        Ok(Probe { checks, index, matched: 0, answered: false })
     });
     match probe {
-        Ok(probe) => limit(map, probe, held.check.timeout),
-        Err(error) => tracing::debug!(rule = %held.serving.rule.name, "cannot check: {error}"),
+        Ok(probe) => limit(map, probe, left, checks.check.timeout),
+        Err(error) => tracing::debug!(rule = %checks.serving.rule.name, "cannot check: {error}"),
     }
 }
 
-fn limit(map: &mut SocketMap, probe: Token<Probe>, timeout: Duration) {
-    map.call_later(timeout, move |map| {
+fn limit(map: &mut SocketMap, probe: Token<Probe>, left: Duration, timeout: Duration) {
+    map.call_later(left, move |map| {
         map.with(probe, |probe, ch| probe.fail(ch, &format!("no answer in {timeout:?}")));
         Ok(())
     });
@@ -117,7 +138,12 @@ impl Probe {
         if std::mem::replace(&mut self.answered, true) {
             return None;
         }
-        ch.close();
+        // A PROXY header that has not left yet is sent first.
+        if ch.has_output() {
+            ch.close_when_done()
+        } else {
+            ch.close()
+        }
         self.checks.upgrade()
     }
 
@@ -150,8 +176,15 @@ impl Probe {
 
 impl Dispatcher for Probe {
     fn handle_connect(&mut self, ch: &mut Channel<'_>) -> Result {
-        let wants_answer = self.checks.upgrade().is_some_and(|it| it.check.expect.is_some());
-        if !wants_answer {
+        let Some(checks) = self.checks.upgrade() else {
+            ch.close();
+            return Ok(());
+        };
+        // Without a client to name, so that the target takes it for a check.
+        if let Some(version) = checks.serving.rule.proxy_protocol.send {
+            ch.push(proxy_header::encode(version, None, 0)?);
+        }
+        if checks.check.expect.is_none() {
             self.succeed(ch);
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Clients that come through a proxy, which tells first who they are.
+//! Clients that come through a proxy, whose PROXY header tells first who they are.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const READ: usize = 4096;
 
 /// A proxy's connection, until its header was read.
-pub(crate) struct Greeting {
+pub(crate) struct Preamble {
     serving: Rc<Serving>,
     proxy: SocketAddr,
     permit: Option<Permit>,
@@ -36,31 +36,31 @@ pub(crate) fn begin(
     permit: Permit,
 ) {
     serving.load.begin();
-    let greeting = Greeting {
+    let preamble = Preamble {
         serving: Rc::clone(serving),
         proxy,
         permit: Some(permit),
         received: Vec::new(),
         timer: None,
     };
-    let token = ch.add(greeting, sock);
+    let token = ch.add(preamble, sock);
     let timer = ch.call_later(TIMEOUT, move |map| {
-        map.with(token, |greeting, ch| {
-            greeting.refuse(ch, &format_args!("it was not complete after {TIMEOUT:?}"));
+        map.with(token, |preamble, ch| {
+            preamble.refuse(ch, &format_args!("it was not complete after {TIMEOUT:?}"));
         });
         Ok(())
     });
-    if let Some(greeting) = ch.get_mut(token) {
-        greeting.timer = Some(timer);
+    if let Some(preamble) = ch.get_mut(token) {
+        preamble.timer = Some(timer);
     }
 }
 
 /// Ends a connection of which no header has come yet.
-pub(crate) fn end(map: &mut SocketMap, token: Token<Greeting>) {
-    map.with(token, |_greeting, ch| ch.abort());
+pub(crate) fn end(map: &mut SocketMap, token: Token<Preamble>) {
+    map.with(token, |_preamble, ch| ch.abort());
 }
 
-impl Greeting {
+impl Preamble {
     /// Ends the connection, which could not be told from one that lies about its client.
     fn refuse(&self, ch: &mut Channel<'_>, cause: &dyn Display) {
         tracing::warn!(
@@ -93,6 +93,7 @@ impl Greeting {
             sock,
             client: Some(client),
             destination: header.ends.map(|ends| ends.destination),
+            hops: header.hops,
             early: self.received.split_off(header.len),
             permit,
         };
@@ -100,7 +101,7 @@ impl Greeting {
     }
 }
 
-impl Dispatcher for Greeting {
+impl Dispatcher for Preamble {
     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
         ch.with_buffer(READ, |ch, buf| {
             let n = ch.recv(buf)?;

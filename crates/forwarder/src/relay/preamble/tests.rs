@@ -63,7 +63,7 @@ fn a_header_may_come_byte_by_byte_and_in_either_version() {
         source: "192.0.2.7:5000".parse().unwrap(),
         destination: "198.51.100.1:443".parse().unwrap(),
     };
-    let binary = crate::relay::proxy_header::encode(ProxyVersion::V2, Some(ends));
+    let binary = crate::relay::proxy_header::encode(ProxyVersion::V2, Some(ends), 3).unwrap();
     for header in [LINE, &binary] {
         let mut scene = behind_proxies(&Network::new(7), |_| {});
         let client = scene.client(b"");

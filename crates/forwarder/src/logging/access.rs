@@ -1,4 +1,4 @@
-//! What the log tells of connections that have ended.
+//! The access log: one line for each connection that has ended.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -9,28 +9,27 @@ use std::time::Duration;
 use asyncore::Channel;
 
 use crate::config::Rule;
-use crate::logging;
 use crate::policy::TargetState;
-use crate::relay::Ending;
+use crate::relay::CloseReason;
 
-/// How long a line waits for others: many made one after the other cost less, since what makes them
-/// is at hand after the first.
-const WAIT: Duration = Duration::from_millis(10);
-/// How many wait at the most.
-const MOST: usize = 1024;
+/// Maximum time for which a line waits for others: many made one after the other cost less, since
+/// what makes them is at hand after the first.
+const MAX_DELAY: Duration = Duration::from_millis(10);
+/// Maximum number of connections that wait.
+const MAX_WAITING: usize = 1024;
 
 /// A connection that has ended.
-pub(crate) struct Ended {
+pub(crate) struct Entry {
     pub(crate) rule: Arc<Rule>,
     pub(crate) client: Option<SocketAddr>,
     pub(crate) target: Option<Arc<TargetState>>,
     /// From the client, and from the target.
     pub(crate) bytes: (u64, u64),
     pub(crate) lasted: Duration,
-    pub(crate) ending: Option<Ending>,
+    pub(crate) reason: Option<CloseReason>,
 }
 
-impl Ended {
+impl Entry {
     fn log(&self) {
         tracing::info!(
             rule = %self.rule.name,
@@ -39,7 +38,7 @@ impl Ended {
             bytes_up = self.bytes.0,
             bytes_down = self.bytes.1,
             seconds = self.lasted.as_secs_f64(),
-            ending = self.ending.as_ref().map(tracing::field::display),
+            ending = self.reason.as_ref().map(tracing::field::display),
             "connection"
         );
     }
@@ -47,21 +46,21 @@ impl Ended {
 
 /// A worker's connections that have ended and are not logged yet.
 #[derive(Default)]
-pub(crate) struct EndedLog(RefCell<Vec<Ended>>);
+pub(crate) struct AccessLog(RefCell<Vec<Entry>>);
 
-impl EndedLog {
+impl AccessLog {
     /// Logs a connection, soon.
-    pub(crate) fn add(self: &Rc<Self>, ch: &mut Channel<'_>, ended: Ended) {
+    pub(crate) fn add(self: &Rc<Self>, ch: &mut Channel<'_>, entry: Entry) {
         let waiting = {
             let mut waiting = self.0.borrow_mut();
-            waiting.push(ended);
+            waiting.push(entry);
             waiting.len()
         };
-        if waiting == MOST {
+        if waiting == MAX_WAITING {
             self.write();
         } else if waiting == 1 {
             let log = Rc::clone(self);
-            ch.call_later(WAIT, move |_map| {
+            ch.call_later(MAX_DELAY, move |_map| {
                 log.write();
                 Ok(())
             });
@@ -69,14 +68,11 @@ impl EndedLog {
     }
 
     fn write(&self) {
-        let waiting = self.0.take();
-        if !waiting.is_empty() {
-            logging::together(|| waiting.iter().for_each(Ended::log));
-        }
+        self.0.take().iter().for_each(Entry::log);
     }
 }
 
-impl Drop for EndedLog {
+impl Drop for AccessLog {
     fn drop(&mut self) {
         self.write();
     }
@@ -93,27 +89,27 @@ mod tests {
     struct Worker;
     impl Dispatcher for Worker {}
 
-    fn ended() -> Ended {
+    fn entry() -> Entry {
         let listen = Listen::Tcp("192.0.2.1:80".parse().unwrap());
         let rule = Rule::new(listen, vec![Endpoint::Host("192.0.2.9".to_owned(), 80).into()]);
         let rule = Arc::new(rule);
-        Ended { rule, client: None, target: None, bytes: (0, 0), lasted: WAIT, ending: None }
+        Entry { rule, client: None, target: None, bytes: (0, 0), lasted: MAX_DELAY, reason: None }
     }
 
     #[test]
     fn what_waits_is_bounded_and_waits_no_longer_than_its_time() {
         let network = Network::new(1);
         let mut map = SocketMap::simulated(&network);
-        let log = Rc::new(EndedLog::default());
+        let log = Rc::new(AccessLog::default());
         let waiting = || log.0.borrow().len();
         let worker = map.add_with(|_| Ok(Worker)).unwrap();
         map.with(worker, |_, ch| {
-            for count in 1..2 * MOST {
-                log.add(ch, ended());
-                assert_eq!(waiting(), count % MOST);
+            for count in 1..2 * MAX_WAITING {
+                log.add(ch, entry());
+                assert_eq!(waiting(), count % MAX_WAITING);
             }
         });
-        network.advance(WAIT);
+        network.advance(MAX_DELAY);
         let _ = map.poll(Some(Duration::ZERO)).unwrap();
         assert_eq!(waiting(), 0);
     }
