@@ -71,7 +71,8 @@ impl Visit for Fields {
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         self.begin(field);
-        self.0.push_str(itoa::Buffer::new().format(value));
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "{value}");
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use asyncore::{SocketMap, Stats, Token};
 
-use super::id::ConnectionId;
+use super::actions::ConnectionId;
 use super::report::ConnectionState;
 use super::totals::{ByTarget, Bytes, per_second};
 use crate::config::{Endpoint, Rule};
