@@ -76,7 +76,7 @@
 //!
 //! **A layer** ([`Layer`]) transforms a channel's bytes between its socket and its handler:
 //! encryption, compression, a header. [`insert_layer`](Channel::insert_layer) adds one, also in the
-//! middle of a stream (STARTTLS); the handler does not change.
+//! middle of a stream (STARTTLS); the handler does not change. `TlsLayer` (feature `tls`) is TLS.
 //!
 //! **The poller** is the system call that waits for readiness; [`PollerKind`] selects it. A
 //! [simulated network](sim) replaces sockets, poller and clock in tests.

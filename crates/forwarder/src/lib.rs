@@ -24,6 +24,7 @@ mod logging;
 mod names;
 mod pid_file;
 mod privileges;
+mod registry;
 mod relay;
 mod serving;
 mod shared;

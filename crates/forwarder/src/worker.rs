@@ -16,6 +16,7 @@ use crate::listening::Listening;
 use crate::logging::AccessLog;
 use crate::names;
 use crate::policy::RuleState;
+use crate::registry::Registry;
 use crate::relay::{self, CloseReason, listener, preamble};
 use crate::serving::Serving;
 use crate::shared::{Drain, Shared};
@@ -55,6 +56,7 @@ pub(crate) struct Load {
     shared: Arc<Shared>,
     captures: RefCell<Option<Arc<Captures>>>,
     access_log: Rc<AccessLog>,
+    pub(crate) registry: Registry,
     open: Cell<usize>,
     draining: Cell<bool>,
 }
@@ -65,6 +67,7 @@ impl Load {
             shared,
             captures: RefCell::default(),
             access_log: Rc::default(),
+            registry: Registry::default(),
             open: Cell::new(0),
             draining: Cell::new(false),
         }
@@ -105,6 +108,11 @@ impl Worker {
             let (rules, changes) = (HashMap::new(), VecDeque::new());
             Ok(Worker { rules, changes, drains: false, load })
         })
+    }
+
+    /// The connections of a worker of this map.
+    pub(crate) fn registry(map: &SocketMap, worker: Token<Self>) -> Option<&Registry> {
+        map.get(worker).map(|worker| &worker.load.registry)
     }
 
     /// Captures these connections from now on.

@@ -53,6 +53,7 @@ const TESTED: &[(&str, &str)] = &[
     ("--lifetime", "limits::a_connection_is_ended_when_its_lifetime_is_over_however_busy_it_is"),
     ("--local-ip", "process::the_classic_options_forward_one_port"),
     ("--local-port", "process::the_classic_options_forward_one_port"),
+    ("--log-file", "logging::a_renamed_log_file_is_begun_anew_at_sigusr1_and_keeps_its_mode"),
     ("--log-format", "process::each_line_of_the_log_is_an_object_if_it_is_to_be_json"),
     ("--log-level", "process::the_log_has_as_much_as_its_level_says"),
     (

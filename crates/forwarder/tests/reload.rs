@@ -167,9 +167,9 @@ fn the_mode_of_a_unix_socket_follows_the_configuration_and_its_file_the_rule() {
         format!("[[rule]]\nlisten = {listen:?}\ntargets = [\"9\"]\nunix_mode = \"{mode}\"\n")
     };
     let mode = || fs::metadata(&path).map(|it| it.permissions().mode() & 0o777).ok();
-    let scene = Reloaded::start("unix", &rule("0600"), &[tcp.clone()]);
+    let scene = Reloaded::start("unix", &rule("0600"), std::slice::from_ref(&tcp));
     assert_eq!(mode(), Some(0o600));
-    assert!(scene.reload(&rule("0666"), &[tcp.clone()]).ends_with("INFO reloaded"));
+    assert!(scene.reload(&rule("0666"), std::slice::from_ref(&tcp)).ends_with("INFO reloaded"));
     assert_eq!(mode(), Some(0o666));
     scene.reload("", &[tcp]);
     assert_eq!(mode(), None);

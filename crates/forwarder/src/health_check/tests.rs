@@ -1,10 +1,10 @@
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::config::{Endpoint, Listen, Rule};
+use crate::config::{Endpoint, Listen, ProxyVersion, Rule};
 use crate::policy::{HealthState, RuleState};
 use crate::shared::Shared;
 use crate::worker::Load;
@@ -22,10 +22,20 @@ struct Checking {
 
 impl Checking {
     fn new(endpoint: Endpoint, expect: Option<&[u8]>, timeout: Duration) -> Self {
+        Self::by(endpoint, expect, timeout, |_| {})
+    }
+
+    fn by(
+        endpoint: Endpoint,
+        expect: Option<&[u8]>,
+        timeout: Duration,
+        change: impl FnOnce(&mut Rule),
+    ) -> Self {
         let listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 1).into());
         let mut rule = Rule::new(listen, vec![endpoint.into()]);
         let expect = expect.map(<[u8]>::to_vec);
         rule.check = Some(Check { every: Duration::from_millis(1), timeout, expect });
+        change(&mut rule);
         let shared = Shared::new(1, 1);
         let state = RuleState::new(&rule, Arc::clone(&shared.process), Instant::now());
         let state = Arc::new(state);
@@ -51,7 +61,7 @@ impl Checking {
         self.until(is_down);
     }
 
-    fn until_well(&mut self) {
+    fn until_up(&mut self) {
         self.until(|target| target.health().state(Instant::now()) == HealthState::Up);
     }
 
@@ -96,7 +106,7 @@ fn a_target_that_refuses_goes_down_and_comes_back_when_it_listens_again() {
     checking.until_down();
     assert!(checking.last_error().contains("refused"), "{}", checking.last_error());
     let _again = TcpListener::bind(addr).unwrap();
-    checking.until_well();
+    checking.until_up();
 }
 
 #[test]
@@ -104,7 +114,7 @@ fn a_target_has_to_begin_with_what_is_expected_and_may_go_on() {
     let mut checking = Checking::new(saying(b"220 ready\r\nmore"), Some(b"220 "), LONG);
     checking.state.targets()[0].health().check_failed();
     checking.state.targets()[0].health().check_failed();
-    checking.until_well();
+    checking.until_up();
     assert!(checking.state.targets()[0].last_error(Instant::now()).is_none());
 }
 
@@ -138,7 +148,53 @@ fn a_unix_socket_is_checked_too() {
     let mut checking = Checking::new(Endpoint::Unix(path.clone()), None, LONG);
     checking.until_down();
     let _listener = UnixListener::bind(&path).unwrap();
-    checking.until_well();
+    checking.until_up();
+    std::fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_check_begins_with_the_proxy_header_that_the_rule_sends() {
+    for (version, header) in [
+        (ProxyVersion::V1, &b"PROXY UNKNOWN\r\n"[..]),
+        (ProxyVersion::V2, b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0"),
+    ] {
+        for expect in [None, Some(&b"220 "[..])] {
+            let (listener, endpoint) = local();
+            let send = |rule: &mut Rule| rule.proxy_protocol.send = Some(version);
+            let mut checking = Checking::by(endpoint, expect, LONG, send);
+            let target = std::thread::spawn(move || {
+                let (mut client, _) = listener.accept().unwrap();
+                let mut received = vec![0; header.len()];
+                client.read_exact(&mut received).unwrap();
+                client.write_all(b"220 ready").unwrap();
+                received
+            });
+            checking.until_up();
+            while !target.is_finished() {
+                let _ = checking.map.poll(Some(Duration::from_millis(1))).unwrap();
+            }
+            assert_eq!(target.join().unwrap(), header, "{version:?} {expect:?}");
+        }
+    }
+}
+
+#[test]
+fn a_unix_socket_whose_backlog_is_full_is_asked_again_until_the_time_is_over() {
+    let folder = std::env::temp_dir().join(format!("forwarder-busy-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("target.sock");
+    let listener =
+        socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+    listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+    listener.listen(0).unwrap();
+    let _first = std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let mut checking = Checking::new(Endpoint::Unix(path), None, LONG);
+    for _ in 0..20 {
+        let _ = checking.map.poll(Some(Duration::from_millis(1))).unwrap();
+    }
+    assert!(checking.state.targets()[0].last_error(Instant::now()).is_none());
+    listener.accept().unwrap();
+    checking.until_up();
     std::fs::remove_dir_all(folder).unwrap();
 }
 
@@ -148,7 +204,7 @@ fn checks_end_when_nobody_holds_them() {
     let mut checking = Checking::new(endpoint, None, LONG);
     checking.state.targets()[0].health().check_failed();
     checking.state.targets()[0].health().check_failed();
-    checking.until_well();
+    checking.until_up();
     checking.checks = None;
     checking.map.close_all();
     // Only timers are left, and none of them sets another: the loop has an end.

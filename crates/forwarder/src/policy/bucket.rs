@@ -170,37 +170,8 @@ impl SharedBucket {
         SharedBucket(Mutex::new(bucket))
     }
 
-    /// See [`Bucket::take`].
-    pub fn take(&self, now: Instant, n: u64) -> Result<(), Duration> {
-        self.bucket().take(now, n)
-    }
-
-    /// See [`Bucket::wait_for`]; another worker may take them first.
-    pub fn wait_for(&self, now: Instant, n: u64) -> Duration {
-        self.bucket().wait_for(now, n)
-    }
-
-    /// See [`Bucket::draw`].
-    pub fn draw(&self, now: Instant, most: u64) -> Draw {
-        self.bucket().draw(now, most)
-    }
-
-    /// See [`Bucket::give_back`].
-    pub fn give_back(&self, n: u64) {
-        self.bucket().give_back(n);
-    }
-
-    /// See [`Bucket::set_rate`].
-    pub fn set_rate(&self, now: Instant, rate: u64) {
-        self.bucket().set_rate(now, rate);
-    }
-
-    /// See [`Bucket::available`]; another worker may take them first.
-    pub fn available(&self, now: Instant) -> u64 {
-        self.bucket().available(now)
-    }
-
-    fn bucket(&self) -> MutexGuard<'_, Bucket> {
+    /// The bucket, for one operation: another worker may be next.
+    pub fn lock(&self) -> MutexGuard<'_, Bucket> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -133,7 +133,7 @@ impl RuleState {
         let permit = reservation.enter(client)?;
         // Last, so that a refused connection does not use up the rate of others.
         match &self.connection_rate {
-            Some(rate) => rate.take(now, 1).map_or(Err(Refusal::Rate), |()| Ok(permit)),
+            Some(rate) => rate.lock().take(now, 1).map_or(Err(Refusal::Rate), |()| Ok(permit)),
             None => Ok(permit),
         }
     }
@@ -163,7 +163,7 @@ impl RuleState {
     /// How long a listener does best to leave connections in its backlog, because the rate would
     /// refuse them; `None` when it may accept.
     pub fn pause(&self, now: Instant) -> Option<Duration> {
-        let wait = self.connection_rate.as_ref()?.wait_for(now, 1);
+        let wait = self.connection_rate.as_ref()?.lock().wait_for(now, 1);
         (!wait.is_zero()).then_some(wait)
     }
 
@@ -192,7 +192,7 @@ fn byte_rate(old: Option<&Shared>, limits: &Limits, now: Instant) -> Option<Shar
 
 fn kept(old: Option<&Shared>, rate: u64, now: Instant) -> Option<Shared> {
     let old = old?;
-    old.set_rate(now, rate);
+    old.lock().set_rate(now, rate);
     Some(Arc::clone(old))
 }
 

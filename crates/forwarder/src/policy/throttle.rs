@@ -72,7 +72,7 @@ impl Throttle {
             draw.amount = most.min(own.available(now));
         }
         if let Some(rule) = &self.rule {
-            draw = rule.draw(now, draw.amount);
+            draw = rule.lock().draw(now, draw.amount);
             if draw.amount == 0 && !draw.wait.is_zero() {
                 return Err(draw.wait);
             }
@@ -85,7 +85,7 @@ impl Throttle {
     fn give_back(&mut self, unspent: u64) {
         self.held = 0;
         if let Some(rule) = &self.rule {
-            rule.give_back(unspent);
+            rule.lock().give_back(unspent);
         }
     }
 }

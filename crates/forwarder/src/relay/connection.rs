@@ -7,11 +7,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use asyncore::{Address, Channel, Timer};
+use asyncore::{Address, Channel, Timer, Token};
 
 use crate::capture::{Captures, Subject, Tap};
+use crate::fault::Shortage;
 use crate::logging::Entry;
 use crate::policy::{Assignment, Permit, Throttle};
+use crate::registry::Number;
 use crate::relay::close_reason::CloseReason;
 use crate::relay::proxy_header::Ends;
 use crate::serving::Serving;
@@ -35,6 +37,7 @@ impl fmt::Display for Side {
 /// A client's connection, from accept to its end.
 pub(crate) struct Connection {
     pub(crate) serving: Rc<Serving>,
+    number: Cell<Number>,
     pub(crate) client: Option<SocketAddr>,
     /// Where the client connected to, if a PROXY header told.
     pub(crate) destination: Cell<Option<SocketAddr>>,
@@ -72,6 +75,7 @@ impl Connection {
         serving.load.begin();
         Rc::new(Connection {
             serving,
+            number: Cell::new(0),
             client,
             destination: Cell::new(None),
             hops: Cell::new(0),
@@ -88,6 +92,20 @@ impl Connection {
             sampled: Cell::new((0, 0)),
             _permit: permit,
         })
+    }
+
+    /// Its number on its worker, from when it has a channel.
+    pub(crate) fn number(&self) -> Number {
+        self.number.get()
+    }
+
+    /// Notes the channel that stands for the connection.
+    pub(crate) fn note_channel(&self, channel: Token) {
+        let registry = &self.serving.load.registry;
+        match self.number.get() {
+            0 => self.number.set(registry.add(channel)),
+            number => registry.replace(number, channel),
+        }
     }
 
     /// Notes why the connection ends. The first reason counts, except that a half that ended in
@@ -127,6 +145,36 @@ impl Connection {
     /// nothing has ended it.
     pub(crate) fn is_unused(&self) -> bool {
         self.bytes.get() == (0, 0) && self.close_reason.borrow().is_none()
+    }
+
+    /// Notes that connecting to a target has failed. It is logged when the target backs off for this,
+    /// and not for each connection that meets the same: returns whether it was.
+    pub(crate) fn note_failure(
+        &self,
+        assignment: &Assignment,
+        now: Instant,
+        error: &dyn fmt::Display,
+        shortage: Option<Shortage>,
+    ) -> bool {
+        let (rule, target) = (&self.serving.rule.name, assignment.target().name());
+        if shortage.is_some() {
+            // A good target must not back off because this machine is short of something.
+            let is_news = self.serving.state.counts().process().shortage_is_news(now);
+            if is_news {
+                tracing::error!(
+                    %rule, %target,
+                    "this machine is short of descriptors, memory or ports, not the target's fault \
+                     (logged once a minute): {error}"
+                );
+            }
+            return is_news;
+        }
+        let Some(backoff) = assignment.failed(now, error) else {
+            tracing::debug!(%rule, %target, "{error}");
+            return false;
+        };
+        tracing::warn!(%rule, %target, backs_off_seconds = backoff.as_secs_f64(), "{error}");
+        true
     }
 
     /// Notes that a target could not be used, so that another one's turn comes.
@@ -225,18 +273,10 @@ impl Connection {
         if is_worth_a_line {
             self.serving.load.access_log().add(ch, entry);
         }
+        self.serving.load.registry.remove(self.number.get());
         self.serving.load.end();
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Connection;
-    use crate::relay::Half;
-
-    #[test]
-    fn an_idle_connection_costs_little_beside_its_two_channels() {
-        assert!(size_of::<Connection>() <= 328, "{} bytes", size_of::<Connection>());
-        assert!(size_of::<Half>() <= 24, "{} bytes", size_of::<Half>());
-    }
-}
+mod tests;

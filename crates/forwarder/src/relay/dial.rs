@@ -1,6 +1,5 @@
 //! Making a client's connection to a target, and to the next one if that fails.
 
-use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -10,7 +9,7 @@ use asyncore::{Channel, Error, Socket, SocketMap, Token};
 use socket2::SockRef;
 
 use crate::fault::{self, Shortage};
-use crate::policy::{Assignment, Permit};
+use crate::policy::Permit;
 use crate::relay::close_reason::CloseReason;
 use crate::relay::connection::{Connection, Side};
 use crate::relay::half::{HIGH_WATER, Half, State};
@@ -46,6 +45,7 @@ pub(crate) fn begin(ch: &mut Channel<'_>, serving: &Rc<Serving>, arrival: Arriva
     connection.note_early(early);
     let half = Half::new(Side::Client, None, Rc::clone(&connection));
     let client = ch.add(half, sock);
+    connection.note_channel(client.untyped());
     if let Some(mut client) = ch.channel(client) {
         client.set_high_water(HIGH_WATER);
         client.pause_reading();
@@ -126,7 +126,7 @@ fn attempt(
     connection.tried.borrow_mut().push(index);
     let shortage = fault::shortage_in(&error);
     if let Some(assignment) = connection.assignment.take() {
-        report_failure(connection, &assignment, ch.now(), &error, shortage);
+        connection.note_failure(&assignment, ch.now(), &error, shortage);
     }
     Err((error.to_string(), shortage))
 }
@@ -212,7 +212,7 @@ pub(crate) fn failed(half: &mut Half, ch: &mut Channel<'_>, error: &Error) {
     let shortage = fault::shortage(error.chain());
     if let Some(assignment) = connection.assignment.take() {
         connection.note_tried(&assignment);
-        report_failure(&connection, &assignment, ch.now(), error, shortage);
+        connection.note_failure(&assignment, ch.now(), error, shortage);
     }
     ch.close();
     let Some(client) = half.other().filter(|client| ch.contains(*client)) else {
@@ -231,7 +231,7 @@ pub(crate) fn failed(half: &mut Half, ch: &mut Channel<'_>, error: &Error) {
 /// a target that got a single byte may have acted on it, and must not get it again elsewhere.
 ///
 /// A process that is killed leaves behind such connections, which its system had accepted for it.
-/// The target does not rest for it, since clients that stay silent could bring that about.
+/// The target does not back off for it, since clients that stay silent could bring that about.
 pub(crate) fn retried(half: &mut Half, ch: &mut Channel<'_>) -> bool {
     let connection = Rc::clone(&half.connection);
     let State::Relaying(client) = half.state else {
@@ -277,36 +277,6 @@ pub(crate) fn end(map: &mut SocketMap, half: Token<Half>, reason: CloseReason) {
         half.connection.note_close(reason);
         ch.abort();
     });
-}
-
-/// Notes that a target could not be used. It is logged when it backs off for this, and not for each
-/// connection that meets the same: returns whether it was.
-pub(crate) fn report_failure(
-    connection: &Connection,
-    assignment: &Assignment,
-    now: Instant,
-    error: &dyn Display,
-    shortage: Option<Shortage>,
-) -> bool {
-    let (rule, target) = (&connection.serving.rule.name, assignment.target().name());
-    if shortage.is_some() {
-        // A good target must not back off because this machine is short of something.
-        let is_news = connection.serving.state.counts().process().shortage_is_news(now);
-        if is_news {
-            tracing::error!(
-                %rule, %target,
-                "this machine is short of descriptors, memory or ports, not the target's fault \
-                 (further ones within a minute are not logged): {error}"
-            );
-        }
-        return is_news;
-    }
-    let Some(backoff) = assignment.failed(now, error) else {
-        tracing::debug!(%rule, %target, "{error}");
-        return false;
-    };
-    tracing::warn!(%rule, %target, backs_off_seconds = backoff.as_secs_f64(), "{error}");
-    true
 }
 
 fn give_up(

@@ -121,6 +121,7 @@ impl Half {
             return self.connection.finish(ch, true);
         };
         half.state = State::Closing;
+        self.connection.note_channel(other.untyped());
         let Some(mut other) = ch.channel(other) else {
             return;
         };

@@ -15,11 +15,9 @@ mod timeouts;
 
 pub(crate) use self::close_reason::CloseReason;
 pub(crate) use self::connection::{Connection, Side};
-pub(crate) use self::dial::{end, report_failure};
+pub(crate) use self::dial::end;
 pub(crate) use self::half::{Half, State};
 pub(crate) use self::listener::Listener;
 
-#[cfg(test)]
-mod scene;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! The PROXY protocol's header: who the client is, told ahead of the stream.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -40,22 +41,36 @@ pub(crate) struct Header {
 }
 
 /// Why something is no header.
-#[derive(Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Malformed {
-    #[error("it begins neither with 'PROXY ' nor with the signature of version 2")]
     Start,
-    #[error("no end of the line in its first 107 bytes")]
     Endless,
-    #[error("it is {0} bytes long, and at most 4096 are read")]
     TooLong(usize),
-    #[error("a port with a sign")]
     Sign,
-    #[error("it has come through {MAX_HOPS} forwarders, which is a loop: change a rule's targets")]
     Loop,
-    #[error("{}", .0.to_string().escape_debug())]
-    Line(#[from] v1::BinaryParseError),
-    #[error("{0}")]
-    Binary(#[from] v2::ParseError),
+    Line(v1::BinaryParseError),
+    Binary(v2::ParseError),
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Malformed::Start => {
+                f.write_str("it begins neither with 'PROXY ' nor with the signature of version 2")
+            }
+            Malformed::Endless => write!(f, "no end of the line in its first {LONGEST_LINE} bytes"),
+            Malformed::TooLong(len) => {
+                write!(f, "it is {len} bytes long, and at most {LONGEST} are read")
+            }
+            Malformed::Sign => f.write_str("a port with a sign"),
+            Malformed::Loop => write!(
+                f,
+                "it has come through {MAX_HOPS} forwarders, which is a loop: change a rule's targets"
+            ),
+            Malformed::Line(error) => write!(f, "{}", error.to_string().escape_debug()),
+            Malformed::Binary(error) => error.fmt(f),
+        }
+    }
 }
 
 impl Header {
@@ -75,7 +90,7 @@ impl Header {
             Err(_) if bytes[FIXED - 4] == v2::Version::Two | v2::Command::Local => {
                 return Ok(Some(Header { ends: None, hops: 1, len }));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Malformed::Binary(error)),
         };
         // The crate takes all that a header without addresses has for its addresses.
         let fields = match header.addresses {
@@ -93,7 +108,7 @@ impl Header {
 
 /// The ends that a line of version 1 names.
 fn line(line: &[u8]) -> Result<Option<Ends>, Malformed> {
-    let header = v1::Header::try_from(line)?;
+    let header = v1::Header::try_from(line).map_err(Malformed::Line)?;
     // The crate takes a number with a sign for a port, which the specification does not.
     if line.contains(&b'+') && header.addresses != v1::Addresses::Unknown {
         return Err(Malformed::Sign);

@@ -3,9 +3,10 @@
 use asyncore::sim::{self, Network, Peer};
 use fastrand::Rng;
 
-use super::scene::Scene;
+use fixture::Scene;
 
 mod cut_offs;
+pub(super) mod fixture;
 mod resets;
 
 const PASSES: usize = 20_000;

@@ -1,62 +1,41 @@
 //! Closing a connection on an operator's request.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::str::FromStr;
 
 use asyncore::{Channel, SocketMap, Token};
 use asyncore_http::{Refusal, Reply, Response};
 
 use super::hub::{Hub, INTERVAL};
+use crate::registry::Number;
 use crate::relay::{self, CloseReason, Half};
 use crate::udp::{self, Session};
+use crate::worker::Worker;
 
-/// The name of a connection, by which it can be closed: the number of its worker and the name of its
-/// channel there, as in `0-17v3`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A worker's number and a connection's number there, as in `0-17`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ConnectionId {
     pub(crate) worker: usize,
-    name: String,
-}
-
-/// Maximum length of a name: two numbers of 32 bits.
-const MAX_NAME_LENGTH: usize = 24;
-
-impl ConnectionId {
-    /// The name of a worker's connection.
-    pub(crate) fn new(worker: usize, token: Token) -> Self {
-        ConnectionId { worker, name: format!("{token:?}").trim_start_matches('#').to_owned() }
-    }
-
-    /// Returns the channel of that name, if it is still there. It looks at all channels, which is
-    /// quick enough for an operator's action.
-    pub(crate) fn find(&self, map: &SocketMap) -> Option<Token> {
-        let mut shown = String::with_capacity(MAX_NAME_LENGTH);
-        let is_named = |token: &Token| {
-            shown.clear();
-            // Writing to a string cannot fail.
-            let _ = write!(shown, "{token:?}");
-            shown.strip_prefix('#') == Some(&self.name)
-        };
-        map.tokens().find(is_named)
-    }
+    pub(crate) number: Number,
 }
 
 impl FromStr for ConnectionId {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
-        let (worker, name) = text.split_once('-').ok_or(())?;
-        let is_name = |byte: u8| byte.is_ascii_alphanumeric();
-        if name.is_empty() || name.len() > MAX_NAME_LENGTH || !name.bytes().all(is_name) {
+        let (worker, number) = text.split_once('-').ok_or(())?;
+        // Not with a sign, which numbers may have otherwise.
+        if !worker.bytes().chain(number.bytes()).all(|byte| byte.is_ascii_digit()) {
             return Err(());
         }
-        Ok(ConnectionId { worker: worker.parse().map_err(|_| ())?, name: name.to_owned() })
+        let number = number.parse().map_err(|_| ())?;
+        Ok(ConnectionId { worker: worker.parse().map_err(|_| ())?, number })
     }
 }
 
 impl fmt::Display for ConnectionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{}", self.worker, self.name)
+        write!(f, "{}-{}", self.worker, self.number)
     }
 }
 
@@ -72,8 +51,10 @@ impl Hub {
         let hub = ch.token::<Hub>();
         let home = self.home.clone();
         let worker = self.shared.workers().get(id.worker).ok_or_else(|| Refusal::new(404, gone))?;
+        let token = worker.token;
         let asked = worker.trigger.pull_trigger(move |map| {
-            let found = id.find(map).is_some_and(|token| end(map, token));
+            let channel = Worker::registry(map, token).and_then(|it| it.find(id.number));
+            let found = channel.is_some_and(|channel| end(map, channel));
             // Without a hub there is no client either.
             let _ = home.pull_trigger(move |map| {
                 let response = match found {

@@ -10,7 +10,7 @@ use asyncore_http::{Answer, Refusal, Reply};
 use super::report_builder::{Query, ReportBuilder};
 use super::snapshot::{Scan, Snapshot};
 use super::totals::{ByTarget, Totals};
-use crate::shared::Shared;
+use crate::shared::{Handle, Shared};
 
 /// Time between two gatherings, and the time that a worker has to answer. Requests that come
 /// meanwhile share the next gathering, so that readers cost the workers the same however many they
@@ -173,8 +173,9 @@ impl Hub {
             });
         };
         let scan = Scan { worker, with_rows, elapsed, done: Box::new(done) };
-        let asked = self.shared.workers()[worker].trigger.pull_trigger(move |map| {
-            scan.start(map);
+        let Handle { trigger, token } = self.shared.workers()[worker].clone();
+        let asked = trigger.pull_trigger(move |map| {
+            scan.start(map, token);
             Ok(())
         });
         link.is_busy = asked.is_ok();

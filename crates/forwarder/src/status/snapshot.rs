@@ -12,8 +12,10 @@ use super::report::ConnectionState;
 use super::totals::{ByTarget, Bytes, per_second};
 use crate::config::{Endpoint, Rule};
 use crate::policy::TargetState;
+use crate::registry::{Number, Registry};
 use crate::relay::{Connection, Half, Side, State};
 use crate::udp::Session;
+use crate::worker::Worker;
 
 /// Channels that a worker looks at in one pass, some 50 us of work, so that a report delays no
 /// traffic.
@@ -34,7 +36,7 @@ pub(crate) struct Snapshot {
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) worker: usize,
-    pub(crate) token: Token,
+    pub(crate) number: Number,
     pub(crate) rule: Arc<Rule>,
     pub(crate) client: Option<SocketAddr>,
     pub(crate) target: Option<Arc<TargetState>>,
@@ -50,7 +52,7 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn id(&self) -> ConnectionId {
-        ConnectionId::new(self.worker, self.token)
+        ConnectionId { worker: self.worker, number: self.number }
     }
 
     /// Bytes that wait to be sent on, in both directions.
@@ -83,8 +85,11 @@ struct Walk {
 }
 
 impl Scan {
-    pub(crate) fn start(self, map: &mut SocketMap) {
-        let (tokens, places) = (map.tokens().collect(), HashMap::new());
+    /// Begins at the `worker` of this map.
+    pub(crate) fn start(self, map: &mut SocketMap, worker: Token<Worker>) {
+        let registry = Worker::registry(map, worker);
+        let tokens = registry.map(Registry::channels).unwrap_or_default();
+        let places = HashMap::new();
         Walk { scan: self, tokens, places, snapshot: Snapshot::default() }.step(map);
     }
 }
@@ -128,8 +133,6 @@ impl Walk {
 
 /// A connection as it is seen from its worker.
 struct View<'m> {
-    /// The client's side, or what is left when that has ended.
-    token: Token,
     client: Option<Token>,
     target: Option<Token>,
     connection: &'m Connection,
@@ -160,7 +163,6 @@ fn stream(map: &SocketMap, token: Token) -> Option<View<'_>> {
         Side::Target => (None, Some(token)),
     };
     Some(View {
-        token,
         client,
         target,
         connection: &half.connection,
@@ -173,7 +175,6 @@ fn datagrams(map: &SocketMap, token: Token) -> Option<View<'_>> {
     let session = map.get(token.cast::<Session>())?;
     let stats = map.channel_stats(token)?;
     Some(View {
-        token,
         client: None,
         target: Some(token),
         connection: &session.connection,
@@ -193,7 +194,7 @@ impl View<'_> {
         let queued = stats.map(|stats| stats.map_or(0, |stats| stats.output_len));
         Row {
             worker,
-            token: self.token,
+            number: self.connection.number(),
             rule: Arc::clone(&self.connection.serving.rule),
             client: self.connection.client,
             target: self.target(),

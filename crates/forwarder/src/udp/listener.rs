@@ -9,8 +9,8 @@ use asyncore::{Channel, Dispatcher, Error, Result, Token};
 use crate::relay::CloseReason;
 use crate::serving::Serving;
 use crate::shared::Drain;
-use crate::udp::session::{self, Session};
-use crate::udp::{BURST, DATAGRAM};
+use crate::udp::session::Session;
+use crate::udp::{BURST, DATAGRAM, dial};
 
 /// A rule's socket, and the sessions of its clients.
 ///
@@ -84,7 +84,7 @@ impl Listener {
                 Some(targets) => tried = targets,
             }
         }
-        match session::open(ch, &self.serving, client, tried) {
+        match dial::open(ch, &self.serving, client, tried) {
             Ok(session) => {
                 self.sessions.insert(client, session);
                 Some(session)

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use super::*;
 use crate::config::{Balance, Rule};
 use crate::policy::HealthState;
-use crate::relay::scene::{Scene, addr, endpoint};
+use crate::relay::tests::fixture::{Scene, addr, endpoint};
 
 const FIRST: &str = "192.0.2.8:80";
 

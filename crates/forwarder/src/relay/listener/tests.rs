@@ -3,7 +3,7 @@ use asyncore::sim::{Network, Peer};
 use super::*;
 use crate::config::{Listen, Rule};
 use crate::policy::Refusal;
-use crate::relay::scene::{LISTEN, Scene, addr};
+use crate::relay::tests::fixture::{LISTEN, Scene, addr};
 
 /// A rule that may have so many connections.
 fn limited_to(limit: usize) -> Scene {

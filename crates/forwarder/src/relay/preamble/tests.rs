@@ -4,7 +4,7 @@ use asyncore::sim::{self, Network, Peer};
 
 use crate::config::{ProxyVersion, Rule};
 use crate::policy::Refusal;
-use crate::relay::scene::Scene;
+use crate::relay::tests::fixture::Scene;
 
 const LINE: &[u8] = b"PROXY TCP4 192.0.2.7 198.51.100.1 5000 443\r\n";
 

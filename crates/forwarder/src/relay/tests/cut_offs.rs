@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use crate::config::Rule;
 use crate::policy::EndReason;
-use crate::relay::scene::{STREAM, Scene};
+use crate::relay::tests::fixture::{STREAM, Scene};
 use crate::relay::{CloseReason, Half, Side, end};
 
 const SECOND: Duration = Duration::from_secs(1);

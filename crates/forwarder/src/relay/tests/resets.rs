@@ -6,7 +6,7 @@ use asyncore::sim::{Network, Peer};
 use crate::config::Rule;
 use crate::policy::EndReason;
 use crate::relay::Side;
-use crate::relay::scene::{STREAM, Scene, addr, endpoint};
+use crate::relay::tests::fixture::{STREAM, Scene, addr, endpoint};
 
 /// One connection on a rule that may have one.
 struct Pair {

@@ -5,7 +5,7 @@ use asyncore::sim::{Network, Peer};
 use crate::config::Rule;
 use crate::policy::EndReason;
 use crate::relay::Side;
-use crate::relay::scene::{STREAM, Scene, addr, endpoint};
+use crate::relay::tests::fixture::{STREAM, Scene, addr, endpoint};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LIMIT: Duration = Duration::from_secs(10);

@@ -237,12 +237,14 @@ impl Dispatcher for Nothing {}
 #[test]
 fn a_worker_looks_at_its_channels_in_slices() {
     let mut map = SocketMap::new().unwrap();
+    let worker = Worker::start(&mut map, Shared::new(1, 1)).unwrap();
     for _ in 0..10 * crate::status::snapshot::CHANNELS_PER_PASS {
-        map.add_with(|_| Ok(Nothing)).unwrap();
+        let channel = map.add_with(|_| Ok(Nothing)).unwrap().untyped();
+        Worker::registry(&map, worker).unwrap().add(channel);
     }
     let (sender, receiver) = std::sync::mpsc::channel();
     let done = Box::new(move |_| sender.send(()).unwrap());
-    Scan { worker: 0, with_rows: true, elapsed: 1.0, done }.start(&mut map);
+    Scan { worker: 0, with_rows: true, elapsed: 1.0, done }.start(&mut map, worker);
     for _ in 1..10 {
         assert!(receiver.try_recv().is_err());
         let _ = map.poll(Some(Duration::ZERO)).unwrap();

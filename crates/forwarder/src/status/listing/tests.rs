@@ -1,7 +1,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use asyncore::{Dispatcher, SocketMap};
 use asyncore_http::Request;
 use proptest::prelude::*;
 
@@ -34,19 +33,14 @@ fn a_query_says_how_many_and_in_which_order() {
     }
 }
 
-struct Nothing;
-impl Dispatcher for Nothing {}
-
 /// Rows that differ in all that is sorted by.
 fn rows(numbers: &[u64]) -> Vec<Row> {
-    let mut map = SocketMap::new().unwrap();
-    let token = map.add_with(|_| Ok(Nothing)).unwrap().untyped();
     let row = |n: &u64| {
         let mut rule = Rule::new(Listen::Tcp(([127, 0, 0, 1], 80).into()), Vec::new());
         rule.name = format!("{n:08}");
         Row {
             worker: 0,
-            token,
+            number: *n,
             rule: Arc::new(rule),
             client: Some((u32::try_from(*n).unwrap().to_be_bytes(), 1).into()),
             target: None,

@@ -27,10 +27,7 @@ pub(crate) fn sample() -> Report {
             bytes_down: vec![0, 4096, 2048],
         },
         rules: vec![rule()],
-        connections: vec![
-            connection("0-1v1", "192.0.2.7:4000"),
-            connection("0-3v1", "192.0.2.8:5"),
-        ],
+        connections: vec![connection("0-1", "192.0.2.7:4000"), connection("0-3", "192.0.2.8:5")],
         connections_left_out: 1,
     }
 }

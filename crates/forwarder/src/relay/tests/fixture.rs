@@ -7,10 +7,10 @@ use std::time::Duration;
 use asyncore::sim::{Network, Peer, PeerListener};
 use asyncore::{EventLoop, SocketMap, Token};
 
-use super::half::HIGH_WATER;
-use super::{Half, Listener, Side};
 use crate::config::{Endpoint, Listen, Rule};
 use crate::policy::EndReason;
+use crate::relay::half::HIGH_WATER;
+use crate::relay::{Half, Listener, Side};
 use crate::serving::Serving;
 
 /// Where the rule listens.
