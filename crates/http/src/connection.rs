@@ -43,7 +43,7 @@ pub struct Connection {
 enum Reading {
     Headers,
     /// The body of this request.
-    Body(Request),
+    Body(Box<Request>),
     /// Input after the last request, which is ignored; some browsers send extra bytes.
     Nothing,
 }
@@ -112,7 +112,7 @@ impl Connection {
         // A length of 0 is found at once, so it needs no special case.
         ch.set_terminator(request.length);
         let may_send = request.expects_continue;
-        self.reading = Reading::Body(request);
+        self.reading = Reading::Body(Box::new(request));
         if may_send {
             self.enqueue(ch, Pending::Continue);
         }
@@ -241,7 +241,7 @@ impl AsyncChat for Connection {
     fn found_terminator(&mut self, ch: &mut Channel<'_>) -> Result {
         match std::mem::replace(&mut self.reading, Reading::Headers) {
             Reading::Headers => self.found_headers(ch),
-            Reading::Body(request) => self.found_body(ch, request),
+            Reading::Body(request) => self.found_body(ch, *request),
             Reading::Nothing => self.reading = Reading::Nothing,
         }
         Ok(())

@@ -86,10 +86,7 @@ impl Hub {
                 timer: None,
             })
         })?;
-        map.call_later(Duration::ZERO, move |map| {
-            map.with(hub, Hub::gather);
-            Ok(())
-        });
+        map.with(hub, Hub::gather);
         Ok(hub)
     }
 
@@ -213,7 +210,7 @@ impl Hub {
         let before = self.sampled_at.replace(began);
         let elapsed = before.map(|before| (began - before).as_secs_f64());
         self.totals.sample(began, elapsed, self.shared.process.open());
-        let mut builder = ReportBuilder::new(&self.shared, &self.totals, &rules, answers, ch.now());
+        let mut builder = ReportBuilder::new(&self.shared, &self.totals, rules, answers, ch.now());
         for (query, reply) in readers {
             reply.send(ch, builder.answer(&query));
         }

@@ -9,7 +9,6 @@ mod actions;
 pub(crate) mod assets;
 mod guard;
 mod hub;
-mod id;
 mod listing;
 mod metrics;
 pub(crate) mod report;

@@ -14,7 +14,10 @@ use super::report::{
 use super::snapshot::{Row, Snapshot};
 use super::totals::Totals;
 use crate::config::{Balance, Endpoint, Rule};
-use crate::policy::{EndReason, HealthState, Refusal, RuleCounts, RuleState, TargetState};
+use crate::logging;
+use crate::policy::{
+    DatagramDrop, EndReason, HealthState, Refusal, RuleCounts, RuleState, TargetState,
+};
 use crate::shared::{ActiveRule, Shared};
 
 /// What a request asks for.
@@ -36,6 +39,7 @@ impl Query {
 pub(super) struct ReportBuilder {
     /// Everything but the connections.
     report: Report,
+    rules: Vec<ActiveRule>,
     rows: Vec<Row>,
     open: usize,
     answers: Vec<(Query, &'static str, Vec<u8>)>,
@@ -46,7 +50,7 @@ impl ReportBuilder {
     pub(super) fn new(
         shared: &Shared,
         totals: &Totals,
-        rules: &[ActiveRule],
+        rules: Vec<ActiveRule>,
         snapshots: Vec<Option<Snapshot>>,
         now: Instant,
     ) -> Self {
@@ -60,6 +64,7 @@ impl ReportBuilder {
             max_connections: shared.process.max_connections(),
             total: totals.total(),
             per_second: totals.rates(),
+            log_lines_dropped: logging::lines_dropped(),
             history: totals.history(now),
             rules: rules.iter().map(|(rule, state)| self::rule(totals, now, rule, state)).collect(),
             connections: Vec::new(),
@@ -67,7 +72,7 @@ impl ReportBuilder {
         };
         let open = snapshots.iter().flatten().map(|snapshot| snapshot.open).sum();
         let rows = snapshots.into_iter().flatten().flat_map(|snapshot| snapshot.rows).collect();
-        ReportBuilder { report, rows, open, answers: Vec::new() }
+        ReportBuilder { report, rules, rows, open, answers: Vec::new() }
     }
 
     pub(super) fn answer(&mut self, query: &Query) -> Response {
@@ -76,7 +81,7 @@ impl ReportBuilder {
         }
         let (kind, body) = match query {
             Query::Metrics { wrong_tokens } => {
-                let text = metrics::encode(&self.report, *wrong_tokens);
+                let text = metrics::encode(&self.report, &self.rules, *wrong_tokens);
                 (metrics::CONTENT_TYPE, text.into_bytes())
             }
             Query::Json { listing, actions } => {
@@ -107,9 +112,7 @@ fn worker(answer: Option<&Snapshot>) -> WorkerReport {
 fn rule(totals: &Totals, now: Instant, rule: &Rule, state: &RuleState) -> RuleReport {
     let counts = state.counts();
     let by_reason = |reasons: &[Refusal], count: fn(&RuleCounts, Refusal) -> u64| {
-        let one =
-            |it: &Refusal| ForReason { reason: it.label().to_owned(), count: count(counts, *it) };
-        reasons.iter().map(one).collect()
+        reasons.iter().map(|it| for_reason(it.label(), count(counts, *it))).collect()
     };
     let targets: Vec<_> = state.targets().iter().map(|it| target(totals, now, it)).collect();
     let sum = |of: fn(&TargetReport) -> u64| targets.iter().map(of).sum();
@@ -123,7 +126,8 @@ fn rule(totals: &Totals, now: Instant, rule: &Rule, state: &RuleState) -> RuleRe
         accepted: counts.admitted(),
         refused: by_reason(&Refusal::ALL, RuleCounts::refused),
         waits: by_reason(&Refusal::WAITED_FOR, RuleCounts::waits),
-        ended: EndReason::ALL.map(|reason| ended(counts, reason)).into(),
+        ended: EndReason::ALL.map(|it| for_reason(it.label(), counts.ended(it))).into(),
+        dropped: DatagramDrop::ALL.map(|it| for_reason(it.label(), counts.dropped(it))).into(),
         bytes_up: sum(|target| target.bytes_up),
         bytes_down: sum(|target| target.bytes_down),
         bytes_up_per_second: sum(|target| target.bytes_up_per_second),
@@ -132,8 +136,8 @@ fn rule(totals: &Totals, now: Instant, rule: &Rule, state: &RuleState) -> RuleRe
     }
 }
 
-fn ended(counts: &RuleCounts, reason: EndReason) -> ForReason {
-    ForReason { reason: reason.label().to_owned(), count: counts.ended(reason) }
+fn for_reason(reason: &str, count: u64) -> ForReason {
+    ForReason { reason: reason.to_owned(), count }
 }
 
 fn target(totals: &Totals, now: Instant, target: &Arc<TargetState>) -> TargetReport {
@@ -178,6 +182,7 @@ fn connection(row: &Row) -> ConnectionReport {
         target: row.endpoint().map(ToString::to_string),
         state: row.state,
         age: seconds(row.age),
+        connect_time: row.connect_time.map(seconds),
         idle: seconds(row.idle),
         bytes_up: row.bytes.up,
         bytes_down: row.bytes.down,

@@ -7,10 +7,10 @@ use asyncore::{Channel, Token};
 use asyncore_http::{Answer, Refusal, Reply, Request, Response, Service};
 use percent_encoding::percent_decode_str;
 
+use super::actions::ConnectionId;
 use super::assets;
 use super::guard::Guard;
 use super::hub::Hub;
-use super::id::ConnectionId;
 use super::listing::Listing;
 use super::report_builder::Query;
 use crate::shared::Shared;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use asyncore::{SocketMap, Stats, Token};
 
-use super::id::ConnectionId;
+use super::actions::ConnectionId;
 use super::report::ConnectionState;
 use super::totals::{ByTarget, Bytes, per_second};
 use crate::config::{Endpoint, Rule};
@@ -42,6 +42,7 @@ pub(crate) struct Row {
     pub(crate) target: Option<Arc<TargetState>>,
     pub(crate) state: ConnectionState,
     pub(crate) age: Duration,
+    pub(crate) connect_time: Option<Duration>,
     pub(crate) idle: Duration,
     pub(crate) bytes: Bytes,
     pub(crate) per_second: u64,
@@ -199,6 +200,7 @@ impl View<'_> {
             target: self.target(),
             state: self.state,
             age: map.now().saturating_duration_since(self.connection.started),
+            connect_time: self.connection.connect_time(),
             idle: stats.iter().flatten().map(|stats| stats.idle).min().unwrap_or_default(),
             bytes: self.bytes,
             per_second: self.connection.sampled.get().1,

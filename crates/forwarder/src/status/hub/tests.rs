@@ -118,6 +118,17 @@ fn a_report_comes_when_the_last_worker_has_answered() {
 }
 
 #[test]
+fn a_request_before_the_first_pass_is_answered_by_all_workers() {
+    let mut harness = Harness::new();
+    let reader = harness.network.connect(ADDR.parse().unwrap());
+    reader.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    for _ in 0..5 {
+        harness.run_workers(0..2);
+    }
+    assert_eq!(answers(&report(&reader).unwrap()), [true, true]);
+}
+
+#[test]
 fn a_worker_that_does_not_answer_within_a_second_is_reported_as_missing() {
     let mut harness = Harness::new();
     let reader = harness.connect();

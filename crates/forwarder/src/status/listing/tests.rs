@@ -46,6 +46,7 @@ fn rows(numbers: &[u64]) -> Vec<Row> {
             target: None,
             state: ConnectionState::Open,
             age: Duration::from_millis(*n),
+            connect_time: None,
             idle: Duration::from_millis(*n),
             bytes: Bytes { up: *n, down: *n },
             per_second: *n,

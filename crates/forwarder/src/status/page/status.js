@@ -43,6 +43,7 @@ function show(report) {
   say(by("bytes-up"), bytes(report.total.bytes_up));
   say(by("bytes-down"), bytes(report.total.bytes_down));
   say(by("limit"), number(report.max_connections));
+  say(by("log-lines"), number(report.log_lines_dropped));
   say(by("workers"), number(report.workers.length));
   say(by("note"), report.actions ? "ending connections and draining targets needs the token."
     : "connections can be ended here when there is a token (--status-token-file).");
