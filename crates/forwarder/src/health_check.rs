@@ -30,7 +30,7 @@ pub(crate) struct Checks {
 impl Checks {
     /// Begins to ask every target of the rule, if it is to be checked.
     pub(crate) fn start(ch: &mut Channel<'_>, serving: &Rc<Serving>) -> Option<Rc<Self>> {
-        let check = serving.rule.check.clone()?;
+        let check = serving.rule.check()?;
         let checks = Rc::new(Checks { serving: Rc::clone(serving), check });
         for index in 0..serving.rule.targets.len() {
             ask_after(ch, Duration::ZERO, Rc::downgrade(&checks), index);
@@ -181,7 +181,7 @@ impl Dispatcher for Probe {
             return Ok(());
         };
         // Without a client to name, so that the target takes it for a check.
-        if let Some(version) = checks.serving.rule.proxy_protocol.send {
+        if let Some(version) = checks.serving.rule.proxy_send {
             ch.push(proxy_header::encode(version, None, 0)?);
         }
         if checks.check.expect.is_none() {

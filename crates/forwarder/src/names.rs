@@ -7,7 +7,7 @@ use std::time::Duration;
 use asyncore::{Channel, SocketMap};
 
 use crate::config::Endpoint;
-use crate::config::reach::arrives_at;
+use crate::config::arrives_at;
 use crate::serving::Serving;
 
 /// Looks them up now, and again at the rule's interval for as long as it is served.

@@ -198,6 +198,7 @@ impl Reload {
             chroot,
             reload_on_change: _,
             rules: _,
+            warnings: _,
         } = &next;
         self.left.retain(|_, since| since.elapsed() < LINGER);
         let (shared, now) = (&self.shared, &self.config);

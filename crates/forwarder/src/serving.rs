@@ -27,7 +27,7 @@ pub(crate) struct Serving {
 impl Serving {
     pub(crate) fn new(rule: Arc<Rule>, state: Arc<RuleState>, load: Rc<Load>) -> Self {
         let addresses = rule.targets.iter().map(|_| RefCell::new(None)).collect();
-        let proxies = NetSet::new(&rule.proxy_protocol.accept_from);
+        let proxies = NetSet::new(&rule.proxy_accept_from);
         Serving { rule, state, load, proxies, addresses }
     }
 

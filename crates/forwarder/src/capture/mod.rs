@@ -49,15 +49,19 @@ impl Captures {
         let hexdump = capture
             .hexdump
             .clone()
-            .map(|filter| Sink::start(filter, Box::new(io::stdout()), capture.max))
+            .map(|filter| Sink::start(filter, Box::new(io::stdout()), capture.capture_max))
             .transpose()?;
         let mut pcapng = None;
-        if let Some(wanted) = &capture.pcapng {
+        if let Some(path) = &capture.pcapng {
             // Only this user may read what others send.
-            let file = pid_file::create(&wanted.file, 0o600)
+            let file = pid_file::create(path, 0o600)
                 .and_then(|mut file| file.write_all(&packet::file_header()).map(|()| file))
-                .with_context(|| format!("cannot write to {}", wanted.file.display()))?;
-            pcapng = Some(Sink::start(wanted.filter.clone(), Box::new(file), capture.max)?);
+                .with_context(|| format!("cannot write to {}", path.display()))?;
+            pcapng = Some(Sink::start(
+                capture.pcapng_filter.clone(),
+                Box::new(file),
+                capture.capture_max,
+            )?);
         }
         let any = hexdump.is_some() || pcapng.is_some();
         Ok(any.then(|| Arc::new(Captures { hexdump, pcapng, count: AtomicU64::new(0) })))

@@ -34,7 +34,8 @@ impl Checking {
         let listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 1).into());
         let mut rule = Rule::new(listen, vec![endpoint.into()]);
         let expect = expect.map(<[u8]>::to_vec);
-        rule.check = Some(Check { every: Duration::from_millis(1), timeout, expect });
+        rule.check_every = Some(Some(Duration::from_millis(1)));
+        (rule.check_timeout, rule.check_expect) = (Some(timeout), expect);
         change(&mut rule);
         let shared = Shared::new(1, 1);
         let state = RuleState::new(&rule, Arc::clone(&shared.process), Instant::now());
@@ -160,7 +161,7 @@ fn a_check_begins_with_the_proxy_header_that_the_rule_sends() {
     ] {
         for expect in [None, Some(&b"220 "[..])] {
             let (listener, endpoint) = local();
-            let send = |rule: &mut Rule| rule.proxy_protocol.send = Some(version);
+            let send = |rule: &mut Rule| rule.proxy_send = Some(version);
             let mut checking = Checking::by(endpoint, expect, LONG, send);
             let target = std::thread::spawn(move || {
                 let (mut client, _) = listener.accept().unwrap();

@@ -4,8 +4,6 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use crate::config::Access;
-
 /// Networks merged and sorted, so that a look-up among thousands is a binary search.
 ///
 /// An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`, what a dual-stack socket reports) is its IPv4
@@ -71,8 +69,8 @@ fn unmapped(net: &Ipv6Net) -> Option<Ipv4Net> {
     Ipv4Net::new(address, prefix).ok()
 }
 
-/// A rule's [`Access`] made ready for look-ups: denied first, then allowed, and an empty `allow`
-/// is everybody.
+/// The networks of a rule, ready for look-ups: denied first, then allowed, and an empty `allow` is
+/// everyone.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessList {
     allow: NetSet,
@@ -80,9 +78,9 @@ pub struct AccessList {
 }
 
 impl AccessList {
-    /// The list that `access` describes.
-    pub fn new(access: &Access) -> Self {
-        AccessList { allow: NetSet::new(&access.allow), deny: NetSet::new(&access.deny) }
+    /// The list of these networks.
+    pub fn new(allow: &[IpNet], deny: &[IpNet]) -> Self {
+        AccessList { allow: NetSet::new(allow), deny: NetSet::new(deny) }
     }
 
     /// Whether a client at `address` may connect.

@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 pub use self::permit::{Permit, Reservation};
 use super::count::{Count, News};
 use super::{Clients, DatagramDrop, EndReason, Refusal, Waiter};
-use crate::config::Limits;
+use crate::config::Rule;
 
 /// Something counted for each refusal there is.
 type ByRefusal = [AtomicU64; Refusal::ALL.len()];
@@ -75,8 +75,8 @@ impl ProcessCounts {
     }
 }
 
-fn per_client(limits: &Limits) -> usize {
-    limits.max_connections_per_client.unwrap_or(usize::MAX)
+fn per_client(rule: &Rule) -> usize {
+    rule.max_connections_per_client.unwrap_or(usize::MAX)
 }
 
 /// The connections of one rule, those it refused, and how often clients had to wait. A reload keeps
@@ -100,13 +100,13 @@ pub struct RuleCounts {
 
 impl RuleCounts {
     /// No connections yet.
-    pub(super) fn new(process: Arc<ProcessCounts>, limits: &Limits) -> Self {
+    pub(super) fn new(process: Arc<ProcessCounts>, rule: &Rule) -> Self {
         RuleCounts {
             process,
-            connections: Count::new(limits.max_connections, Refusal::RuleLimit),
+            connections: Count::new(rule.max_connections, Refusal::RuleLimit),
             clients: Clients::default(),
-            client_limit: AtomicUsize::new(per_client(limits)),
-            client_prefix: AtomicU8::new(limits.ipv6_client_prefix),
+            client_limit: AtomicUsize::new(per_client(rule)),
+            client_prefix: AtomicU8::new(rule.ipv6_client_prefix),
             admitted: AtomicU64::new(0),
             refused: ByRefusal::default(),
             waits: ByRefusal::default(),
@@ -163,10 +163,10 @@ impl RuleCounts {
     }
 
     /// Changes the limits. What is open stays open, also when it is more.
-    pub(super) fn set_limits(&self, limits: &Limits) {
-        self.connections.set_limit(limits.max_connections);
-        self.client_limit.store(per_client(limits), Relaxed);
-        self.client_prefix.store(limits.ipv6_client_prefix, Relaxed);
+    pub(super) fn set_limits(&self, rule: &Rule) {
+        self.connections.set_limit(rule.max_connections);
+        self.client_limit.store(per_client(rule), Relaxed);
+        self.client_prefix.store(rule.ipv6_client_prefix, Relaxed);
     }
 
     /// The address that a client is counted under: that of its network, if it is IPv6.

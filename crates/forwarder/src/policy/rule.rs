@@ -8,7 +8,7 @@ use super::{
     AccessList, AtCapacity, Balancer, Bucket, Permit, ProcessCounts, Refusal, Reservation,
     RuleCounts, SharedBucket, TargetState, Throttle, Waiter,
 };
-use crate::config::{Limits, Rule};
+use crate::config::Rule;
 
 /// A rule at work: who is let in, where connections go, how fast, and what was counted.
 ///
@@ -31,11 +31,11 @@ impl RuleState {
         let targets = rule.targets.iter().map(|target| Arc::new(TargetState::new(target, now)));
         RuleState {
             balancer: Balancer::new(rule.balance, targets.collect()),
-            access: AccessList::new(&rule.access),
-            counts: Arc::new(RuleCounts::new(process, &rule.limits)),
-            connection_rate: connection_rate(None, &rule.limits, now),
-            byte_rate: byte_rate(None, &rule.limits, now),
-            byte_rate_per_connection: rule.limits.bytes_per_second_per_connection,
+            access: AccessList::new(&rule.allow, &rule.deny),
+            counts: Arc::new(RuleCounts::new(process, rule)),
+            connection_rate: connection_rate(None, rule, now),
+            byte_rate: byte_rate(None, rule, now),
+            byte_rate_per_connection: rule.rate_per_connection,
         }
     }
 
@@ -56,19 +56,19 @@ impl RuleState {
             };
             let state = old.remove(stays);
             state.set_weight(target.weight);
-            if rule.check.is_none() {
+            if rule.check().is_none() {
                 state.health().forget_checks();
             }
             state
         });
-        self.counts.set_limits(&rule.limits);
+        self.counts.set_limits(rule);
         RuleState {
             balancer: Balancer::new(rule.balance, targets.collect()),
-            access: AccessList::new(&rule.access),
+            access: AccessList::new(&rule.allow, &rule.deny),
             counts: Arc::clone(&self.counts),
-            connection_rate: connection_rate(self.connection_rate.as_ref(), &rule.limits, now),
-            byte_rate: byte_rate(self.byte_rate.as_ref(), &rule.limits, now),
-            byte_rate_per_connection: rule.limits.bytes_per_second_per_connection,
+            connection_rate: connection_rate(self.connection_rate.as_ref(), rule, now),
+            byte_rate: byte_rate(self.byte_rate.as_ref(), rule, now),
+            byte_rate_per_connection: rule.rate_per_connection,
         }
     }
 
@@ -180,13 +180,13 @@ impl RuleState {
 
 type Shared = Arc<SharedBucket>;
 
-fn connection_rate(old: Option<&Shared>, limits: &Limits, now: Instant) -> Option<Shared> {
-    let rate = u64::from(limits.connections_per_second?);
+fn connection_rate(old: Option<&Shared>, rule: &Rule, now: Instant) -> Option<Shared> {
+    let rate = u64::from(rule.connections_per_second?);
     Some(kept(old, rate, now).unwrap_or_else(|| shared(Bucket::events(rate, now))))
 }
 
-fn byte_rate(old: Option<&Shared>, limits: &Limits, now: Instant) -> Option<Shared> {
-    let rate = limits.bytes_per_second?;
+fn byte_rate(old: Option<&Shared>, rule: &Rule, now: Instant) -> Option<Shared> {
+    let rate = rule.rate?;
     Some(kept(old, rate, now).unwrap_or_else(|| shared(Bucket::bytes(rate, now))))
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
-use crate::config::Timeouts;
+use crate::config::Rule;
 use crate::policy::EndReason;
 use crate::relay::connection::Side;
 
@@ -36,14 +36,14 @@ pub(crate) enum CloseReason {
 }
 
 impl CloseReason {
-    /// The reason of a connection whose `side` closed with `cause`, under these time limits.
-    pub(crate) fn caused_by(side: Side, cause: &io::Error, limits: &Timeouts) -> Self {
+    /// The reason of a connection whose `side` closed with `cause`, under the limits of `rule`.
+    pub(crate) fn caused_by(side: Side, cause: &io::Error, rule: &Rule) -> Self {
         match Errno::from_io_error(cause) {
             Some(Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED) => CloseReason::Reset(side),
             Some(Errno::TIMEDOUT) => CloseReason::TimedOut(side),
             // The library's own limit, which is no error of the system's.
             None if cause.kind() == io::ErrorKind::TimedOut => {
-                CloseReason::Stalled(side, limits.stall().unwrap_or_default())
+                CloseReason::Stalled(side, rule.stall_timeout().unwrap_or_default())
             }
             _ => CloseReason::Failed(side, cause.to_string()),
         }

@@ -69,7 +69,7 @@ fn dial(
             return give_up(ch, client, connection, last_error);
         };
         connection.assignment.replace(Some(serving.state.targets()[index].assign(now)));
-        let give_up_at = now + serving.rule.timeouts.connect;
+        let give_up_at = now + serving.rule.connect_timeout;
         match attempt(ch, client, connection, index, Retry { give_up_at, wait: FIRST_RETRY }) {
             Ok(()) => return,
             Err((error, Some(Shortage::General))) => {
@@ -147,7 +147,7 @@ fn connect(
     ch.add_with(|ch| {
         ch.set_high_water(HIGH_WATER);
         ch.set_sink(client);
-        ch.set_connect_timeout(serving.rule.timeouts.connect);
+        ch.set_connect_timeout(serving.rule.connect_timeout);
         timeouts::watch_silence(ch, &serving.rule);
         serving.connect(ch, index)?;
         Ok(Half::new(Side::Target, Some(client), Rc::clone(connection)))
@@ -191,7 +191,7 @@ fn push_first(
     connection: &Connection,
     early: Vec<u8>,
 ) -> io::Result<()> {
-    if let Some(version) = connection.serving.rule.proxy_protocol.send {
+    if let Some(version) = connection.serving.rule.proxy_send {
         let local = ch.channel(client).and_then(|client| client.local_addr().ok());
         let ends = connection.ends(local.and_then(|local| local.inet()));
         ch.push(proxy_header::encode(version, ends, connection.hops.get())?);

@@ -128,7 +128,7 @@ impl Half {
         if self.connection.is_cut_off() {
             other.abort();
         } else {
-            timeouts::limit_rest(&mut other, &self.connection.serving.rule.timeouts);
+            timeouts::limit_rest(&mut other, &self.connection.serving.rule);
             other.close_when_done();
         }
     }
@@ -267,9 +267,9 @@ impl Dispatcher for Half {
 
     fn handle_close(&mut self, ch: &mut Channel<'_>) {
         self.connection.note_bytes(self.side, ch.stats().bytes_in);
-        let limits = &self.connection.serving.rule.timeouts;
+        let rule = &self.connection.serving.rule;
         let cause = ch.close_cause();
-        let cause = cause.map(|cause| CloseReason::caused_by(self.side, cause, limits));
+        let cause = cause.map(|cause| CloseReason::caused_by(self.side, cause, rule));
         if cause.is_some() && dial::retried(self, ch) {
             return;
         }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use asyncore::{Channel, Token};
 use socket2::{SockRef, TcpKeepalive};
 
-use crate::config::{Rule, Timeouts};
+use crate::config::Rule;
 use crate::relay::close_reason::CloseReason;
 use crate::relay::connection::Connection;
 use crate::relay::dial::end;
@@ -16,23 +16,23 @@ use crate::relay::half::Half;
 
 /// Watches for silence: at first until the peers are to be probed, or until it is the end.
 pub(crate) fn watch_silence(target: &mut Channel<'_>, rule: &Rule) {
-    target.set_timeout([rule.keepalive, rule.timeouts.idle].into_iter().flatten().min());
+    target.set_timeout([rule.keepalive, rule.idle_timeout].into_iter().flatten().min());
 }
 
 /// Sets what is limited from when both sides are connected; the channel is the target's.
 pub(crate) fn begin(target: &mut Channel<'_>, client: Token<Half>, connection: &Connection) {
-    let Timeouts { tcp_user, send, lifetime, .. } = connection.serving.rule.timeouts;
+    let Rule { user_timeout, send_timeout, lifetime, .. } = *connection.serving.rule;
     let halves = [client, target.token()];
     for half in halves {
         let Some(mut channel) = target.channel(half) else {
             continue;
         };
-        if tcp_user.is_some() {
+        if user_timeout.is_some() {
             // A Unix socket refuses it, and so does a system without, where it cannot be configured.
-            let _ = channel.set_tcp_user_timeout(tcp_user);
+            let _ = channel.set_tcp_user_timeout(user_timeout);
         }
-        if send.is_some() {
-            channel.set_send_timeout(send);
+        if send_timeout.is_some() {
+            channel.set_send_timeout(send_timeout);
         }
     }
     if let Some(lifetime) = lifetime {
@@ -49,27 +49,27 @@ pub(crate) fn begin(target: &mut Channel<'_>, client: Token<Half>, connection: &
 
 /// Limits the sending of the rest to a half whose other half has ended. Silence no longer counts
 /// there, and the library's own limit of 30 s would cut off a reader that pauses.
-pub(crate) fn limit_rest(last: &mut Channel<'_>, timeouts: &Timeouts) {
+pub(crate) fn limit_rest(last: &mut Channel<'_>, rule: &Rule) {
     if last.has_output() {
-        last.set_send_timeout(timeouts.stall().unwrap_or(Duration::MAX));
+        last.set_send_timeout(rule.stall_timeout().unwrap_or(Duration::MAX));
     }
 }
 
 /// Handles that the target's half has been silent for its time.
 pub(crate) fn silent(half: &mut Half, ch: &mut Channel<'_>) {
-    let Rule { timeouts, keepalive, .. } = &*half.connection.serving.rule;
+    let Rule { idle_timeout, keepalive, .. } = *half.connection.serving.rule;
     let silent = ch.stats().idle;
-    if timeouts.idle.is_some_and(|idle| silent >= idle) {
+    if idle_timeout.is_some_and(|idle| silent >= idle) {
         half.connection.note_close(CloseReason::Idle);
         return ch.abort();
     }
-    if let Some(after) = *keepalive {
+    if let Some(after) = keepalive {
         keep_alive(ch, after);
         if let Some(other) = half.other().and_then(|other| ch.channel(other)) {
             keep_alive(&other, after);
         }
     }
-    ch.set_timeout(timeouts.idle.map(|idle| idle.saturating_sub(silent)));
+    ch.set_timeout(idle_timeout.map(|idle| idle.saturating_sub(silent)));
 }
 
 /// Has the system probe the peer, at once if it has been silent for `after` already. Only sockets

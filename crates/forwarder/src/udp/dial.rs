@@ -62,7 +62,7 @@ fn assign(
         let assignment = serving.state.targets()[index].assign(ch.now());
         let session = ch.add_with(|ch| {
             connect(ch, addrs)?;
-            ch.set_timeout(serving.rule.timeouts.udp_session);
+            ch.set_timeout(serving.rule.udp_session);
             Ok(Session::new(listener, client, Rc::clone(connection)))
         });
         match session {

@@ -124,7 +124,7 @@ impl Session {
         let is_other = |it: &&Arc<TargetState>| !Arc::ptr_eq(it, &target) && it.takes_new();
         let mut others = targets.iter().filter(is_other).peekable();
         others.peek()?;
-        let limit = serving.rule.timeouts.udp_session;
+        let limit = serving.rule.udp_session;
         let unanswered = self.unanswered_since.map(|since| now.saturating_duration_since(since));
         let why = if unanswered.is_some_and(|time| time >= limit) {
             format!("it has not answered for {}", humantime::format_duration(limit))

@@ -180,7 +180,7 @@ fn after_a_refusal_datagrams_go_to_the_next_target() {
 
 #[test]
 fn no_more_sessions_than_the_rule_allows() {
-    let mut scene = Scene::new(|rule| rule.limits.max_connections = 1, &["192.0.2.9:53"]);
+    let mut scene = Scene::new(|rule| rule.max_connections = 1, &["192.0.2.9:53"]);
     let target = scene.host("192.0.2.9:53", true);
     let clients = [scene.host("192.0.2.20:1000", false), scene.host("192.0.2.21:1000", false)];
     for client in clients {
@@ -257,7 +257,7 @@ fn what_flows_one_way_ends_a_few_seconds_into_a_drain() {
 #[test]
 fn a_client_that_gets_no_answer_is_sent_to_each_target_until_one_answers() {
     let targets = ["192.0.2.7:53", "192.0.2.8:53", "192.0.2.9:53"];
-    let mut scene = Scene::new(|rule| rule.timeouts.udp_session = SECOND, &targets);
+    let mut scene = Scene::new(|rule| rule.udp_session = SECOND, &targets);
     let silent = [scene.host(targets[0], false), scene.host(targets[1], false)];
     scene.host(targets[2], true);
     let client = scene.host("192.0.2.20:1000", false);
@@ -273,7 +273,7 @@ fn a_client_that_gets_no_answer_is_sent_to_each_target_until_one_answers() {
 
 #[test]
 fn a_client_without_an_answer_stays_with_the_only_target() {
-    let mut scene = Scene::new(|rule| rule.timeouts.udp_session = SECOND, &["192.0.2.9:53"]);
+    let mut scene = Scene::new(|rule| rule.udp_session = SECOND, &["192.0.2.9:53"]);
     let target = scene.host("192.0.2.9:53", false);
     let client = scene.host("192.0.2.20:1000", false);
     for _ in 0..10 {
@@ -324,7 +324,7 @@ fn datagrams_that_are_not_passed_on_are_counted_by_reason() {
         let counts = scene.serving.state.counts();
         DatagramDrop::ALL.map(|reason| counts.dropped(reason))
     };
-    let mut scene = Scene::new(|rule| rule.limits.max_connections = 1, &["192.0.2.9:53"]);
+    let mut scene = Scene::new(|rule| rule.max_connections = 1, &["192.0.2.9:53"]);
     scene.host("192.0.2.9:53", true);
     let clients = [scene.host("192.0.2.20:1000", false), scene.host("192.0.2.21:1000", false)];
     for client in clients {
@@ -337,7 +337,7 @@ fn datagrams_that_are_not_passed_on_are_counted_by_reason() {
     scene.send(client, b"question");
     assert_eq!(dropped(&scene), [0, 1, 0, 0]);
 
-    let mut scene = Scene::new(|rule| rule.limits.bytes_per_second = Some(1), &["192.0.2.9:53"]);
+    let mut scene = Scene::new(|rule| rule.rate = Some(1), &["192.0.2.9:53"]);
     scene.host("192.0.2.9:53", false);
     let client = scene.host("192.0.2.20:1000", false);
     (0..2).for_each(|_| scene.send(client, &[7; 40_000]));
@@ -358,7 +358,7 @@ fn closing_the_listener_ends_its_sessions() {
 
 #[test]
 fn datagrams_over_the_limit_on_bytes_are_lost() {
-    let mut scene = Scene::new(|rule| rule.limits.bytes_per_second = Some(1000), &["192.0.2.9:53"]);
+    let mut scene = Scene::new(|rule| rule.rate = Some(1000), &["192.0.2.9:53"]);
     let target = scene.host("192.0.2.9:53", false);
     let client = scene.host("192.0.2.20:1000", false);
     for _ in 0..20 {

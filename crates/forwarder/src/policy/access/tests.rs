@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn list(allow: &[&str], deny: &[&str]) -> AccessList {
-    let parse = |nets: &[&str]| nets.iter().map(|net| net.parse().unwrap()).collect();
-    AccessList::new(&Access { allow: parse(allow), deny: parse(deny) })
+    let parse = |nets: &[&str]| nets.iter().map(|net| net.parse().unwrap()).collect::<Vec<_>>();
+    AccessList::new(&parse(allow), &parse(deny))
 }
 
 fn permits(list: &AccessList, address: &str) -> bool {
@@ -53,13 +53,13 @@ proptest! {
         let nets = |nets: &[(u8, u8)]| -> Vec<_> {
             nets.iter().map(|(last, prefix)| format!("192.0.2.{last}/{prefix}").parse().unwrap()).collect()
         };
-        let access = Access { allow: nets(&allow), deny: nets(&deny) };
-        let list = AccessList::new(&access);
+        let (allow, deny): (Vec<IpNet>, Vec<IpNet>) = (nets(&allow), nets(&deny));
+        let list = AccessList::new(&allow, &deny);
         for last in 0..6 {
             let address: IpAddr = format!("192.0.2.{last}").parse().unwrap();
-            let denied = access.deny.iter().any(|net| net.contains(&address));
-            let allowed = access.allow.is_empty()
-                || access.allow.iter().any(|net| net.contains(&address));
+            let denied = deny.iter().any(|net| net.contains(&address));
+            let allowed = allow.is_empty()
+                || allow.iter().any(|net| net.contains(&address));
             prop_assert_eq!(list.permits(address), !denied && allowed, "{}", address);
         }
     }

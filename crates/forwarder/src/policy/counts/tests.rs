@@ -18,8 +18,8 @@ fn rule(process: &Arc<ProcessCounts>, limit: usize, per_client: Option<usize>) -
     Arc::new(RuleCounts::new(Arc::clone(process), &at_most(limit, per_client)))
 }
 
-fn at_most(max_connections: usize, max_connections_per_client: Option<usize>) -> Limits {
-    Limits { max_connections, max_connections_per_client, ..Limits::default() }
+fn at_most(max_connections: usize, max_connections_per_client: Option<usize>) -> Rule {
+    Rule { max_connections, max_connections_per_client, ..Rule::default() }
 }
 
 fn enter(rule: &Arc<RuleCounts>, number: u8) -> Result<Permit, Refusal> {
@@ -175,8 +175,8 @@ fn the_limit_of_the_process_is_never_more_than_there_is_room_for() {
 fn all_addresses_of_an_ipv6_network_are_one_client() {
     let process = process(99);
     let by_prefix = |ipv6_client_prefix| {
-        let limits = Limits { ipv6_client_prefix, ..at_most(99, Some(1)) };
-        Arc::new(RuleCounts::new(Arc::clone(&process), &limits))
+        let rule = Rule { ipv6_client_prefix, ..at_most(99, Some(1)) };
+        Arc::new(RuleCounts::new(Arc::clone(&process), &rule))
     };
     let enter = |rule: &Arc<RuleCounts>, client: &str| {
         rule.reserve().unwrap().enter(Some(client.parse().unwrap()))

@@ -149,8 +149,8 @@ fn while_the_second_target_is_dialled_a_connection_is_neither_idle_nor_too_old()
     network.blackhole(addr("192.0.2.9:80"));
     let second = Duration::from_secs(1);
     let (mut scene, client) = with_first(&network, |rule| {
-        (rule.timeouts.idle, rule.timeouts.lifetime) = (Some(second), Some(second));
-        rule.timeouts.connect = 10 * second;
+        (rule.idle_timeout, rule.lifetime) = (Some(second), Some(second));
+        rule.connect_timeout = 10 * second;
     });
     scene.accepted_at(&first).reset();
     scene.settle();

@@ -7,7 +7,7 @@ use crate::relay::tests::fixture::{LISTEN, Scene, addr};
 
 /// A rule that may have so many connections.
 fn limited_to(limit: usize) -> Scene {
-    Scene::new(&Network::new(1), |rule| rule.limits.max_connections = limit)
+    Scene::new(&Network::new(1), |rule| rule.max_connections = limit)
 }
 
 impl Scene {

@@ -11,7 +11,7 @@ const LINE: &[u8] = b"PROXY TCP4 192.0.2.7 198.51.100.1 5000 443\r\n";
 /// A rule whose proxies are on the simulated network's loopback, where all its peers are.
 fn behind_proxies(network: &Network, change: impl FnOnce(&mut Rule)) -> Scene {
     Scene::new(network, |rule| {
-        rule.proxy_protocol.accept_from = vec!["127.0.0.0/8".parse().unwrap()];
+        rule.proxy_accept_from = vec!["127.0.0.0/8".parse().unwrap()];
         change(rule);
     })
 }
@@ -39,7 +39,7 @@ impl Scene {
 fn the_target_is_told_of_the_client_that_the_proxy_told_of() {
     sim::check(0..50, |network| {
         let mut scene = behind_proxies(&network, |rule| {
-            rule.proxy_protocol.send = Some(ProxyVersion::V1);
+            rule.proxy_send = Some(ProxyVersion::V1);
         });
         let client = scene.client(&[LINE, b"hello"].concat());
         let target = scene.accepted();
@@ -106,7 +106,7 @@ fn a_header_that_does_not_end_in_time_ends_the_connection() {
 #[test]
 fn access_is_the_named_clients_and_not_the_proxys() {
     let mut scene = behind_proxies(&Network::new(1), |rule| {
-        rule.access.deny = vec!["192.0.2.0/24".parse().unwrap()];
+        rule.deny = vec!["192.0.2.0/24".parse().unwrap()];
     });
     let client = scene.client(LINE);
     scene.until("a reset", |_| client.was_reset().then_some(()));
@@ -121,8 +121,8 @@ fn access_is_the_named_clients_and_not_the_proxys() {
 #[test]
 fn a_header_from_anybody_else_is_the_clients_own_bytes() {
     let mut scene = behind_proxies(&Network::new(1), |rule| {
-        rule.proxy_protocol.accept_from = vec!["203.0.113.0/24".parse().unwrap()];
-        rule.proxy_protocol.send = Some(ProxyVersion::V1);
+        rule.proxy_accept_from = vec!["203.0.113.0/24".parse().unwrap()];
+        rule.proxy_send = Some(ProxyVersion::V1);
     });
     let client = scene.client(LINE);
     let target = scene.accepted();

@@ -132,9 +132,9 @@ impl Ended {
 fn limited(cut: Cut) -> impl FnOnce(&mut Rule) {
     move |rule| {
         let limit = |wanted| if wanted { Some(10 * SECOND) } else { None };
-        rule.timeouts.idle = limit(matches!(cut, Cut::Idle));
-        rule.timeouts.lifetime = limit(matches!(cut, Cut::Lifetime));
-        rule.timeouts.send = limit(matches!(cut, Cut::Stall));
+        rule.idle_timeout = limit(matches!(cut, Cut::Idle));
+        rule.lifetime = limit(matches!(cut, Cut::Lifetime));
+        rule.send_timeout = limit(matches!(cut, Cut::Stall));
     }
 }
 
@@ -160,7 +160,7 @@ fn a_limit_on_bytes_that_holds_an_answer_up_does_not_hide_a_cut_off() {
         for cut in [Cut::Lifetime, Cut::Operator, Cut::Drain, Cut::Reset, Cut::Failure] {
             let mut ended = Ended::new(first, |rule| {
                 limited(cut)(rule);
-                rule.limits.bytes_per_second_per_connection = Some(16 * 1024);
+                rule.rate_per_connection = Some(16 * 1024);
             });
             ended.ends().0.shutdown();
             ended.scene.settle();

@@ -18,7 +18,7 @@ fn scene(change: impl FnOnce(&mut Rule)) -> (Scene, Peer, Peer) {
 }
 
 fn limited() -> (Scene, Peer, Peer) {
-    scene(|rule| rule.timeouts.send = Some(LIMIT))
+    scene(|rule| rule.send_timeout = Some(LIMIT))
 }
 
 /// Receives at `peer` until it has everything.
@@ -125,7 +125,7 @@ fn rest_for_a_client_that_pauses(scene: &mut Scene, client: &Peer, target: &Peer
 #[test]
 fn the_rest_waits_for_a_reader_that_pauses_unless_there_is_a_limit() {
     for limit in [None, Some(LIMIT)] {
-        let (mut scene, client, target) = scene(|rule| rule.timeouts.send = limit);
+        let (mut scene, client, target) = scene(|rule| rule.send_timeout = limit);
         rest_for_a_client_that_pauses(&mut scene, &client, &target);
         scene.let_pass(100 * SECOND);
         if limit.is_some() {
@@ -143,7 +143,7 @@ fn the_rest_waits_for_a_reader_that_pauses_unless_there_is_a_limit() {
 
 #[test]
 fn without_a_limit_the_rest_waits_for_as_long_as_a_connection_may_be_idle() {
-    let (mut scene, client, target) = scene(|rule| rule.timeouts.idle = Some(LIMIT));
+    let (mut scene, client, target) = scene(|rule| rule.idle_timeout = Some(LIMIT));
     rest_for_a_client_that_pauses(&mut scene, &client, &target);
     scene.let_pass(2 * LIMIT);
     assert!(client.was_reset() && !client.saw_eof());
@@ -156,7 +156,7 @@ fn a_target_that_follows_another_is_given_the_same_time() {
     let first = network.listen(addr("192.0.2.8:80")).unwrap();
     let mut scene = Scene::new(&network, |rule| {
         rule.targets.insert(0, endpoint("192.0.2.8:80").into());
-        rule.timeouts.send = Some(LIMIT);
+        rule.send_timeout = Some(LIMIT);
     });
     let client = scene.connect();
     let gone = scene.until("the first target", |_| first.accept());
