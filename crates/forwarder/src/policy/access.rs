@@ -1,4 +1,4 @@
-//! Who may connect: sets of networks.
+//! The clients that may connect: sets of networks.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -72,7 +72,7 @@ fn unmapped(net: &Ipv6Net) -> Option<Ipv4Net> {
 }
 
 /// A rule's [`Access`] made ready for look-ups: denied first, then allowed, and an empty `allow`
-/// is everybody.
+/// is every client.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccessList {
     allow: NetSet,
