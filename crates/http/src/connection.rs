@@ -63,7 +63,7 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     /// Adds a channel for an accepted connection.
-    pub(crate) fn start(
+    pub fn start(
         ch: &mut Channel<'_>,
         sock: Socket,
         service: Rc<dyn Service>,
