@@ -6,7 +6,7 @@
 //! A certificate to try it with, and both ends:
 //!
 //! ```console
-//! $ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 7 -subj / \
+//! $ openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 7 -subj /CN=localhost \
 //!     -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:localhost \
 //!     -keyout key.pem -out cert.pem
 //! $ cargo run -p asyncore-rs --features tls --example smtp_starttls -- server 127.0.0.1:2525 cert.pem key.pem

@@ -16,7 +16,7 @@ use crate::policy::TargetState;
 use crate::relay::proxy_header;
 use crate::serving::Serving;
 
-/// The most that is received at a time; nobody expects more than a greeting.
+/// Maximum bytes of one read; what is expected is no longer than a greeting.
 const READ: usize = 512;
 /// Wait until a Unix socket whose backlog is full is tried again.
 const BUSY_RETRY: Duration = Duration::from_millis(50);

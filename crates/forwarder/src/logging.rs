@@ -1,7 +1,7 @@
 //! Where log lines go, and what they look like.
 //!
-//! The threads that forward only queue their lines; a thread of its own writes them. When nobody
-//! reads the log, lines are dropped and counted instead of holding traffic up.
+//! The threads that forward only queue their lines; a thread of its own writes them. When the
+//! log is not read, lines are dropped and counted instead of holding traffic up.
 
 mod access;
 mod line;

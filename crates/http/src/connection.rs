@@ -63,11 +63,7 @@ impl fmt::Debug for Connection {
 
 impl Connection {
     /// Adds a channel for an accepted connection.
-    pub(crate) fn start(
-        ch: &mut Channel<'_>,
-        sock: Socket,
-        service: Rc<dyn Service>,
-    ) -> Token<Self> {
+    pub fn start(ch: &mut Channel<'_>, sock: Socket, service: Rc<dyn Service>) -> Token<Self> {
         let connection = Connection {
             service,
             input: Accumulator::with_limit(MAX_HEADERS_LENGTH),

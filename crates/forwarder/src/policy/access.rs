@@ -1,4 +1,4 @@
-//! Who may connect: sets of networks.
+//! The clients that may connect: sets of networks.
 
 use std::net::{IpAddr, Ipv4Addr};
 

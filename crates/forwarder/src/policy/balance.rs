@@ -25,7 +25,7 @@ impl Balancer {
         Balancer { policy, targets, credits }
     }
 
-    /// The index of the target for a connection, or `None` when there is none left to try.
+    /// The index of the target for a connection, or `None` when none is left to try.
     ///
     /// `tried` are the indices that failed this connection before, so that it moves on at once.
     /// Only targets that [take something new](TargetState::takes_new) are chosen. While any of

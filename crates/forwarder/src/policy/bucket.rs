@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The longest wait that is answered. Who waited that long asks again.
+/// The longest wait that is answered. The caller asks again after it.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// The burst a bucket of bytes has at least, so that a low rate does not cut reads to pieces.
 pub const LEAST_BYTE_BURST: u64 = 64 * 1024;
@@ -76,7 +76,7 @@ impl Bucket {
     /// Takes up to `most` tokens: what is there if that is worth while, and otherwise a small
     /// share of what comes, with the wait until it has.
     ///
-    /// Worth while is a [`share`](Self::share). Who waits holds its share already: each of many
+    /// Worth while is a [`share`](Self::share). A waiting connection holds its share already: each of many
     /// waits once, in the order they came, and is not woken to find that another was quicker. Each
     /// that waits adds at most a hundredth of a second to the next one's wait (the time of one token
     /// at rates below 100). What would take [`LONGEST_WAIT`] is not given: the amount is 0 then.

@@ -136,7 +136,7 @@ impl RuleCounts {
                 Ok(reservation) => return Ok(reservation),
                 Err(full) => full,
             };
-            // One may have become free before it was known that somebody waits for it.
+            // Room may have come before the waiter was queued.
             if !full.queue(waiter) {
                 self.waits[full.refusal as usize].fetch_add(1, Relaxed);
                 return Err(AtCapacity { refusal: full.refusal, is_news: full.full.is_news(now) });
@@ -252,7 +252,7 @@ impl RuleCounts {
         &self.duration
     }
 
-    /// Who has connections.
+    /// The clients that have connections.
     pub fn clients(&self) -> &Clients {
         &self.clients
     }
@@ -268,7 +268,7 @@ impl RuleCounts {
 pub struct AtCapacity {
     /// The limit that is reached.
     pub refusal: Refusal,
-    /// Whether that was not told in the last minute, and is worth telling.
+    /// Whether that was not logged in the last minute, and is worth a line.
     pub is_news: bool,
 }
 

@@ -1,7 +1,7 @@
 //! A hash that stays the same: in every worker, after a restart, in the next release.
 //!
 //! FNV-1a over the bytes, then the finalizer of SplitMix64, because FNV alone leaves the high bits
-//! of short keys alike. The keys are public, so whoever can choose addresses can choose the hash.
+//! of short keys alike. The keys are public, so a client that can choose its address can choose the hash.
 
 use std::net::IpAddr;
 

@@ -1,7 +1,7 @@
 //! The rules by which connections are let in, spread and slowed down.
 //!
-//! Nothing here has a socket or a clock: time is an argument, and what happened is told by the
-//! caller. What workers share is `Sync`: mostly single atomics, a lock where several numbers have
+//! Nothing here has a socket or a clock: time is an argument, and the caller reports what
+//! happened. What workers share is `Sync`: mostly single atomics, a lock where several numbers have
 //! to change together, held for some nanoseconds.
 //!
 //! The life of a connection:

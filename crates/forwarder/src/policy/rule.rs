@@ -138,7 +138,7 @@ impl RuleState {
         }
     }
 
-    /// Holds an admitted connection to the rules for `client`, whom a PROXY header named: whether
+    /// Holds an admitted connection to the rules for `client`, which a PROXY header named: whether
     /// it is allowed, and how many it may have. A refusal is counted; the connection is to be
     /// closed then.
     pub fn identify(&self, permit: &mut Permit, client: IpAddr) -> Result<(), Refusal> {

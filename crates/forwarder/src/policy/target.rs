@@ -137,7 +137,7 @@ impl TargetState {
         self.total.load(Relaxed)
     }
 
-    /// Connections that failed, as [`Assignment::failed`] was told; checks do not count.
+    /// Connections that failed by [`Assignment::failed`]; checks do not count.
     pub fn failures(&self) -> u64 {
         self.failures.load(Relaxed)
     }

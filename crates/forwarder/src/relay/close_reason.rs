@@ -29,7 +29,7 @@ pub(crate) enum CloseReason {
     Operator,
     /// The time to drain was over.
     Drained,
-    /// The rule is no longer there.
+    /// The rule, or a target of datagrams, is no longer there.
     Removed,
     /// It had no answer while the rule was stuck at its limit, as in a forwarding loop.
     Loop,
@@ -95,7 +95,7 @@ impl fmt::Display for CloseReason {
             CloseReason::Lifetime => f.write_str("open for too long"),
             CloseReason::Operator => f.write_str("ended by the operator"),
             CloseReason::Drained => f.write_str("still open at the end of the drain"),
-            CloseReason::Removed => f.write_str("the rule was removed"),
+            CloseReason::Removed => f.write_str("the rule or its target was removed"),
             CloseReason::Loop => f.write_str(
                 "no answer while clients wait for others to end: perhaps a forwarding loop",
             ),

@@ -39,7 +39,7 @@ pub(crate) struct Connection {
     pub(crate) serving: Rc<Serving>,
     number: Cell<Number>,
     pub(crate) client: Option<SocketAddr>,
-    /// Where the client connected to, if a PROXY header told.
+    /// Where the client connected to, if a PROXY header names it.
     pub(crate) destination: Cell<Option<SocketAddr>>,
     /// The forwarders before this one, as [`Header::hops`](super::proxy_header::Header::hops).
     pub(crate) hops: Cell<u8>,
@@ -52,7 +52,7 @@ pub(crate) struct Connection {
     /// The targets that are not to be tried again.
     pub(crate) tried: RefCell<Vec<usize>>,
     pub(crate) assignment: RefCell<Option<Assignment>>,
-    /// Who captures the connection, from when it has a target.
+    /// The capture of the connection, from when it has a target.
     pub(crate) tap: RefCell<Option<Box<Tap>>>,
     /// Microseconds that it took to connect to the target, at most 71 minutes; 0 until then.
     connect_micros: Cell<u32>,

@@ -27,7 +27,7 @@ pub(crate) struct Arrival {
     pub(crate) sock: Socket,
     /// Its address, which is not the socket's peer when it comes through a proxy.
     pub(crate) client: Option<SocketAddr>,
-    /// Where it connected to, if a proxy told.
+    /// Where it connected to, if a proxy named that.
     pub(crate) destination: Option<SocketAddr>,
     /// The forwarders that it has come through.
     pub(crate) hops: u8,
@@ -183,8 +183,8 @@ pub(crate) fn connected(half: &mut Half, ch: &mut Channel<'_>) -> asyncore::Resu
     Ok(())
 }
 
-/// Sends the target what comes before anything that is read from now on: who the client is, if the
-/// target is to be told, and what came with the header that told us.
+/// Sends the target what comes before anything that is read from now on: a PROXY header, if the rule
+/// sends one, and what the client sent together with the header that named it.
 fn push_first(
     ch: &mut Channel<'_>,
     client: Token<Half>,

@@ -12,17 +12,17 @@ use crate::relay::close_reason::CloseReason;
 use crate::relay::connection::{Connection, Side};
 use crate::relay::{dial, timeouts};
 
-/// How much one read takes at the most; on loopback this beats 64 KiB, which leaves a tail.
+/// Maximum bytes of one read; on loopback this beats 64 KiB, which leaves a tail.
 const READ: usize = 32 * 1024;
 /// A side is not read while this much waits for the other.
 pub(crate) const HIGH_WATER: usize = 256 * 1024;
 /// A read of this much is a stream's; a segment of 65,483 bytes, as loopback has them, makes two.
 const LARGE: usize = READ / 2;
-/// How many large reads in a row it takes until the stream is spliced.
+/// Large reads in a row after which the stream is spliced.
 const LARGE_READS: u8 = 4;
-/// How much one splice moves at the most.
+/// Maximum bytes that one splice moves.
 const SPLICE: usize = 256 * 1024;
-/// How many there are at the most before other channels have their turn.
+/// Maximum number of splices before other channels have their turn.
 const SPLICES: usize = 4;
 
 /// The client's or the target's side of a connection.

@@ -59,7 +59,7 @@ impl Listener {
         listener.expect("an address that is free")
     }
 
-    /// Lets those in that wait in the backlog, whom closing would reset, and closes. While a limit
+    /// Lets the clients in the backlog in, which closing would reset, and closes. While a limit
     /// keeps them waiting it stays open, and counts among what the worker has to do; true if so.
     pub(crate) fn drain(&mut self, ch: &mut Channel<'_>) -> bool {
         // Others may come all the while, but no more wait now than the backlog holds.
@@ -81,7 +81,7 @@ impl Listener {
         self.close(ch);
     }
 
-    /// Closes at once, whoever waits.
+    /// Closes at once, also while clients wait.
     fn close(&mut self, ch: &mut Channel<'_>) {
         if self.last.take().is_some() {
             self.serving.load.end();
@@ -96,11 +96,11 @@ impl Listener {
         if self.last.is_some() {
             return self.let_last_in(ch);
         }
-        // Not when the socket is ready: if nobody waits any more, another listener's turn has come.
+        // Not when the socket is ready: if no client waits any more, another listener's turn has come.
         let _ = self.handle_accept(ch);
     }
 
-    /// Lets the next client in, or refuses it; false if there is none, or it has to wait.
+    /// Lets the next client in, or refuses it; false without one, or if it has to wait.
     fn let_next_in(&mut self, ch: &mut Channel<'_>, client_waits: bool) -> io::Result<bool> {
         if let Some(wait) = self.serving.state.pause(ch.now()) {
             self.waiting = true;
@@ -239,7 +239,7 @@ fn waiter(serving: &Serving, ch: &mut Channel<'_>) -> io::Result<Arc<Waiter>> {
     }))
 }
 
-/// Closes a listener that is about to close, whoever waits.
+/// Closes a listener that is about to close, also while clients wait.
 pub(crate) fn end(map: &mut SocketMap, token: Token<Listener>) {
     map.with(token, |listener, ch| listener.close(ch));
 }

@@ -1,4 +1,4 @@
-//! Clients that come through a proxy, whose PROXY header tells first who they are.
+//! Clients that come through a proxy, whose PROXY header names them before the stream.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -12,9 +12,9 @@ use crate::relay::dial::{self, Arrival};
 use crate::relay::proxy_header::{Ends, Header};
 use crate::serving::Serving;
 
-/// How long a proxy may take to send its header, which is the first thing it does.
+/// Maximum time for a proxy to send its header, which is the first thing it does.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How much one read takes; no header is longer.
+/// Maximum bytes of one read; no header is longer.
 const READ: usize = 4096;
 
 /// A proxy's connection, until its header was read.
@@ -61,7 +61,7 @@ pub(crate) fn end(map: &mut SocketMap, token: Token<Preamble>) {
 }
 
 impl Preamble {
-    /// Ends the connection, which could not be told from one that lies about its client.
+    /// Resets the connection, which may be a client that pretends to be a proxy.
     fn refuse(&self, ch: &mut Channel<'_>, cause: &dyn Display) {
         tracing::warn!(
             rule = %self.serving.rule.name,
@@ -118,7 +118,7 @@ impl Dispatcher for Preamble {
 
     fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
         if self.received.is_empty() {
-            // Who only looks whether somebody listens sends nothing.
+            // A probe of the port sends nothing.
             ch.close();
         } else {
             self.refuse(ch, &"the stream ended within it");

@@ -1,4 +1,4 @@
-//! The PROXY protocol's header: who the client is, told ahead of the stream.
+//! The PROXY protocol's header, which names the client ahead of the stream.
 
 use std::fmt;
 use std::io;
@@ -12,8 +12,8 @@ use crate::config::ProxyVersion;
 const LONGEST_LINE: usize = 107;
 /// Version 2 up to its length field.
 const FIXED: usize = 16;
-/// The longest header of version 2 that is read; the addresses take 216 bytes of it at the most,
-/// the rest is for what else a proxy has to tell.
+/// The longest header of version 2 that is read; the addresses take at most 216 bytes of it,
+/// other fields the rest.
 const LONGEST: usize = 4096;
 const LINE_START: &[u8] = b"PROXY ";
 /// The field of version 2, from the range for private use, that counts the forwarders which a
@@ -169,7 +169,7 @@ fn agree(a: &[u8], b: &[u8]) -> bool {
     a.iter().zip(b).all(|(a, b)| a == b)
 }
 
-/// Writes the header that tells a target who the client is, or that the connection is our own if it
+/// Writes the header that names the client to a target, or says that the connection is our own if it
 /// has no address; `hops` are those that the connection has come through, as [`Header::hops`].
 ///
 /// # Errors

@@ -58,8 +58,8 @@ impl Listener {
     }
 
     fn forward(&mut self, ch: &mut Channel<'_>, client: SocketAddr, datagram: &[u8]) {
-        // That the target refused an earlier datagram may be told only when this one is sent:
-        // then it goes to the target that is next.
+        // The system may report only now that the target refused an earlier datagram: this one
+        // then goes to the next target.
         for _ in 0..2 {
             let Some(session) = self.session(ch, client) else {
                 return;

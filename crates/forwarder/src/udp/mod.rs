@@ -1,6 +1,6 @@
 //! Passing datagrams on between clients and targets.
 //!
-//! UDP has no connections, so what belongs together is told by the client's address: the
+//! UDP has no connections, so the client's address says what belongs together: the
 //! [`Listener`] receives all clients' datagrams on one socket, and keeps a [`Session`] for each,
 //! with a socket of its own that is connected to the target chosen for it. What the target answers
 //! is sent from the listener's address. A session ends when both sides have been silent for the

@@ -15,7 +15,8 @@ const CUT_OFF = {
   client_timed_out: "no TCP acknowledgement from the client", target_timed_out: "no TCP acknowledgement from the target",
   client_failed: "the client's side failed", target_failed: "the target's side failed",
   no_target: "no target", idle: "idle", lifetime: "open for too long", operator: "by the operator",
-  drained: "open at the end of the drain", removed: "the rule was removed",
+  drained: "open at the end of the drain", removed: "the rule or target was removed",
+  loop: "it came back through the forwarder itself",
 };
 
 /** Worst first. */
