@@ -3,6 +3,7 @@
 mod util;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::process::Command;
 
 use rustix::process::{Gid, Signal, Uid};
@@ -75,6 +76,19 @@ fn what_cannot_be_become_ends_the_start() {
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.code() == Some(1) && said.contains(why), "{said}");
     }
+}
+
+#[test]
+fn a_unix_socket_gets_its_mode_and_its_owner() {
+    needs!(Need::Root);
+    let folder = Folder::new("unix-owner");
+    let path = folder.path().join("socket");
+    let listen = format!("unix:{}", path.display());
+    let owner = format!("nobody:{NOBODY}");
+    let options = ["--unix-mode", "0640", "--unix-owner", &owner];
+    let _forwarder = Forwarder::start(&[&[&listen, "9"], &options[..]].concat());
+    let file = fs::metadata(&path).unwrap();
+    assert_eq!((file.mode() & 0o777, file.uid(), file.gid()), (0o640, NOBODY, NOBODY));
 }
 
 /// Runs `act` on a thread that is another user's. The thread ends with the test.
