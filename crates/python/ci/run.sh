@@ -3,14 +3,17 @@
 #
 #     crates/python/ci/run.sh
 #
-# On Python 3.11: our tests, the same tests against the standard library's modules (those that
-# show its faults must fail), and CPython's own tests with `install()`. On Python 3.13, in a
-# minimal Debian (see debian.sh): our tests, CPython's own with the plain import, and pyftpdlib's.
+# Everything that is released: the compiled wheel, the one for every system, and the source
+# distribution, from which the tested wheel is built in a clean directory. On Python 3.11: our tests
+# on both engines, the same tests against the standard library's modules (those that show its
+# faults must fail), and CPython's own tests with `install()`. On Python 3.13, in a minimal Debian
+# (see debian.sh): our tests on both, CPython's own with the plain import, and pyftpdlib's.
 #
 # Needs root and a Debian, and installs what is missing. Everything it makes is under target/.
 set -euo pipefail
 cd "$(dirname "$0")/../../.."
 
+root=$PWD
 here=crates/python/ci
 work=target/python
 share=target/share
@@ -44,21 +47,30 @@ tests=$("$python" -c 'import os, test; print(os.path.dirname(test.__file__))')
     "$work/build/bin/pip" install --quiet 'maturin>=1.9,<2'
 }
 
-step "the wheel"
-rm -rf "$share"
-mkdir -p "$share"
-"$work/build/bin/maturin" build --release --manifest-path crates/python/Cargo.toml \
-    --out "$share/wheels"
+step "the source distribution, and the wheels from it"
+rm -rf "$share" "$work/source"
+mkdir -p "$share/wheels" "$share/pure" "$work/source"
+"$work/build/bin/maturin" sdist --manifest-path crates/python/Cargo.toml --out "$work/source"
+tar -xzf "$work"/source/*.tar.gz -C "$work/source"
+# Only the compiled dependencies are shared with other builds.
+(cd "$work"/source/*/ && CARGO_TARGET_DIR=$root/$work/target \
+    "$root/$work/build/bin/maturin" build --release --out "$root/$share/wheels")
+"$python" $here/pure_wheel.py "$share"/wheels/*.whl "$share/pure"
+"$python" $here/packages.py "$share"/wheels/*.whl "$share"/pure/*.whl "$work"/source/*.tar.gz
 
-step "Python 3.11: our tests, on our modules and on the standard library's"
-rm -rf "$work/3.11"
+step "Python 3.11: our tests, on both engines and on the standard library's modules"
+rm -rf "$work/3.11" "$work/3.11-pure"
 "$python" -m venv "$work/3.11"
 "$work/3.11/bin/pip" install --quiet "$share"/wheels/*.whl pytest
 "$work/3.11/bin/python" -m pytest -q -p no:cacheprovider crates/python/tests
 "$work/3.11/bin/python" -m pytest -q -p no:cacheprovider crates/python/tests --stdlib
+"$python" -m venv "$work/3.11-pure"
+"$work/3.11-pure/bin/pip" install --quiet "$share"/pure/*.whl pytest
+"$work/3.11-pure/bin/python" -m pytest -q -p no:cacheprovider crates/python/tests
 
-step "Python 3.11: CPython's own tests, by install()"
+step "Python 3.11: CPython's own tests, by install(), on both engines"
 "$work/3.11/bin/python" $here/cpython_suites.py "$tests"
+"$work/3.11-pure/bin/python" $here/cpython_suites.py "$tests"
 
 # What the tests below need of Python 3.11 goes along into the other Debian.
 mkdir "$share/cpython-tests"

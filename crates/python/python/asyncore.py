@@ -1,7 +1,5 @@
 """The module that Python 3.12 removed: `asyncore_rs.asyncore`, under its old name."""
 
-import sys
+import asyncore_rs
 
-from asyncore_rs import asyncore
-
-sys.modules[__name__] = asyncore
+asyncore_rs._publish('asyncore')

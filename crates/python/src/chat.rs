@@ -8,9 +8,10 @@ use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyInt, PyList, PyMemoryView, PyString};
 use rustix::io::Errno;
 
+use crate::engine::Engine;
 use crate::hooks::{self, Hook, Hooks};
 use crate::in_buffer::{Window, to_bytes};
-use crate::{plain, stock, wait};
+use crate::{originals, raw_socket, wait};
 
 const HOOKS: Hooks = Hooks::of(&[
     Hook::HandleReadEvent,
@@ -24,43 +25,44 @@ const HOOKS: Hooks = Hooks::of(&[
 ]);
 
 /// `async_chat.handle_read`: reads once, and handles what came.
-pub(crate) fn read(channel: &Bound<'_, PyAny>) -> PyResult<()> {
-    let own = stock::instance_dict(channel)?;
-    let hooks = hooks::of(channel, &own, HOOKS)?;
-    receive(channel, own, hooks)
+pub(crate) fn read(engine: &Engine, channel: &Bound<'_, PyAny>) -> PyResult<()> {
+    let own = originals::instance_dict(channel)?;
+    let hooks = hooks::of(engine, channel, &own, HOOKS)?;
+    receive(engine, channel, own, hooks)
 }
 
 /// Does what `handle_read_event` would for a dialogue that is connected and overrides nothing of
 /// that, of which the system has just said that there is something to read. Tells whether it is
 /// one.
-pub(crate) fn read_ready(channel: &Bound<'_, PyAny>) -> PyResult<bool> {
+pub(crate) fn read_ready(engine: &Engine, channel: &Bound<'_, PyAny>) -> PyResult<bool> {
     let py = channel.py();
-    let Ok(own) = stock::instance_dict(channel) else { return Ok(false) };
-    let hooks = hooks::of(channel, &own, HOOKS)?;
+    let Ok(own) = originals::instance_dict(channel) else { return Ok(false) };
+    let hooks = hooks::of(engine, channel, &own, HOOKS)?;
     if !hooks.has(Hook::HandleReadEvent) || !hooks.has(Hook::HandleRead) {
         return Ok(false);
     }
-    let accepting =
-        !hooks.has(Hook::NotAccepting) && stock::is_true(channel, &own, intern!(py, "accepting"))?;
-    if accepting || !stock::is_true(channel, &own, intern!(py, "connected"))? {
+    let accepting = !hooks.has(Hook::NotAccepting)
+        && originals::is_true(channel, &own, intern!(py, "accepting"))?;
+    if accepting || !originals::is_true(channel, &own, intern!(py, "connected"))? {
         return Ok(false);
     }
     if hooks.has(Hook::Recv) && hooks.has(Hook::SocketRecv) {
-        let socket = stock::attribute(channel, &own, intern!(py, "socket"))?;
+        let socket = originals::attribute(channel, &own, intern!(py, "socket"))?;
         let size = channel.getattr(intern!(py, "ac_in_buffer_size"))?.extract::<usize>();
-        if let (Some(fd), Ok(size)) = (plain::descriptor(&socket)?, size) {
-            if let Some(outcome) = plain::receive(py, fd, size) {
-                receive_plain(channel, own, hooks, outcome)?;
+        if let (Some(fd), Ok(size)) = (raw_socket::descriptor(engine, &socket)?, size) {
+            if let Some(outcome) = raw_socket::receive(py, fd, size) {
+                receive_raw(engine, channel, own, hooks, outcome)?;
                 return Ok(true);
             }
         }
     }
-    receive(channel, own, hooks)?;
+    receive(engine, channel, own, hooks)?;
     Ok(true)
 }
 
 /// Does what `recv` does with what the socket said.
-fn receive_plain<'py>(
+fn receive_raw<'py>(
+    engine: &Engine,
     channel: &Bound<'py, PyAny>,
     own: Bound<'py, PyDict>,
     hooks: Hooks,
@@ -70,18 +72,19 @@ fn receive_plain<'py>(
     let data = match outcome {
         Ok(data) if !data.as_bytes().is_empty() => data,
         Err(Errno::WOULDBLOCK) => return Ok(()),
-        Err(errno) if !plain::is_disconnected(errno) => {
-            return failed(channel, wait::os_error(errno));
+        Err(errno) if !raw_socket::is_disconnected(errno) => {
+            return failed(engine, channel, wait::os_error(errno));
         }
         _ => {
             channel.call_method0(intern!(py, "handle_close"))?;
             PyBytes::new(py, b"")
         }
     };
-    Scan::run(channel, &own, hooks, data)
+    Scan::run(engine, channel, &own, hooks, data)
 }
 
 fn receive<'py>(
+    engine: &Engine,
     channel: &Bound<'py, PyAny>,
     own: Bound<'py, PyDict>,
     hooks: Hooks,
@@ -91,19 +94,21 @@ fn receive<'py>(
     let data = match channel.call_method1(intern!(py, "recv"), (size,)) {
         Ok(data) => data,
         Err(error) if error.is_instance_of::<PyBlockingIOError>(py) => return Ok(()),
-        Err(error) if error.is_instance_of::<PyOSError>(py) => return failed(channel, error),
+        Err(error) if error.is_instance_of::<PyOSError>(py) => {
+            return failed(engine, channel, error);
+        }
         Err(error) => return Err(error),
     };
     let data = match data.cast::<PyString>() {
         Ok(text) if encodes(channel)? => encode(channel, text)?,
         _ => to_bytes(&data)?,
     };
-    Scan::run(channel, &own, hooks, data)
+    Scan::run(engine, channel, &own, hooks, data)
 }
 
-fn failed(channel: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
+fn failed(engine: &Engine, channel: &Bound<'_, PyAny>, error: PyErr) -> PyResult<()> {
     let py = channel.py();
-    stock::stock(py).report.call1(py, (channel, error.into_value(py)))?;
+    engine.originals(py).report.call1(py, (channel, error.into_value(py)))?;
     Ok(())
 }
 
@@ -121,6 +126,7 @@ pub(crate) fn encode<'py>(
 }
 
 struct Scan<'a, 'py> {
+    engine: &'a Engine,
     channel: &'a Bound<'py, PyAny>,
     own: &'a Bound<'py, PyDict>,
     window: Window<'a, 'py>,
@@ -145,6 +151,7 @@ const IN_CALLBACKS: Hooks = Hooks::of(&[Hook::GetTerminator, Hook::Collect]);
 impl<'a, 'py> Scan<'a, 'py> {
     /// Handles `data`, and what was held back before it.
     fn run(
+        engine: &'a Engine,
         channel: &'a Bound<'py, PyAny>,
         own: &'a Bound<'py, PyDict>,
         hooks: Hooks,
@@ -153,7 +160,8 @@ impl<'a, 'py> Scan<'a, 'py> {
         let window = Window::new(channel, hooks.has(Hook::InBuffer).then_some(own), data)?;
         let class = channel.get_type_ptr() as usize;
         let collector = Collector::default();
-        let mut scan = Scan { channel, own, window, hooks, class, called_back: false, collector };
+        let mut scan =
+            Scan { engine, channel, own, window, hooks, class, called_back: false, collector };
         let outcome = scan.messages();
         outcome.and(scan.window.finish())
     }
@@ -163,7 +171,7 @@ impl<'a, 'py> Scan<'a, 'py> {
         while !self.window.is_empty() {
             self.refresh()?;
             let terminator = if self.hooks.has(Hook::GetTerminator) {
-                stock::attribute(self.channel, self.own, intern!(py, "terminator"))?
+                originals::attribute(self.channel, self.own, intern!(py, "terminator"))?
             } else {
                 self.callback(|channel| channel.call_method0(intern!(py, "get_terminator")))?
             };
@@ -204,7 +212,7 @@ impl<'a, 'py> Scan<'a, 'py> {
         let class = self.channel.get_type_ptr() as usize;
         if class != self.class {
             self.class = class;
-            self.hooks = hooks::of(self.channel, self.own, HOOKS)?;
+            self.hooks = hooks::of(self.engine, self.channel, self.own, HOOKS)?;
             self.collector = Collector::default();
         } else {
             self.hooks = hooks::left(self.channel.py(), self.own, self.hooks, IN_CALLBACKS)?;
@@ -266,7 +274,7 @@ impl<'a, 'py> Scan<'a, 'py> {
         let py = self.channel.py();
         let data = PyBytes::new(py, data);
         if self.hooks.has(Hook::Collect) {
-            let incoming = stock::attribute(self.channel, self.own, intern!(py, "incoming"))?;
+            let incoming = originals::attribute(self.channel, self.own, intern!(py, "incoming"))?;
             if let Ok(list) = incoming.cast_exact::<PyList>() {
                 return list.append(data);
             }
@@ -274,7 +282,7 @@ impl<'a, 'py> Scan<'a, 'py> {
         let name = intern!(py, "collect_incoming_data");
         self.collector.calls += 1;
         if self.collector.calls == 2 {
-            let functions = stock::stock(py).read.bind(py).get_type();
+            let functions = self.engine.originals(py).read.bind(py).get_type();
             let method = self.channel.get_type().getattr_opt(name)?;
             self.collector.function = method.filter(|method| method.get_type().is(&functions));
         }

@@ -6,12 +6,14 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 use rustix::event::PollFlags;
-use rustix::io::ioctl_fionread;
+use rustix::io::Errno;
 
 use crate::chat;
 use crate::descriptor;
+use crate::engine::Engine;
 use crate::interest::Style;
-use crate::stock::Stock;
+use crate::originals::Originals;
+use crate::wait;
 
 /// A channel that is ready for something.
 pub(crate) struct Ready<'py> {
@@ -35,18 +37,38 @@ const PENDING_READS: usize = 1 << 16;
 
 pub(crate) struct Delivery<'a, 'py> {
     py: Python<'py>,
-    stock: &'py Stock,
+    engine: &'a Engine,
+    originals: &'a Originals,
     map: &'a Bound<'py, PyAny>,
     dict: Option<&'a Bound<'py, PyDict>>,
 }
 
 impl<'a, 'py> Delivery<'a, 'py> {
-    pub(crate) fn new(stock: &'py Stock, map: &'a Bound<'py, PyAny>) -> Self {
+    pub(crate) fn new(engine: &'a Engine, map: &'a Bound<'py, PyAny>) -> Self {
         let dict = map.cast_exact::<PyDict>().ok();
-        Delivery { py: map.py(), stock, map, dict }
+        Delivery { py: map.py(), engine, originals: engine.originals(map.py()), map, dict }
     }
 
+    /// Drops the channels that the map does not hold any more.
+    pub(crate) fn retain_current(&self, channels: &mut Vec<Ready<'py>>) -> PyResult<()> {
+        let current: PyResult<Vec<_>> = channels.iter().map(|one| self.is_current(one)).collect();
+        let mut current = current?.into_iter();
+        channels.retain(|_| current.next().unwrap_or(false));
+        Ok(())
+    }
+
+    /// Calls the methods of the channels that are ready.
+    ///
+    /// # Errors
+    /// EBADF with select's order, if no file is open under the number of a channel that the map still
+    /// holds. One that was closed meanwhile, by another thread, is not in the map any more.
     pub(crate) fn run(&self, style: Style, ready: &[Ready<'py>]) -> PyResult<()> {
+        for ready in ready {
+            let is_bad = style == Style::Select && ready.came.contains(PollFlags::NVAL);
+            if is_bad && self.is_current(ready)? {
+                return Err(wait::os_error(Errno::BADF));
+            }
+        }
         match style {
             Style::Select => self.in_order_of_kind(ready),
             Style::Poll => self.in_order_of_channel(ready),
@@ -55,20 +77,26 @@ impl<'a, 'py> Delivery<'a, 'py> {
 
     /// All reads, then all writes, then all exceptions.
     fn in_order_of_kind(&self, ready: &[Ready<'py>]) -> PyResult<()> {
-        let stock = self.stock;
+        let originals = self.originals;
         let kinds = [
-            (PollFlags::IN, READS, intern!(self.py, "handle_read_event"), "read", &stock.read),
-            (PollFlags::OUT, WRITES, intern!(self.py, "handle_write_event"), "write", &stock.write),
+            (PollFlags::IN, READS, intern!(self.py, "handle_read_event"), "read", &originals.read),
+            (
+                PollFlags::OUT,
+                WRITES,
+                intern!(self.py, "handle_write_event"),
+                "write",
+                &originals.write,
+            ),
             (
                 PollFlags::PRI,
                 PollFlags::PRI,
                 intern!(self.py, "handle_expt_event"),
                 "_exception",
-                &stock.exception,
+                &originals.exception,
             ),
         ];
         for (wanted, came, method, name, original) in kinds {
-            let replaced = stock.replaced(self.py, name, original)?;
+            let replaced = originals.replaced(self.py, name, original)?;
             for ready in ready {
                 if !ready.wanted.contains(wanted)
                     || !ready.came.intersects(came)
@@ -79,7 +107,7 @@ impl<'a, 'py> Delivery<'a, 'py> {
                 if let Some(function) = &replaced {
                     function.call1((&ready.object,))?;
                 } else if let Err(error) = self.event(ready, method, wanted == PollFlags::IN) {
-                    self.report(&self.stock.report, ready, error)?;
+                    self.report(&self.originals.report, ready, error)?;
                 }
             }
         }
@@ -88,7 +116,7 @@ impl<'a, 'py> Delivery<'a, 'py> {
 
     /// One channel after the other.
     fn in_order_of_channel(&self, ready: &[Ready<'py>]) -> PyResult<()> {
-        let replaced = self.stock.replaced(self.py, "readwrite", &self.stock.readwrite)?;
+        let replaced = self.originals.replaced(self.py, "readwrite", &self.originals.readwrite)?;
         for ready in ready {
             if !self.is_current(ready)? {
                 continue;
@@ -96,7 +124,7 @@ impl<'a, 'py> Delivery<'a, 'py> {
             if let Some(function) = &replaced {
                 function.call1((&ready.object, ready.came.bits()))?;
             } else if let Err(error) = self.read_write(ready) {
-                self.report(&self.stock.report_poll, ready, error)?;
+                self.report(&self.originals.report_poll, ready, error)?;
             }
         }
         Ok(())
@@ -136,7 +164,7 @@ impl<'a, 'py> Delivery<'a, 'py> {
         method: &Bound<'py, PyString>,
         reading: bool,
     ) -> PyResult<()> {
-        if !reading || !chat::read_ready(&ready.object)? {
+        if !reading || !chat::read_ready(self.engine, &ready.object)? {
             ready.object.call_method0(method)?;
         }
         if reading { self.read_pending(ready, method) } else { Ok(()) }
@@ -148,7 +176,7 @@ impl<'a, 'py> Delivery<'a, 'py> {
         let Some(socket) = ready.object.getattr_opt(intern!(py, "socket"))? else {
             return Ok(());
         };
-        if socket.get_type().is(&self.stock.socket) {
+        if socket.get_type().is(&self.originals.socket) {
             return Ok(());
         }
         let modules = py.import(intern!(py, "sys"))?.getattr(intern!(py, "modules"))?;
@@ -175,11 +203,11 @@ impl<'a, 'py> Delivery<'a, 'py> {
     }
 
     /// How much input waits in the kernel, if it can tell and is to be asked.
-    fn unread(&self, ready: &Ready<'py>) -> PyResult<Option<u64>> {
-        if !self.stock.switch(self.py, "read_before_close")? {
+    fn unread(&self, ready: &Ready<'py>) -> PyResult<Option<usize>> {
+        if !self.originals.switch(self.py, "read_before_close")? {
             return Ok(None);
         }
-        Ok(ioctl_fionread(descriptor::borrow(ready.fd)).ok())
+        Ok(descriptor::unread(ready.fd))
     }
 
     /// Whether the channel is still there after what `earlier` events did, if there were any.

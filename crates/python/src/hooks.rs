@@ -1,13 +1,15 @@
 //! Which methods of a class are still those of asyncore and asynchat, so that the engine may do at
 //! once what they would do.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyString, PyType};
 
-use crate::stock::{self, Stock};
+use crate::engine::Engine;
+use crate::originals::Originals;
 
 /// A method that a subclass may have overridden.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,42 +60,53 @@ struct Known {
     stock: u16,
 }
 
-/// What was looked up in the present pass; nothing outlives it, since a program may change classes.
-static KNOWN: Mutex<Vec<Known>> = Mutex::new(Vec::new());
-static PASSES: Mutex<usize> = Mutex::new(0);
+/// The classes looked up in the present pass. No entry outlives it, since a program may change
+/// classes.
+#[derive(Default)]
+pub(crate) struct Classes {
+    known: Mutex<Vec<Known>>,
+    /// Number of passes that run, one inside the other.
+    passes: AtomicUsize,
+}
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// While there is one, classes are looked up once.
-pub(crate) struct DuringPass;
+pub(crate) struct DuringPass<'a>(&'a Classes);
 
-impl DuringPass {
-    pub(crate) fn begin() -> Self {
-        forget();
-        *lock(&PASSES) += 1;
-        DuringPass
+impl<'a> DuringPass<'a> {
+    pub(crate) fn begin(classes: &'a Classes) -> Self {
+        classes.forget();
+        classes.passes.fetch_add(1, Ordering::Relaxed);
+        DuringPass(classes)
     }
 }
 
-impl Drop for DuringPass {
+impl Drop for DuringPass<'_> {
     fn drop(&mut self) {
-        *lock(&PASSES) -= 1;
-        forget();
+        self.0.passes.fetch_sub(1, Ordering::Relaxed);
+        self.0.forget();
     }
 }
 
-/// Classes may end here, so nothing is locked when they do.
-fn forget() {
-    let known = std::mem::take(&mut *lock(&KNOWN));
-    drop(known);
+impl Classes {
+    /// Classes may end here, so the lock is released before.
+    fn forget(&self) {
+        let known = std::mem::take(&mut *lock(&self.known));
+        drop(known);
+    }
 }
 
 /// Those of `asked` for which the class has the stock method.
-pub(crate) fn of_class(class: &Bound<'_, PyType>, asked: Hooks) -> PyResult<Hooks> {
+pub(crate) fn of_class(
+    engine: &Engine,
+    class: &Bound<'_, PyType>,
+    asked: Hooks,
+) -> PyResult<Hooks> {
     let (mut looked_up, mut stock) = (0, 0);
-    if let Some(known) = lock(&KNOWN).iter().find(|known| known.class.is(class)) {
+    if let Some(known) = lock(&engine.classes.known).iter().find(|known| known.class.is(class)) {
         (looked_up, stock) = (known.looked_up, known.stock);
     }
     let new = asked.0 & !looked_up;
@@ -101,12 +114,12 @@ pub(crate) fn of_class(class: &Bound<'_, PyType>, asked: Hooks) -> PyResult<Hook
         return Ok(Hooks(stock & asked.0));
     }
     for hook in ALL {
-        if Hooks(new).has(hook) && hook.look_up(class)? {
+        if Hooks(new).has(hook) && hook.look_up(engine, class)? {
             stock |= Hooks::of(&[hook]).0;
         }
     }
-    if *lock(&PASSES) > 0 {
-        let mut all = lock(&KNOWN);
+    if engine.classes.passes.load(Ordering::Relaxed) > 0 {
+        let mut all = lock(&engine.classes.known);
         match all.iter_mut().find(|known| known.class.is(class)) {
             Some(known) => {
                 known.looked_up |= new;
@@ -120,11 +133,12 @@ pub(crate) fn of_class(class: &Bound<'_, PyType>, asked: Hooks) -> PyResult<Hook
 
 /// Those of `asked` for which `channel`, whose own attributes are `own`, has the stock method.
 pub(crate) fn of(
+    engine: &Engine,
     channel: &Bound<'_, PyAny>,
     own: &Bound<'_, PyDict>,
     asked: Hooks,
 ) -> PyResult<Hooks> {
-    left(channel.py(), own, of_class(&channel.get_type(), asked)?, asked)
+    left(channel.py(), own, of_class(engine, &channel.get_type(), asked)?, asked)
 }
 
 /// Those of `hooks` that an instance with the attributes `own` leaves as its class has them; only
@@ -190,11 +204,11 @@ impl Hook {
         }
     }
 
-    fn look_up(self, class: &Bound<'_, PyType>) -> PyResult<bool> {
+    fn look_up(self, engine: &Engine, class: &Bound<'_, PyType>) -> PyResult<bool> {
         let py = class.py();
-        let Stock { handle_read_event, recv, send, socket, socket_recv, socket_send, .. } =
-            stock::stock(py);
-        let chat = stock::chat(py);
+        let Originals { handle_read_event, recv, send, socket, socket_recv, socket_send, .. } =
+            engine.originals(py);
+        let chat = engine.chat(py);
         let original = match self {
             Hook::HandleReadEvent => Some(handle_read_event),
             Hook::SocketRecv => Some(socket_recv),
@@ -214,7 +228,8 @@ impl Hook {
         }
         let Some(original) = original else { return Ok(false) };
         if matches!(self, Hook::SocketRecv | Hook::SocketSend) {
-            return Ok(socket.bind(py).getattr(self.name(py))?.is(original));
+            let method = socket.bind(py).getattr_opt(self.name(py))?;
+            return Ok(method.is_some_and(|method| method.is(original)));
         }
         Ok(class.getattr_opt(self.name(py))?.is_some_and(|method| method.is(original)))
     }

@@ -8,14 +8,15 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PyString};
 
-use crate::stock;
+use crate::exit::InEngine;
+use crate::originals;
 
 /// What is less than this is copied at once: that costs less than to remember where it begins.
 const COPIED: usize = 256;
 
 /// In an instance's dictionary under a name of its own, while there is nothing under
 /// `ac_in_buffer`: the bytes that are to be there.
-#[pyclass(frozen)]
+#[pyclass(frozen, module = "asyncore_rs._native")]
 struct Rest {
     data: Py<PyBytes>,
     at: AtomicUsize,
@@ -29,7 +30,7 @@ impl Rest {
 
 /// What `async_chat` has under the name: asked only when an instance has nothing there, it puts
 /// there what a `Rest` stands for.
-#[pyclass(frozen)]
+#[pyclass(frozen, module = "asyncore_rs._native")]
 pub(crate) struct InBuffer;
 
 #[pymethods]
@@ -44,9 +45,10 @@ impl InBuffer {
         object: Option<&Bound<'py, PyAny>>,
         _class: Option<&Bound<'py, PyAny>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        let _in_engine = InEngine::enter();
         let py = slf.py();
         let Some(object) = object else { return Ok(slf.into_any()) };
-        let own = stock::instance_dict(object)?;
+        let own = originals::instance_dict(object)?;
         let rest = own.get_item(rest_name(py))?.ok_or_else(|| missing(object))?;
         let bytes = rest.cast_exact::<Rest>()?.get().bytes(py).into_any();
         own.set_item(name(py), &bytes)?;
@@ -225,7 +227,7 @@ fn value<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let name = name(channel.py());
     match own {
-        Some(own) => stock::attribute(channel, own, name),
+        Some(own) => originals::attribute(channel, own, name),
         None => channel.getattr(name),
     }
 }

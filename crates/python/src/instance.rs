@@ -6,7 +6,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString};
 
-use crate::stock;
+use crate::originals;
 
 /// An object whose attributes are about to be looked at.
 ///
@@ -32,14 +32,14 @@ impl<'a, 'py> Instance<'a, 'py> {
     fn own(&self) -> PyResult<Option<&Bound<'py, PyDict>>> {
         let Some(own) = &self.own else { return Ok(None) };
         if own.get().is_none() {
-            let _ = own.set(stock::instance_dict(self.object)?);
+            let _ = own.set(originals::instance_dict(self.object)?);
         }
         Ok(own.get())
     }
 
     pub(crate) fn attribute(&self, name: &Bound<'py, PyString>) -> PyResult<Bound<'py, PyAny>> {
         match self.own()? {
-            Some(own) => stock::attribute(self.object, own, name),
+            Some(own) => originals::attribute(self.object, own, name),
             None => self.object.getattr(name),
         }
     }

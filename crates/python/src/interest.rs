@@ -1,6 +1,5 @@
 //! What a channel waits for: its predicates asked, or their answer known without asking.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use pyo3::intern;
@@ -8,8 +7,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyList, PyType};
 use rustix::event::PollFlags;
 
+use crate::engine::Engine;
 use crate::instance::Instance;
-use crate::stock::{self, Stock};
+use crate::originals::Originals;
 use crate::wait::Deadline;
 
 /// In which order, and by which rules, a pass asks and delivers.
@@ -67,34 +67,29 @@ pub(crate) struct Predicates {
 
 /// Asks channels, and looks each class up once: so it is for one pass, in which it is to be
 /// right about classes that change in later ones.
-pub(crate) struct Asking<'py> {
+pub(crate) struct Asking<'a, 'py> {
     py: Python<'py>,
-    stock: &'py Stock,
+    engine: &'a Engine,
+    originals: &'a Originals,
     style: Style,
     idle_writes: bool,
     classes: Vec<Predicates>,
-    /// When the first of the listeners that rest tries again.
+    /// When the first of the paused listeners tries again.
     resumes: Deadline,
 }
 
-/// Whether a listener ever had to rest: if none had, nobody is asked.
-static ANY_RESTED: AtomicBool = AtomicBool::new(false);
-
-pub(crate) fn a_listener_rests() {
-    ANY_RESTED.store(true, Ordering::Relaxed);
-}
-
-impl<'py> Asking<'py> {
-    pub(crate) fn new(py: Python<'py>, stock: &'py Stock, style: Style) -> PyResult<Self> {
-        let idle_writes = stock.switch(py, "idle_writes")?;
-        Ok(Asking { py, stock, style, idle_writes, classes: Vec::new(), resumes: None })
+impl<'a, 'py> Asking<'a, 'py> {
+    pub(crate) fn new(py: Python<'py>, engine: &'a Engine, style: Style) -> PyResult<Self> {
+        let originals = engine.originals(py);
+        let idle_writes = originals.switch(py, "idle_writes")?;
+        Ok(Asking { py, engine, originals, style, idle_writes, classes: Vec::new(), resumes: None })
     }
 
     /// Whether the answer for `object` follows from its state, or it has to be asked.
     pub(crate) fn kind(&mut self, object: &Instance<'_, 'py>) -> PyResult<Kind> {
         let (readable_is_stock, writable) = self.hooks(object)?;
         Ok(match writable {
-            _ if !readable_is_stock || self.rests(object.object)?.is_some() => Kind::Own,
+            _ if !readable_is_stock || self.paused_until(object.object)?.is_some() => Kind::Own,
             Writable::Always { .. } => Kind::Stock,
             Writable::Fifo if self.tells(object)? => Kind::Stock,
             // Others put something into an `out_buffer`, and nobody is told.
@@ -105,7 +100,7 @@ impl<'py> Asking<'py> {
     /// Whether the queue of `object` is one that tells when something is put into it.
     fn tells(&self, object: &Instance<'_, 'py>) -> PyResult<bool> {
         let py = self.py;
-        let Some(chat) = stock::chat(py) else { return Ok(false) };
+        let Some(chat) = self.engine.chat(py) else { return Ok(false) };
         let queue = object.attribute(intern!(py, "producer_fifo"))?;
         Ok(queue.get_type().is(&chat.queue)
             && queue.getattr(intern!(py, "_channel"))?.extract::<usize>()?
@@ -117,11 +112,11 @@ impl<'py> Asking<'py> {
         &self,
         channels: &Bound<'py, PyList>,
     ) -> PyResult<Bound<'py, PyList>> {
-        let writers = self.stock.who_wants_to_write.bind(self.py).call1((channels,))?;
+        let writers = self.originals.who_wants_to_write.bind(self.py).call1((channels,))?;
         Ok(writers.cast_into::<PyList>()?)
     }
 
-    /// Whether one of the listeners asked rests.
+    /// Whether one of the listeners asked is paused.
     pub(crate) fn limits(&self) -> bool {
         self.resumes.is_some()
     }
@@ -135,7 +130,7 @@ impl<'py> Asking<'py> {
         Ok(self.combine(true, writer.is_some(), accepting, false))
     }
 
-    /// `deadline`, or when the first of the listeners that rest tries again.
+    /// `deadline`, or when the first of the paused listeners tries again.
     pub(crate) fn limit(&self, deadline: Deadline) -> Deadline {
         self.resumes.map_or(deadline, |resumes| {
             Some(deadline.map_or(resumes, |deadline| deadline.min(resumes)))
@@ -148,7 +143,7 @@ impl<'py> Asking<'py> {
         let is_true = |name| object.attribute(name)?.is_truthy();
         let asked = |name| object.object.call_method0(name)?.is_truthy();
         let wants_read = readable || asked(intern!(py, "readable"))?;
-        if let Some(resumes) = self.rests(object.object)? {
+        if let Some(resumes) = self.paused_until(object.object)? {
             self.resumes = Some(self.resumes.map_or(resumes, |earlier| earlier.min(resumes)));
             return Ok(Interest::NONE);
         }
@@ -203,9 +198,9 @@ impl<'py> Asking<'py> {
         Ok((readable, writable))
     }
 
-    /// Until when `object` is a listener that rests, for want of descriptors.
-    fn rests(&self, object: &Bound<'py, PyAny>) -> PyResult<Deadline> {
-        if !ANY_RESTED.load(Ordering::Relaxed) {
+    /// Returns when `object` tries again, if it is a listener that is paused.
+    fn paused_until(&self, object: &Bound<'py, PyAny>) -> PyResult<Deadline> {
+        if !self.engine.any_listener_paused() {
             return Ok(None);
         }
         let py = self.py;
@@ -235,23 +230,23 @@ impl<'py> Asking<'py> {
             readable_is_stock: false,
             writable: Writable::Overridden,
         };
-        if !class.is_subclass(self.stock.dispatcher.bind(py))?
-            || !class.getattr(intern!(py, "__getattribute__"))?.is(&self.stock.getattribute)
+        if !class.is_subclass(self.originals.dispatcher.bind(py))?
+            || !class.getattr(intern!(py, "__getattribute__"))?.is(&self.originals.getattribute)
         {
             return Ok(predicates);
         }
-        let chat = stock::chat(py);
+        let chat = self.engine.chat(py);
         let readable = class.getattr(intern!(py, "readable"))?;
         predicates.readable_is_stock =
-            readable.is(&self.stock.readable) || chat.is_some_and(|c| readable.is(&c.readable));
+            readable.is(&self.originals.readable) || chat.is_some_and(|c| readable.is(&c.readable));
         let writable = class.getattr(intern!(py, "writable"))?;
-        if writable.is(&self.stock.writable) {
-            let idle = class.getattr(intern!(py, "handle_write"))?.is(&self.stock.handle_write)
+        if writable.is(&self.originals.writable) {
+            let idle = class.getattr(intern!(py, "handle_write"))?.is(&self.originals.handle_write)
                 && class
                     .getattr(intern!(py, "handle_write_event"))?
-                    .is(&self.stock.handle_write_event);
+                    .is(&self.originals.handle_write_event);
             predicates.writable = Writable::Always { idle };
-        } else if writable.is(&self.stock.writable_with_send) {
+        } else if writable.is(&self.originals.writable_with_send) {
             predicates.writable = Writable::OutBuffer;
         } else if chat.is_some_and(|c| writable.is(&c.writable)) {
             predicates.writable = Writable::Fifo;

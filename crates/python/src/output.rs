@@ -7,8 +7,9 @@ use pyo3::types::{PyByteArray, PyBytes, PyDict, PyMemoryView, PySlice, PyString}
 use rustix::io::Errno;
 
 use crate::chat::{encode, encodes};
+use crate::engine::Engine;
 use crate::hooks::{self, Hook, Hooks};
-use crate::{plain, stock, wait, watch};
+use crate::{originals, raw_socket, wait};
 
 const SENDS: Hooks = Hooks::of(&[Hook::Send, Hook::SocketSend]);
 const PUSHES: Hooks = Hooks::of(&[Hook::Send, Hook::SocketSend, Hook::InitiateSend]);
@@ -21,21 +22,25 @@ enum Step {
     Done,
 }
 
-pub(crate) fn send(channel: &Bound<'_, PyAny>) -> PyResult<()> {
+pub(crate) fn send(engine: &Engine, channel: &Bound<'_, PyAny>) -> PyResult<()> {
     let py = channel.py();
-    watch::touch(channel);
+    engine.sets.touch(py, channel.as_ptr() as usize)?;
     loop {
         let fifo = channel.getattr(intern!(py, "producer_fifo"))?;
         if !fifo.is_truthy()? || !channel.getattr(intern!(py, "connected"))?.is_truthy()? {
             return Ok(());
         }
-        if let Step::Done = send_first(channel, &fifo)? {
+        if let Step::Done = send_first(engine, channel, &fifo)? {
             return Ok(());
         }
     }
 }
 
-fn send_first<'py>(channel: &Bound<'py, PyAny>, fifo: &Bound<'py, PyAny>) -> PyResult<Step> {
+fn send_first<'py>(
+    engine: &Engine,
+    channel: &Bound<'py, PyAny>,
+    fifo: &Bound<'py, PyAny>,
+) -> PyResult<Step> {
     let py = channel.py();
     let first = fifo.get_item(0)?;
     if first.is_none() {
@@ -64,9 +69,9 @@ fn send_first<'py>(channel: &Bound<'py, PyAny>, fifo: &Bound<'py, PyAny>) -> PyR
         fifo.del_item(0)?;
         return Ok(Step::Next);
     }
-    let sent = match transmit(channel, &data) {
+    let sent = match transmit(engine, channel, &data) {
         Ok(sent) => sent,
-        Err(error) => return report(channel, Err(error)).map(|()| Step::Done),
+        Err(error) => return report(engine, channel, Err(error)).map(|()| Step::Done),
     };
     // Sending can have ended the channel, and the queue with it.
     if sent.is_truthy()? && fifo.is_truthy()? && fifo.get_item(0)?.is(&first) {
@@ -82,14 +87,15 @@ fn send_first<'py>(channel: &Bound<'py, PyAny>, fifo: &Bound<'py, PyAny>) -> PyR
 
 /// What `channel.send(data)` gives.
 fn transmit<'py>(
+    engine: &Engine,
     channel: &Bound<'py, PyAny>,
     data: &Bound<'py, PyAny>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = channel.py();
     if let Ok(bytes) = data.cast_exact::<PyBytes>() {
-        let own = stock::instance_dict(channel)?;
-        let hooks = hooks::of(channel, &own, SENDS)?;
-        if let Some(outcome) = transmit_plain(channel, &own, hooks, bytes)? {
+        let own = originals::instance_dict(channel)?;
+        let hooks = hooks::of(engine, channel, &own, SENDS)?;
+        if let Some(outcome) = transmit_raw(engine, channel, &own, hooks, bytes)? {
             let sent = match outcome {
                 Ok(sent) => sent,
                 Err(errno) => failed(channel, errno).map(|()| 0)?,
@@ -101,7 +107,8 @@ fn transmit<'py>(
 }
 
 /// Sends, if `dispatcher.send` is what the channel has and would only call the socket.
-fn transmit_plain(
+fn transmit_raw(
+    engine: &Engine,
     channel: &Bound<'_, PyAny>,
     own: &Bound<'_, PyDict>,
     hooks: Hooks,
@@ -111,10 +118,10 @@ fn transmit_plain(
     if !hooks.has(Hook::Send) || !hooks.has(Hook::SocketSend) {
         return Ok(None);
     }
-    let socket = stock::attribute(channel, own, intern!(py, "socket"))?;
-    let Some(fd) = plain::descriptor(&socket)? else { return Ok(None) };
-    match plain::transmit(fd, data.as_bytes()) {
-        Err(Errno::WOULDBLOCK) if plain::waits(&socket)? => Ok(None),
+    let socket = originals::attribute(channel, own, intern!(py, "socket"))?;
+    let Some(fd) = raw_socket::descriptor(engine, &socket)? else { return Ok(None) };
+    match raw_socket::transmit(fd, data.as_bytes()) {
+        Err(Errno::WOULDBLOCK) if raw_socket::waits(&socket)? => Ok(None),
         outcome => Ok(Some(outcome)),
     }
 }
@@ -123,7 +130,7 @@ fn transmit_plain(
 fn failed(channel: &Bound<'_, PyAny>, errno: Errno) -> PyResult<()> {
     if errno == Errno::WOULDBLOCK {
         Ok(())
-    } else if plain::is_disconnected(errno) {
+    } else if raw_socket::is_disconnected(errno) {
         channel.call_method0(intern!(channel.py(), "handle_close")).map(|_| ())
     } else {
         Err(wait::os_error(errno))
@@ -134,7 +141,11 @@ fn failed(channel: &Bound<'_, PyAny>, errno: Errno) -> PyResult<()> {
 ///
 /// # Errors
 /// TypeError for what is not bytes; what a method that is called raises.
-pub(crate) fn push<'py>(channel: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -> PyResult<()> {
+pub(crate) fn push<'py>(
+    engine: &Engine,
+    channel: &Bound<'py, PyAny>,
+    data: &Bound<'py, PyAny>,
+) -> PyResult<()> {
     let py = channel.py();
     let is_bytes = data.is_instance_of::<PyBytes>()
         || data.is_instance_of::<PyByteArray>()
@@ -145,9 +156,9 @@ pub(crate) fn push<'py>(channel: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -
             data.get_type().repr()?
         )));
     }
-    let own = stock::instance_dict(channel)?;
-    let fifo = stock::attribute(channel, &own, intern!(py, "producer_fifo"))?;
-    let hooks = hooks::of(channel, &own, PUSHES)?;
+    let own = originals::instance_dict(channel)?;
+    let fifo = originals::attribute(channel, &own, intern!(py, "producer_fifo"))?;
+    let hooks = hooks::of(engine, channel, &own, PUSHES)?;
     let sends = hooks.has(Hook::InitiateSend);
     let size: usize = channel.getattr(intern!(py, "ac_out_buffer_size"))?.extract()?;
     let length = data.len()?;
@@ -156,21 +167,21 @@ pub(crate) fn push<'py>(channel: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -
         for start in (0..length).step_by(size.max(1)) {
             fifo.call_method1(append, (part(data, start, (start + size).min(length))?,))?;
         }
-    } else if let Some(outcome) = transmit_at_once(channel, &own, hooks, &fifo, data)? {
+    } else if let Some(outcome) = transmit_at_once(engine, channel, &own, hooks, &fifo, data)? {
         let sent = outcome.unwrap_or(0);
         if sent < length {
             fifo.call_method1(append, (part(data, sent, length)?,))?;
-            watch::touch(channel);
+            engine.sets.touch(py, channel.as_ptr() as usize)?;
         }
         return match outcome {
             Ok(_) => Ok(()),
-            Err(errno) => report(channel, failed(channel, errno)),
+            Err(errno) => report(engine, channel, failed(channel, errno)),
         };
     } else {
         fifo.call_method1(append, (data,))?;
     }
     if sends {
-        send(channel)
+        send(engine, channel)
     } else {
         channel.call_method0(intern!(py, "initiate_send")).map(|_| ())
     }
@@ -178,6 +189,7 @@ pub(crate) fn push<'py>(channel: &Bound<'py, PyAny>, data: &Bound<'py, PyAny>) -
 
 /// Sends what would be the first in the queue, without putting it there.
 fn transmit_at_once(
+    engine: &Engine,
     channel: &Bound<'_, PyAny>,
     own: &Bound<'_, PyDict>,
     hooks: Hooks,
@@ -187,22 +199,22 @@ fn transmit_at_once(
     let connected = intern!(channel.py(), "connected");
     match data.cast_exact::<PyBytes>() {
         Ok(bytes) if hooks.has(Hook::InitiateSend) && !bytes.as_bytes().is_empty() => {
-            if fifo.is_truthy()? || !stock::is_true(channel, own, connected)? {
+            if fifo.is_truthy()? || !originals::is_true(channel, own, connected)? {
                 return Ok(None);
             }
-            transmit_plain(channel, own, hooks, bytes)
+            transmit_raw(engine, channel, own, hooks, bytes)
         }
         _ => Ok(None),
     }
 }
 
 /// Hands an OSError out of sending to the channel.
-fn report(channel: &Bound<'_, PyAny>, outcome: PyResult<()>) -> PyResult<()> {
+fn report(engine: &Engine, channel: &Bound<'_, PyAny>, outcome: PyResult<()>) -> PyResult<()> {
     let py = channel.py();
     match outcome {
         Err(error) if error.is_instance_of::<PyOSError>(py) => {
             let error = error.into_value(py);
-            stock::stock(py).report.call1(py, (channel, error)).map(|_| ())
+            engine.originals(py).report.call1(py, (channel, error)).map(|_| ())
         }
         outcome => outcome,
     }

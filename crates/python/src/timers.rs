@@ -1,21 +1,9 @@
 //! The calls that were put off: `asyncore_rs.timers` keeps them, a pass makes them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use pyo3::intern;
 use pyo3::prelude::*;
-
-/// How many maps have calls put off; without any, a pass spends nothing on them.
-static MAPS: AtomicUsize = AtomicUsize::new(0);
-
-pub(crate) fn set_maps(count: usize) {
-    MAPS.store(count, Ordering::Relaxed);
-}
-
-pub(crate) fn any() -> bool {
-    MAPS.load(Ordering::Relaxed) > 0
-}
 
 /// `timeout`, or less if a call is due earlier.
 pub(crate) fn shorten(

@@ -4,9 +4,10 @@ use std::time::{Duration, Instant};
 
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
-use rustix::event::{PollFd, Timespec, poll};
+use rustix::event::Timespec;
 use rustix::io::Errno;
 
+use crate::descriptor::{self, PollFd};
 use crate::interest::Style;
 
 /// Until when a pass waits. `None`: until something happens.
@@ -49,10 +50,10 @@ pub(crate) fn os_error(errno: Errno) -> PyErr {
 /// Waits until one of `fds` is ready, or `deadline`. Tells how many are.
 pub(crate) fn poll_until(
     py: Python<'_>,
-    fds: &mut [PollFd<'_>],
+    fds: &mut [PollFd],
     deadline: Deadline,
 ) -> PyResult<usize> {
-    until(py, deadline, |timeout| poll(fds, timeout))
+    until(py, deadline, |timeout| descriptor::poll(fds, timeout))
 }
 
 /// Makes a system call that waits, again after each signal whose handler does not raise.

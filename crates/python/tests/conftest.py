@@ -6,6 +6,9 @@
 With --stdlib a test marked `mended` must fail, since it shows a fault of the standard library's
 modules; one marked `added` is skipped; all others must pass. That is how we know that they
 describe what programs were written for.
+
+The environment variable ASYNCORE_RS_ENGINE selects the engine under our modules. On the one in
+Python, tests marked `compiled` are skipped: they show what a kept set saves.
 """
 
 import contextlib
@@ -29,6 +32,7 @@ def pytest_addoption(parser):
 def pytest_configure(config):
     config.addinivalue_line('markers', 'mended: a fault of the standard library, mended here')
     config.addinivalue_line('markers', 'added: not in the standard library')
+    config.addinivalue_line('markers', 'compiled: of the compiled engine only')
     if config.getoption('--stdlib'):
         config.addinivalue_line('filterwarnings', 'ignore:The (asyncore|asynchat|smtpd) module')
     elif sys.version_info < (3, 12):
@@ -36,8 +40,18 @@ def pytest_configure(config):
         asyncore_rs.install()
 
 
+def pytest_report_header(config):
+    if not config.getoption('--stdlib'):
+        import asyncore_rs
+        return 'engine: ' + asyncore_rs.engine
+
+
 def pytest_collection_modifyitems(config, items):
     if not config.getoption('--stdlib'):
+        import asyncore_rs
+        for item in items if asyncore_rs.engine == 'python' else ():
+            if item.get_closest_marker('compiled'):
+                item.add_marker(pytest.mark.skip(reason='of the compiled engine only'))
         return
     for item in items:
         if item.get_closest_marker('added'):

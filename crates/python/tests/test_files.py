@@ -1,5 +1,6 @@
 """file_wrapper and file_dispatcher: pipes, terminals and regular files as channels."""
 
+import gc
 import os
 import socket
 import warnings
@@ -67,6 +68,7 @@ def test_a_wrapper_left_open_warns(regular):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         fd = asyncore.file_wrapper(regular.fileno()).fd
+        gc.collect()
     assert [warning.category for warning in caught] == [ResourceWarning]
     assert 'unclosed file' in str(caught[0].message)
     with pytest.raises(OSError):

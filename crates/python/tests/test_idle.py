@@ -34,8 +34,9 @@ def calls_into_python(function):
     return names
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize('channel', [Collecting, Reader])
-def test_stock_predicates_are_not_asked(socketpair, any_pass, channel):
+def test_original_predicates_are_not_asked(socketpair, any_pass, channel):
     mine = {}
     for _ in range(100):
         channel(socketpair()[0], mine)
@@ -44,6 +45,7 @@ def test_stock_predicates_are_not_asked(socketpair, any_pass, channel):
     assert 'readable' not in names and 'writable' not in names
 
 
+@pytest.mark.compiled
 def test_an_overridden_predicate_is_asked_and_the_others_are_not(socketpair, any_pass):
     asked = []
 
@@ -62,6 +64,7 @@ def test_an_overridden_predicate_is_asked_and_the_others_are_not(socketpair, any
         assert asked == [choosy] and 'readable' not in names
 
 
+@pytest.mark.compiled
 def test_a_pass_with_thousands_of_idle_channels_costs_what_happens(stack):
     """Counted in instructions of the interpreter's own: no Python code runs for an idle one."""
     mine = {}
@@ -192,6 +195,7 @@ print(files.count('anon_inode:[eventpoll]'))
 '''
 
 
+@pytest.mark.compiled
 def test_a_large_map_has_a_kept_set():
     """Otherwise nothing here would prove anything about it."""
     result = subprocess.run([sys.executable, '-c', SETS_OF_A_LARGE_MAP], capture_output=True,

@@ -6,24 +6,13 @@ import subprocess
 import sys
 
 import pytest
+from programs import output
 
 pytestmark = pytest.mark.added
 
 pytest.importorskip('asyncore_rs')
 
 NAMES = ['asyncore', 'asynchat', 'smtpd']
-
-
-def run(code, *arguments):
-    return subprocess.run([sys.executable, *arguments, '-c', code], capture_output=True, text=True,
-                          timeout=60)
-
-
-def output(code, *arguments):
-    result = run(code, *arguments)
-    assert result.returncode == 0, result.stderr
-    assert result.stderr == ''
-    return result.stdout
 
 
 @pytest.mark.parametrize('name', NAMES)

@@ -32,7 +32,7 @@ def high(stack):
 
     def move(sock):
         import fcntl
-        fd = fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD_CLOEXEC, 1500)
+        fd = fcntl.fcntl(sock.fileno(), fcntl.F_DUPFD, 1500)
         return stack.enter_context(socket.socket(fileno=fd))
     return move
 

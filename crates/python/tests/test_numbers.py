@@ -317,3 +317,22 @@ def test_thousands_of_channels_come_and_go(stack, any_pass):
         chat.close()
         far.close()
     assert mine == {}
+
+
+@pytest.mark.parametrize('number', [-1, -2, -2**31, 2**20, 2**31 - 1, 2**31, 2**63, 10**30])
+def test_a_number_of_no_open_file_is_an_error_or_a_close(number, any_pass):
+    """Whatever a program puts into a map, the answer is the system's: an exception, or NVAL."""
+    class Numbered(asyncore.dispatcher):
+        closed = False
+
+        def handle_close(self):
+            self.closed = True
+            mine.clear()
+    channel = Numbered()
+    mine = {number: channel}
+    try:
+        any_pass(map=mine)
+    except (ValueError, OverflowError, OSError):
+        mine.clear()
+    else:
+        assert channel.closed

@@ -13,9 +13,8 @@ This is the module that Python 3.12 removed, on an engine written in Rust.
 import sys
 from collections import deque
 
-from asyncore_rs import _engine, asyncore
-
-__name__ = 'asynchat'
+from asyncore_rs import asyncore
+from asyncore_rs._engine import InBuffer as _InBuffer, engine as _engine
 
 # Kept for whoever reads it; see asyncore.
 _DEPRECATION_MSG = asyncore._DEPRECATION_MSG
@@ -54,9 +53,12 @@ class _Queue(deque):
         self.extend(items)
         return self
 
+    def __reduce__(self):
+        return deque, (list(self),)
 
-# It is to be printed as what it stands for.
-_Queue.__name__ = _Queue.__qualname__ = 'deque'
+
+# It is printed as what it stands for.
+_Queue.__name__ = 'deque'
 
 
 class async_chat(asyncore.dispatcher):
@@ -73,7 +75,7 @@ class async_chat(asyncore.dispatcher):
     encoding = 'latin-1'
 
     # Kept in the instance like other attributes; see `_engine.InBuffer` for why it is named here.
-    ac_in_buffer = _engine.InBuffer()
+    ac_in_buffer = _InBuffer()
 
     def __init__(self, sock=None, map=None):
         self.ac_in_buffer = b''
@@ -135,6 +137,14 @@ class async_chat(asyncore.dispatcher):
 
     def initiate_send(self):
         _engine.chat_send(self)
+
+    def _take_unread(self):
+        if self.producer_fifo:
+            raise RuntimeError(
+                'the channel has unsent output; detach it when producer_fifo is empty')
+        unread = bytes(self.ac_in_buffer)
+        self.ac_in_buffer = b''
+        return unread
 
     def discard_buffers(self):
         """Forgets what is queued, and what was received and not yet handled."""

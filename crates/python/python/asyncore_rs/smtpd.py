@@ -29,12 +29,15 @@ import socket
 import sys
 import time
 
-from asyncore_rs import asynchat, asyncore
 from asyncore_rs.smtp_commands import Commands
 from asyncore_rs.smtp_old_names import OldNames
 
-# Classes are known by the module's old name.
-__name__ = 'smtpd'
+if __name__ == 'smtpd':  # with another distribution's modules under the old names
+    import asynchat
+    import asyncore
+else:
+    from asyncore_rs import asynchat, asyncore
+
 __all__ = ["SMTPChannel", "SMTPServer", "DebuggingServer", "PureProxy"]
 
 program = sys.argv[0]

@@ -2,9 +2,10 @@
 
 import heapq
 import itertools
+import sys
 import time
 
-from asyncore_rs import _engine
+from asyncore_rs._engine import engine as _engine
 
 # The calls that are put off, by the identity of the map whose loop makes them; each `_Agenda`
 # keeps its map alive as long as it holds a call.
@@ -38,6 +39,10 @@ class Timer:
             agenda = _agendas[id(self._map)] = _Agenda(self._map)
             _engine.timers_pending(len(_agendas))
         heapq.heappush(agenda.heap, self._entry)
+        attachment = sys.modules.get('asyncore_rs.attachment')
+        attachment = attachment and attachment.of(self._map)
+        if attachment:
+            attachment._changed()
 
     @property
     def cancelled(self):

@@ -1,7 +1,7 @@
 """Waking the loop from other threads: `asyncore.Trigger`."""
 
 import collections
-import os
+import socket
 import threading
 
 from asyncore_rs import asyncore
@@ -18,17 +18,11 @@ class Trigger(asyncore.dispatcher):
     limit = 1024
 
     def __init__(self, map=None):
-        reading, self._bell = os.pipe()
+        reading, self._bell = socket.socketpair()
         self._thunks = collections.deque()
         self._closing = threading.RLock()
-        asyncore.dispatcher.__init__(self, None, map)
-        os.set_blocking(self._bell, False)
-        os.set_blocking(reading, False)
-        self.connected = True
-        try:
-            self.set_socket(asyncore.file_wrapper(reading))
-        finally:
-            os.close(reading)
+        self._bell.setblocking(False)
+        asyncore.dispatcher.__init__(self, reading, map)
 
     def pull_trigger(self, thunk=None):
         """Wakes the loop, to call `thunk()` if one is given.
@@ -43,7 +37,7 @@ class Trigger(asyncore.dispatcher):
                     raise RuntimeError('%d calls wait for the loop already' % self.limit)
                 self._thunks.append(thunk)
             try:
-                os.write(self._bell, b'x')
+                self._bell.send(b'x')
             except BlockingIOError:
                 pass  # so many bytes are there that it wakes up anyway
 
@@ -76,5 +70,5 @@ class Trigger(asyncore.dispatcher):
         with self._closing:
             bell, self._bell = self._bell, None
             if bell is not None:
-                os.close(bell)
+                bell.close()
         asyncore.dispatcher.close(self)

@@ -4,11 +4,11 @@ use std::os::fd::{OwnedFd, RawFd};
 use std::sync::Arc;
 
 use rustix::buffer::spare_capacity;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::epoll::{self, CreateFlags};
 use rustix::event::{PollFlags, Timespec};
 use rustix::io::{Errno, fcntl_dupfd_cloexec};
 
-use crate::descriptor;
+use crate::descriptor::{self, Control};
 
 /// How many events one wait takes; more come in the next pass.
 const EVENTS: usize = 1024;
@@ -27,6 +27,11 @@ impl Kernel {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let epoll = fcntl_dupfd_cloexec(&epoll, NUMBERS).unwrap_or(epoll);
         Ok(Kernel { epoll: Arc::new(epoll), registrations: 0 })
+    }
+
+    /// Returns another descriptor of the set.
+    pub(super) fn duplicate(&self) -> Result<OwnedFd, Errno> {
+        fcntl_dupfd_cloexec(&self.epoll, NUMBERS).or_else(|_| fcntl_dupfd_cloexec(&self.epoll, 0))
     }
 
     /// To be waited for while the set itself may be replaced.
@@ -48,7 +53,8 @@ impl Kernel {
         }
         self.registrations = self.registrations.wrapping_add(1);
         let number = self.registrations;
-        match epoll::add(&self.epoll, descriptor::borrow(fd), data(fd, number), events(flags)) {
+        let add = Control::Add { flags, data: data(fd, number) };
+        match descriptor::control(&self.epoll, fd, add) {
             Ok(()) => Some(number),
             Err(Errno::EXIST) => self.modify(fd, flags, number).then_some(number),
             Err(_) => None,
@@ -57,14 +63,14 @@ impl Kernel {
 
     /// Changes a registration. Tells whether there is one of the file that `fd` stands for now.
     pub(super) fn modify(&self, fd: RawFd, flags: PollFlags, number: u32) -> bool {
-        let file = descriptor::borrow(fd);
-        epoll::modify(&self.epoll, file, data(fd, number), events(flags)).is_ok()
+        let modify = Control::Modify { flags, data: data(fd, number) };
+        descriptor::control(&self.epoll, fd, modify).is_ok()
     }
 
     /// Watches `fd` no more. If the number stands for another file already, what is still known of
     /// the old one, if anything, shows when it is reported.
     pub(super) fn delete(&self, fd: RawFd) {
-        let _ = epoll::delete(&self.epoll, descriptor::borrow(fd));
+        let _ = descriptor::control(&self.epoll, fd, Control::Delete);
     }
 }
 
@@ -84,11 +90,6 @@ pub(super) fn wait(
     Ok(count)
 }
 
-fn data(fd: RawFd, number: u32) -> EventData {
-    EventData::new_u64((u64::from(number) << 32) | u64::from(fd.unsigned_abs()))
-}
-
-/// Both calls have the same bits for the same things.
-fn events(flags: PollFlags) -> EventFlags {
-    EventFlags::from_bits_retain(u32::from(flags.bits()))
+fn data(fd: RawFd, number: u32) -> u64 {
+    (u64::from(number) << 32) | u64::from(fd.unsigned_abs())
 }

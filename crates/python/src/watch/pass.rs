@@ -1,22 +1,21 @@
 //! A pass on a large map: ask those who may have changed, wait, and see that what the kernel's set
 //! reports is true.
 
-use std::os::fd::RawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
+use rustix::event::{PollFlags, Timespec};
 
 use super::entry::Asked;
-use super::{Shared, address, class_address, is_held, kernel, lock};
+use super::{Shared, address, class_address, kernel, lock};
 use crate::deliver::{Delivery, Ready};
-use crate::descriptor;
+use crate::descriptor::{self, PollFd};
+use crate::engine::Engine;
 use crate::instance::Instance;
 use crate::interest::{Asking, Kind, Style};
-use crate::stock::Stock;
 use crate::wait::{self, Deadline};
 
 /// What is reported without being asked for.
@@ -24,10 +23,10 @@ const UNASKED: PollFlags = PollFlags::HUP.union(PollFlags::ERR).union(PollFlags:
 
 struct Pass<'a, 'py> {
     py: Python<'py>,
+    engine: &'a Engine,
     dict: &'a Bound<'py, PyDict>,
     set: Shared,
-    asking: Asking<'py>,
-    style: Style,
+    asking: Asking<'a, 'py>,
 }
 
 /// How far a pass looks around.
@@ -42,20 +41,20 @@ enum Extent {
 }
 
 /// Runs a pass; tells whether it could. `checked`: with regular checks of everything.
-pub(crate) fn run<'py>(
-    stock: &'py Stock,
+pub(crate) fn run(
+    engine: &Engine,
     style: Style,
     timeout: Option<Duration>,
-    dict: &Bound<'py, PyDict>,
+    dict: &Bound<'_, PyDict>,
     checked: bool,
 ) -> PyResult<bool> {
     let py = dict.py();
-    let Some(set) = super::of(dict) else { return Ok(false) };
+    let Some(set) = engine.sets.of(dict) else { return Ok(false) };
     let Ok(all) = lock(&set).begin(style) else { return Ok(false) };
-    let mut pass = Pass { py, dict, set, asking: Asking::new(py, stock, style)?, style };
+    let mut pass = Pass { py, engine, dict, set, asking: Asking::new(py, engine, style)? };
     let deadline = wait::deadline(timeout);
     // Few are asked as often as without a set.
-    let small = !stock.is_large(dict)?;
+    let small = !engine.originals(py).is_large(dict)?;
     let checked = checked || small;
     let extent = if all || (checked && Instant::now() >= lock(&pass.set).check_due()) {
         Extent::Checked
@@ -85,12 +84,39 @@ pub(crate) fn run<'py>(
         found = pass.wait(deadline)?;
     }
     let ready = pass.ready(found)?;
-    if !is_held(dict) {
+    if !engine.sets.is_held(dict) {
         let asked = lock(&pass.set).forget_asked();
         drop(asked);
     }
-    Delivery::new(stock, dict.as_any()).run(style, &ready)?;
+    Delivery::new(engine, dict.as_any()).run(style, &ready)?;
     Ok(true)
+}
+
+/// What another loop has to know between two passes: the descriptors that it watches, with the flags
+/// of poll(2); after how many seconds the next pass is due at the latest; whether channels have to be
+/// asked now and then.
+pub(crate) type Attached = (Vec<(RawFd, u16)>, Option<f64>, bool);
+
+/// Tells the kernel of what changed in the pass that just ended; `None` if the map cannot be watched.
+pub(crate) fn settle(
+    engine: &Engine,
+    style: Style,
+    dict: &Bound<'_, PyDict>,
+) -> PyResult<Option<Attached>> {
+    let py = dict.py();
+    let Some(set) = engine.sets.of(dict) else { return Ok(None) };
+    let mut pass = Pass { py, engine, dict, set, asking: Asking::new(py, engine, style)? };
+    if !pass.ask(Extent::Touched, true)? {
+        return Ok(None);
+    }
+    let resumes = pass.asking.limit(None).map(|at| at.saturating_duration_since(Instant::now()));
+    let mut set = lock(&pass.set);
+    // What the kernel's set does not take, and what predicates changed, only a pass finds.
+    let is_settled = set.polled().is_empty() && !set.is_touched();
+    let due = if is_settled { resumes } else { Some(Duration::ZERO) };
+    let watched = set.watched().map_err(wait::os_error)?;
+    let due = due.map(|due| due.as_secs_f64());
+    Ok(Some((vec![(watched, PollFlags::IN.bits())], due, set.asks_any())))
 }
 
 impl<'py> Pass<'_, 'py> {
@@ -111,7 +137,8 @@ impl<'py> Pass<'_, 'py> {
         let began = Instant::now();
         let touched = {
             let mut set = lock(&self.set);
-            let outdated = set.is_outdated(self.dict) || (first && !is_held(self.dict));
+            let outdated =
+                set.is_outdated(self.dict) || (first && !self.engine.sets.is_held(self.dict));
             if (extent != Extent::Touched || outdated) && !set.resync(self.dict) {
                 return Ok(false);
             }
@@ -232,13 +259,13 @@ impl<'py> Pass<'_, 'py> {
         if polled.is_empty() {
             wait::until(self.py, deadline, |timeout| kernel::wait(&set, &mut events, timeout))?;
         } else {
-            let mut fds = vec![PollFd::new(&*set, PollFlags::IN)];
-            fds.extend(polled.iter().map(|(fd, flags)| descriptor::poll_fd(*fd, *flags)));
+            let mut fds = vec![PollFd::new(set.as_raw_fd(), PollFlags::IN)];
+            fds.extend(polled.iter().map(|(fd, flags)| PollFd::new(*fd, *flags)));
             wait::poll_until(self.py, &mut fds, deadline)?;
-            let came = fds[1..].iter().map(PollFd::revents);
+            let came = fds[1..].iter().map(PollFd::came);
             found.extend(polled.iter().map(|(fd, _)| *fd).zip(came));
             found.retain(|(_, came)| !came.is_empty());
-            if !fds[0].revents().is_empty() {
+            if !fds[0].came().is_empty() {
                 let now = Timespec { tv_sec: 0, tv_nsec: 0 };
                 kernel::wait(&set, &mut events, Some(&now)).map_err(wait::os_error)?;
             }
@@ -258,20 +285,20 @@ impl<'py> Pass<'_, 'py> {
         for (fd, number) in events.iter().copied() {
             match set.get(fd) {
                 Some(entry) if set.is_about(fd, number) => {
-                    fds.push((fd, descriptor::poll_fd(fd, entry.wanted.flags)));
+                    fds.push((fd, PollFd::new(fd, entry.wanted.flags)));
                 }
                 _ => outdated = true,
             }
         }
         let (numbers, mut fds): (Vec<_>, Vec<_>) = fds.into_iter().unzip();
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut fds, Some(&now)).map_err(wait::os_error)?;
+        descriptor::poll(&mut fds, Some(&now)).map_err(wait::os_error)?;
         for (fd, polled) in numbers.into_iter().zip(&fds) {
-            if polled.revents().is_empty() {
+            if polled.came().is_empty() {
                 // Gone since, or never about this file.
                 outdated = outdated || !set.is_registered(fd);
             } else {
-                found.push((fd, polled.revents()));
+                found.push((fd, polled.came()));
             }
         }
         if outdated { set.rebuild().map_err(wait::os_error) } else { Ok(()) }
@@ -281,9 +308,6 @@ impl<'py> Pass<'_, 'py> {
     fn ready(&mut self, found: Vec<(RawFd, PollFlags)>) -> PyResult<Vec<Ready<'py>>> {
         let mut ready = Vec::with_capacity(found.len());
         for (fd, came) in found {
-            if self.style == Style::Select && came.contains(PollFlags::NVAL) {
-                return Err(wait::os_error(Errno::BADF));
-            }
             let key = fd.into_pyobject(self.py)?.into_any();
             let Some(object) = self.dict.get_item(&key)? else { continue };
             let entry = {

@@ -1,7 +1,7 @@
 //! What is known about the channels of one map, and what the kernel was told about them.
 
 use std::collections::HashMap;
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,6 +49,20 @@ pub(super) struct WatchSet {
     writers: Vec<RawFd>,
     checked: Instant,
     check_took: Duration,
+    attachment: Option<Attachment>,
+}
+
+/// What another loop has that watches the set.
+struct Attachment {
+    /// Called when channels change while it sleeps.
+    changed: Py<PyAny>,
+    /// Whether a pass is about to find what changes.
+    awake: bool,
+    /// The descriptor that the other loop watches: a duplicate of the kernel's set.
+    watched: Option<OwnedFd>,
+    /// The one before. It stays open until the other loop has seen the next one, so that no other
+    /// file gets the number that it still watches.
+    retired: Option<OwnedFd>,
 }
 
 impl WatchSet {
@@ -73,6 +87,7 @@ impl WatchSet {
             writers: Vec::new(),
             checked: Instant::now(),
             check_took: Duration::ZERO,
+            attachment: None,
         })
     }
 
@@ -82,6 +97,43 @@ impl WatchSet {
 
     pub(super) fn epoll(&self) -> Arc<OwnedFd> {
         self.kernel.descriptor()
+    }
+
+    pub(super) fn is_attached(&self) -> bool {
+        self.attachment.is_some()
+    }
+
+    pub(super) fn attach(&mut self, changed: Py<PyAny>) {
+        self.attachment = Some(Attachment { changed, awake: false, watched: None, retired: None });
+    }
+
+    /// Returns the function that was called, to be dropped elsewhere.
+    pub(super) fn detach(&mut self) -> Option<Py<PyAny>> {
+        self.attachment.take().map(|attachment| attachment.changed)
+    }
+
+    pub(super) fn set_awake(&mut self, awake: bool) {
+        if let Some(attachment) = &mut self.attachment {
+            attachment.awake = awake;
+        }
+    }
+
+    /// Returns the function to call about a change, if there is one that is not called yet.
+    pub(super) fn wake(&mut self, py: Python<'_>) -> Option<Py<PyAny>> {
+        let attachment = self.attachment.as_mut().filter(|attachment| !attachment.awake)?;
+        attachment.awake = true;
+        Some(attachment.changed.clone_ref(py))
+    }
+
+    /// Returns the descriptor for the other loop to watch; another one after each `rebuild`.
+    pub(super) fn watched(&mut self) -> Result<RawFd, Errno> {
+        let Some(attachment) = &mut self.attachment else { return Err(Errno::INVAL) };
+        if attachment.watched.is_none() {
+            attachment.watched = Some(self.kernel.duplicate()?);
+        } else {
+            attachment.retired = None;
+        }
+        attachment.watched.as_ref().map(AsRawFd::as_raw_fd).ok_or(Errno::INVAL)
     }
 
     pub(super) fn distrust(&mut self) {
@@ -206,10 +258,15 @@ impl WatchSet {
         }
     }
 
-    pub(super) fn touch_object(&mut self, object: usize) {
-        if let Some(fd) = self.by_object.get(&object) {
-            self.touch(*fd);
-        }
+    /// Returns false if the object is not in the map.
+    pub(super) fn touch_object(&mut self, object: usize) -> bool {
+        let Some(fd) = self.by_object.get(&object).copied() else { return false };
+        self.touch(fd);
+        true
+    }
+
+    pub(super) fn is_touched(&self) -> bool {
+        !self.touched.is_empty()
     }
 
     pub(super) fn take_touched(&mut self) -> Vec<RawFd> {
@@ -387,6 +444,9 @@ impl WatchSet {
     /// Begins a new kernel's set: only so does it forget files that no number stands for any more.
     pub(super) fn rebuild(&mut self) -> Result<(), Errno> {
         self.kernel = Kernel::new()?;
+        if let Some(attachment) = &mut self.attachment {
+            attachment.retired = attachment.watched.take();
+        }
         for fd in 0..self.entries.len() {
             self.entries[fd].registered = None;
             if self.entries[fd].present {

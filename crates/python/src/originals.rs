@@ -1,16 +1,12 @@
-//! What the Python modules define, for comparing: a method that is still theirs has the effect
-//! that the engine knows.
+//! The methods that the Python modules define, for comparing: one that is not overridden has the
+//! effect that the engine knows.
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyModule, PyString, PyType};
 
-static STOCK: PyOnceLock<Stock> = PyOnceLock::new();
-static CHAT: PyOnceLock<Chat> = PyOnceLock::new();
-
 /// `asyncore`, as it was when it was imported.
-pub(crate) struct Stock {
+pub(crate) struct Originals {
     /// The variables of the module, read when they are needed.
     pub(crate) globals: Py<PyDict>,
     pub(crate) dispatcher: Py<PyType>,
@@ -30,7 +26,7 @@ pub(crate) struct Stock {
     pub(crate) report: Py<PyAny>,
     pub(crate) report_poll: Py<PyAny>,
     pub(crate) who_wants_to_write: Py<PyAny>,
-    /// `socket.socket`, and three of its methods.
+    /// `socket.socket`, and three of its methods, each None if it has no such.
     pub(crate) socket: Py<PyAny>,
     pub(crate) socket_fileno: Py<PyAny>,
     pub(crate) socket_recv: Py<PyAny>,
@@ -39,7 +35,7 @@ pub(crate) struct Stock {
 }
 
 /// `asynchat`, likewise.
-pub(crate) struct Chat {
+pub(crate) struct ChatOriginals {
     pub(crate) readable: Py<PyAny>,
     pub(crate) writable: Py<PyAny>,
     pub(crate) handle_read: Py<PyAny>,
@@ -51,70 +47,65 @@ pub(crate) struct Chat {
     pub(crate) queue: Py<PyAny>,
 }
 
-pub(crate) fn bind(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let py = module.py();
-    let get = |name| Ok::<_, PyErr>(module.getattr(name)?.unbind());
-    let dispatcher = module.getattr("dispatcher")?.cast_into::<PyType>()?;
-    let method = |name| Ok::<_, PyErr>(dispatcher.getattr(name)?.unbind());
-    let stock = Stock {
-        globals: module.dict().unbind(),
-        readable: method("readable")?,
-        writable: method("writable")?,
-        writable_with_send: module.getattr("dispatcher_with_send")?.getattr("writable")?.unbind(),
-        handle_read_event: method("handle_read_event")?,
-        recv: method("recv")?,
-        send: method("send")?,
-        handle_write: method("handle_write")?,
-        handle_write_event: method("handle_write_event")?,
-        getattribute: method("__getattribute__")?,
-        read: get("read")?,
-        write: get("write")?,
-        exception: get("_exception")?,
-        readwrite: get("readwrite")?,
-        report: get("_report")?,
-        report_poll: get("_report_poll")?,
-        who_wants_to_write: get("_who_wants_to_write")?,
-        socket: get("_Socket")?,
-        socket_fileno: module.getattr("_Socket")?.getattr("fileno")?.unbind(),
-        socket_recv: module.getattr("_Socket")?.getattr("recv")?.unbind(),
-        socket_send: module.getattr("_Socket")?.getattr("send")?.unbind(),
-        timers: get("_timers")?,
-        dispatcher: dispatcher.clone().unbind(),
-    };
-    // Another import of the same module changes nothing.
-    let _ = STOCK.set(py, stock);
-    Ok(())
+impl Originals {
+    pub(crate) fn of(module: &Bound<'_, PyModule>) -> PyResult<Self> {
+        let py = module.py();
+        let get = |name| Ok::<_, PyErr>(module.getattr(name)?.unbind());
+        let dispatcher = module.getattr("dispatcher")?.cast_into::<PyType>()?;
+        let method = |name| Ok::<_, PyErr>(dispatcher.getattr(name)?.unbind());
+        let socket = module.getattr("_Socket")?;
+        // A library that replaced `socket.socket` may give its own no such methods.
+        let socket_method =
+            |name| Ok::<_, PyErr>(socket.getattr_opt(name)?.map_or(py.None(), Bound::unbind));
+        Ok(Originals {
+            globals: module.dict().unbind(),
+            readable: method("readable")?,
+            writable: method("writable")?,
+            writable_with_send: module
+                .getattr("dispatcher_with_send")?
+                .getattr("writable")?
+                .unbind(),
+            handle_read_event: method("handle_read_event")?,
+            recv: method("recv")?,
+            send: method("send")?,
+            handle_write: method("handle_write")?,
+            handle_write_event: method("handle_write_event")?,
+            getattribute: method("__getattribute__")?,
+            read: get("read")?,
+            write: get("write")?,
+            exception: get("_exception")?,
+            readwrite: get("readwrite")?,
+            report: get("_report")?,
+            report_poll: get("_report_poll")?,
+            who_wants_to_write: get("_who_wants_to_write")?,
+            socket_fileno: socket_method("fileno")?,
+            socket_recv: socket_method("recv")?,
+            socket_send: socket_method("send")?,
+            socket: socket.unbind(),
+            timers: get("_timers")?,
+            dispatcher: dispatcher.unbind(),
+        })
+    }
 }
 
-pub(crate) fn bind_chat(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let class = module.getattr("async_chat")?;
-    let method = |name| Ok::<_, PyErr>(class.getattr(name)?.unbind());
-    let chat = Chat {
-        readable: method("readable")?,
-        writable: method("writable")?,
-        handle_read: method("handle_read")?,
-        initiate_send: method("initiate_send")?,
-        get_terminator: method("get_terminator")?,
-        collect: method("_collect_incoming_data")?,
-        in_buffer: method("ac_in_buffer")?,
-        queue: module.getattr("_Queue")?.unbind(),
-    };
-    let _ = CHAT.set(module.py(), chat);
-    Ok(())
+impl ChatOriginals {
+    pub(crate) fn of(module: &Bound<'_, PyModule>) -> PyResult<Self> {
+        let class = module.getattr("async_chat")?;
+        let method = |name| Ok::<_, PyErr>(class.getattr(name)?.unbind());
+        Ok(ChatOriginals {
+            readable: method("readable")?,
+            writable: method("writable")?,
+            handle_read: method("handle_read")?,
+            initiate_send: method("initiate_send")?,
+            get_terminator: method("get_terminator")?,
+            collect: method("_collect_incoming_data")?,
+            in_buffer: method("ac_in_buffer")?,
+            queue: module.getattr("_Queue")?.unbind(),
+        })
+    }
 }
 
-/// # Panics
-/// Before `bind` was called: no function of the engine is reached earlier.
-pub(crate) fn stock(py: Python<'_>) -> &Stock {
-    STOCK.get(py).expect("asyncore binds itself to the engine when it is imported")
-}
-
-/// `None` until asynchat is imported, which is to say that there are no dialogues yet.
-pub(crate) fn chat(py: Python<'_>) -> Option<&Chat> {
-    CHAT.get(py)
-}
-
-impl Stock {
+impl Originals {
     /// Whether the variable `name` of asyncore is true.
     pub(crate) fn switch(&self, py: Python<'_>, name: &str) -> PyResult<bool> {
         match self.globals.bind(py).get_item(name)? {
@@ -138,10 +129,10 @@ impl Stock {
         &self,
         py: Python<'py>,
         name: &str,
-        stock: &Py<PyAny>,
+        original: &Py<PyAny>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let value = self.globals.bind(py).get_item(name)?;
-        Ok(value.filter(|value| !value.is(stock)))
+        Ok(value.filter(|value| !value.is(original)))
     }
 }
 

@@ -1,5 +1,5 @@
 //! Waiting with what a program has put in the place of `select.select` or `select.poll`: a test's
-//! fake, or that of a library which switches between coroutines where a thread would wait.
+//! fake, or the function of a library that switches between coroutines where a thread would wait.
 
 use std::time::Duration;
 
@@ -10,35 +10,44 @@ use rustix::event::PollFlags;
 
 use crate::deliver::Ready;
 use crate::descriptor;
+use crate::engine::Engine;
 use crate::interest::Style;
-use crate::stock::Stock;
 
-/// The function that waits, if it is not the system's.
-pub(crate) fn function<'py>(
-    py: Python<'py>,
-    stock: &Stock,
-    style: Style,
-) -> PyResult<Option<Bound<'py, PyAny>>> {
-    let Some(module) = stock.globals.bind(py).get_item(intern!(py, "select"))? else {
-        return Ok(None);
-    };
-    let function = match style {
-        Style::Select => module.getattr_opt(intern!(py, "select"))?,
-        Style::Poll => module.getattr_opt(intern!(py, "poll"))?,
-    };
-    Ok(function.filter(|function| !function.is_instance_of::<PyCFunction>()))
+/// A function that waits, and is not the system's.
+pub(crate) enum CustomPoll<'py> {
+    Select(Bound<'py, PyAny>),
+    Poll(Bound<'py, PyAny>),
 }
 
-/// Waits for `channels`, and notes what came in each.
-pub(crate) fn wait(
-    function: &Bound<'_, PyAny>,
-    style: Style,
-    channels: &mut [Ready<'_>],
-    timeout: Option<Duration>,
-) -> PyResult<()> {
-    match style {
-        Style::Select => select(function, channels, timeout),
-        Style::Poll => poll(function, channels, timeout),
+impl<'py> CustomPoll<'py> {
+    pub(crate) fn find(
+        py: Python<'py>,
+        engine: &Engine,
+        style: Style,
+    ) -> PyResult<Option<CustomPoll<'py>>> {
+        let globals = engine.originals(py).globals.bind(py);
+        let Some(module) = globals.get_item(intern!(py, "select"))? else { return Ok(None) };
+        let is_custom = |function: &Bound<'_, PyAny>| !function.is_instance_of::<PyCFunction>();
+        if style == Style::Poll {
+            if let Some(poll) = module.getattr_opt(intern!(py, "poll"))? {
+                return Ok(is_custom(&poll).then_some(CustomPoll::Poll(poll)));
+            }
+            // eventlet removes `poll`, which it has no replacement for.
+        }
+        let select = module.getattr_opt(intern!(py, "select"))?.filter(is_custom);
+        Ok(select.map(CustomPoll::Select))
+    }
+
+    /// Waits for `channels`, and notes what came in each.
+    pub(crate) fn wait(
+        &self,
+        channels: &mut [Ready<'_>],
+        timeout: Option<Duration>,
+    ) -> PyResult<()> {
+        match self {
+            CustomPoll::Select(function) => select(function, channels, timeout),
+            CustomPoll::Poll(function) => poll(function, channels, timeout),
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Plain sockets, with which the engine may do what `socket.socket.recv` and `send` would.
+//! Raw sockets, with which the engine may do what `socket.socket.recv` and `send` would.
 
 use std::cell::RefCell;
 use std::os::fd::RawFd;
@@ -7,10 +7,9 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 use crate::descriptor;
-use crate::stock;
+use crate::engine::Engine;
 
 /// The largest read that memory is kept for.
 const LARGEST: usize = 1 << 20;
@@ -20,13 +19,14 @@ thread_local! {
 }
 
 /// The descriptor of `socket`, if that is exactly a `socket.socket`, and open.
-pub(crate) fn descriptor(socket: &Bound<'_, PyAny>) -> PyResult<Option<RawFd>> {
-    let stock = stock::stock(socket.py());
-    if !socket.get_type().is(&stock.socket) {
+pub(crate) fn descriptor(engine: &Engine, socket: &Bound<'_, PyAny>) -> PyResult<Option<RawFd>> {
+    let originals = engine.originals(socket.py());
+    let fileno = originals.socket_fileno.bind(socket.py());
+    if !socket.get_type().is(&originals.socket) || fileno.is_none() {
         return Ok(None);
     }
     // As `recv` and `send` have it, whatever a program makes of `fileno`.
-    let fd: RawFd = stock.socket_fileno.bind(socket.py()).call1((socket,))?.extract()?;
+    let fd: RawFd = fileno.call1((socket,))?.extract()?;
     Ok((fd >= 0).then_some(fd))
 }
 
@@ -49,15 +49,13 @@ pub(crate) fn receive(
         if buffer.len() < size {
             buffer.resize(size, 0);
         }
-        let file = descriptor::borrow(fd);
-        let (count, _) = again(|| recv(file, &mut buffer[..size], RecvFlags::DONTWAIT))?;
+        let count = again(|| descriptor::receive(fd, &mut buffer[..size]))?;
         Ok(PyBytes::new(py, &buffer[..count]))
     }))
 }
 
 pub(crate) fn transmit(fd: RawFd, data: &[u8]) -> Result<usize, Errno> {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    again(|| send(descriptor::borrow(fd), data, flags))
+    again(|| descriptor::transmit(fd, data))
 }
 
 /// A call that does not wait, made again if a signal came in between.
