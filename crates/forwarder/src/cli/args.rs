@@ -83,7 +83,7 @@ const CLASSIC: &str = "One rule, the classic way";
 
 type Port = Number<u16, 0, 65535>;
 
-/// What to do other than to forward.
+/// Tasks other than forwarding.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Task {
     /// Show the connections of a running forwarder in the terminal

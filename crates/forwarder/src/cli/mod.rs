@@ -21,7 +21,7 @@ use crate::config::{self, Config, Endpoint, Rule, schema};
 use args::{Args, Task};
 pub use source::Source;
 
-/// What there is to do.
+/// A task, ready to be done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Forward. `config` is what `source` contains now; a reload asks it again.

@@ -1,4 +1,4 @@
-//! What is wrong with a text or a configuration, in sentences with a remedy.
+//! Errors in texts and configurations, as sentences with a remedy.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// What is wrong with a configuration that can be parsed, and with which option.
+/// A mistake in a configuration that can be parsed, and its option.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
     /// The rule, by its index; `None` for an option of the process.
@@ -34,7 +34,7 @@ pub struct Diagnostic {
     pub key: &'static str,
     /// The item, by its index, where the option is a list.
     pub item: Option<usize>,
-    /// What is wrong, and what to write instead.
+    /// The mistake, and the remedy.
     pub message: String,
 }
 

@@ -20,7 +20,7 @@ pub const MAX_SIZE: u64 = 4 * 1024 * 1024;
 pub struct File {
     path: PathBuf,
     text: String,
-    /// What it contains, not yet checked as a whole.
+    /// Its content, not yet checked as a whole.
     pub options: Options,
 }
 

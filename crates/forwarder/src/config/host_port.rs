@@ -63,8 +63,8 @@ fn port(digits: &str, whole: &str) -> Result<u16, ParseError> {
 
 /// Checks that `name` can be looked up; `whole` is the text that it is a part of.
 ///
-/// What the system's resolver would take for an address in an old notation (`127.1`, `0x7f.1`) is
-/// refused: it hides where a connection goes.
+/// Names that the system's resolver takes for addresses in an old notation (`127.1`, `0x7f.1`) are
+/// refused: they hide where a connection goes.
 pub(super) fn check_name(name: &str, whole: &str) -> Result<(), ParseError> {
     let top = name.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     let remedy = if !name.is_ascii() {
@@ -106,7 +106,7 @@ pub(super) fn corrected(
     }
 }
 
-/// What the text looks like, and what it may mean here, the most likely first.
+/// The notation that the text is in, and its meanings here, the most likely first.
 fn notation_of_others(text: &str) -> Option<(&'static str, Vec<String>)> {
     let (protocol, rest) = match text.split_once(':') {
         Some((protocol @ ("udp" | "tcp"), rest)) => (protocol, rest),

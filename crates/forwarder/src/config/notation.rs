@@ -16,9 +16,9 @@ pub type Limit<T> = Option<T>;
 
 /// A way to write a value.
 pub trait Notation {
-    /// What the text means.
+    /// The type of the value.
     type Value;
-    /// What a file should contain, with an example.
+    /// A noun phrase for messages, with an example.
     const EXPECTED: &'static str;
     /// For editors.
     const EXAMPLES: &'static [&'static str];

@@ -36,7 +36,7 @@ pub struct Options {
     pub rule: Vec<Rule>,
 }
 
-/// What is wrong, and where.
+/// Places and messages of mistakes.
 pub(super) type Found = Vec<(Range<usize>, String)>;
 
 impl Options {

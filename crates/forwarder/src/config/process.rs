@@ -74,7 +74,7 @@ pub struct Config {
     #[arg(action = ArgAction::Set, num_args = 0..=1, require_equals = true)]
     pub reload_on_change: bool,
 
-    /// What is logged, and where.
+    /// The log: its lines and its place.
     #[command(flatten)]
     pub log: Log,
 
@@ -92,7 +92,7 @@ pub struct Config {
     #[serde(skip)]
     pub rules: Vec<Rule>,
 
-    /// What is dangerous about this configuration, in sentences for the log.
+    /// Dangers of this configuration, in sentences for the log.
     #[arg(skip)]
     #[serde(skip)]
     pub warnings: Vec<String>,
@@ -106,7 +106,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Logs what is dangerous.
+    /// Logs the warnings.
     pub(crate) fn warn(&self) {
         for warning in &self.warnings {
             tracing::warn!("{warning}");
@@ -114,12 +114,12 @@ impl Config {
     }
 }
 
-/// What is logged, and where.
+/// The log: its lines and its place.
 #[derive(Args, Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq)]
 #[serde(default)]
 #[command(next_help_heading = "Log")]
 pub struct Log {
-    /// What a line of the log looks like
+    /// Format of a line of the log
     #[arg(id = "log.format", long = "log-format", value_name = "FORMAT", default_value = "text")]
     pub format: LogFormat,
 
@@ -148,9 +148,9 @@ impl Default for Log {
 pub enum LogLevel {
     /// Nothing at all.
     Off,
-    /// What went wrong.
+    /// Failures.
     Error,
-    /// What may go wrong.
+    /// Dangers, and failures that are retried.
     Warn,
     /// One line for each connection at its end, and what happens to rules and targets.
     #[default]
@@ -161,7 +161,7 @@ pub enum LogLevel {
     Trace,
 }
 
-/// What a line looks like.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum LogFormat {

@@ -63,7 +63,7 @@ pub struct Rule {
     #[serde(with = "ConfigValue::<Option<Time>>")]
     pub check_timeout: Option<Duration>,
 
-    /// What a healthy target sends first [default: accepting is enough]
+    /// First bytes that a healthy target sends [default: accepting is enough]
     ///
     /// Text, with \r, \n, \t, \0, \\ and \xNN for other bytes; at most 1024 bytes.
     #[arg(long, value_name = "TEXT", value_parser = check_expect)]
@@ -291,7 +291,7 @@ pub struct Check {
     pub every: Duration,
     /// Limit on connecting and answering together.
     pub timeout: Duration,
-    /// What the target has to send first; `None` is content with a connection.
+    /// The first bytes that the target has to send; `None` is content with a connection.
     pub expect: Option<Vec<u8>>,
 }
 

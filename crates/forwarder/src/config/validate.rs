@@ -1,4 +1,4 @@
-//! What is wrong with a configuration whose values are valid one by one.
+//! Mistakes in a configuration whose values are valid one by one.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;

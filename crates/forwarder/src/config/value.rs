@@ -1,6 +1,6 @@
 //! Values of options: lengths of time, numbers, amounts, networks.
 //!
-//! Each type here is a [`Notation`]. What it means is usually a type of the standard library, so that
+//! Each type here is a [`Notation`]. Its value is usually a type of the standard library, so that
 //! the rest of the program sees plain data.
 
 use std::marker::PhantomData;
