@@ -15,7 +15,7 @@ use std::time::Instant;
 use socket2::{Domain, Socket, Type};
 
 use crate::config::{Config, Listen, Rule};
-use crate::fault;
+use crate::exhaustion;
 use crate::inherited::Inherited;
 use crate::unix::{self, Permissions, SocketFile};
 
@@ -237,7 +237,7 @@ impl Hint {
         let Some(error) = error.downcast_ref::<io::Error>() else {
             return Hint::None;
         };
-        if fault::shortage_in(error) == Some(fault::Shortage::General) {
+        if exhaustion::exhaustion_in(error) == Some(exhaustion::Exhaustion::General) {
             // Twice, so that clients find room as well.
             let listeners = config.rules.len() * config.workers;
             let copies = if config.handover.is_some() { 2 } else { 1 };

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 use asyncore::{Channel, Dispatcher, Error, Result, SocketMap, Token};
 
 use crate::config::Check;
-use crate::fault;
+use crate::exhaustion;
 use crate::policy::TargetState;
 use crate::relay::proxy_header;
-use crate::serving::Serving;
+use crate::worker_rule::WorkerRule;
 
 /// Maximum bytes of one read; what is expected is no longer than a greeting.
 const READ: usize = 512;
@@ -23,30 +23,30 @@ const BUSY_RETRY: Duration = Duration::from_millis(50);
 
 /// The checks of one rule, which go on for as long as this is held.
 pub(crate) struct Checks {
-    serving: Rc<Serving>,
+    worker_rule: Rc<WorkerRule>,
     check: Check,
 }
 
 impl Checks {
     /// Begins to ask every target of the rule, if it is to be checked.
-    pub(crate) fn start(ch: &mut Channel<'_>, serving: &Rc<Serving>) -> Option<Rc<Self>> {
-        let check = serving.rule.check()?;
-        let checks = Rc::new(Checks { serving: Rc::clone(serving), check });
-        for index in 0..serving.rule.targets.len() {
+    pub(crate) fn start(ch: &mut Channel<'_>, worker_rule: &Rc<WorkerRule>) -> Option<Rc<Self>> {
+        let check = worker_rule.rule.check()?;
+        let checks = Rc::new(Checks { worker_rule: Rc::clone(worker_rule), check });
+        for index in 0..worker_rule.rule.targets.len() {
             ask_after(ch, Duration::ZERO, Rc::downgrade(&checks), index);
         }
         Some(checks)
     }
 
     fn target(&self, index: usize) -> &Arc<TargetState> {
-        &self.serving.state.targets()[index]
+        &self.worker_rule.state.targets()[index]
     }
 
     fn succeeded(&self, index: usize) {
         let target = self.target(index);
         if target.check_succeeded() {
             tracing::info!(
-                rule = %self.serving.rule.name,
+                rule = %self.worker_rule.rule.name,
                 target = %target.name(),
                 "the target is up again"
             );
@@ -57,7 +57,7 @@ impl Checks {
         let target = self.target(index);
         if target.check_failed(ch.now(), &error) {
             tracing::warn!(
-                rule = %self.serving.rule.name,
+                rule = %self.worker_rule.rule.name,
                 target = %target.name(),
                 "the target is down: {error}"
             );
@@ -92,7 +92,7 @@ fn probe(map: &mut SocketMap, checks: &Rc<Checks>, index: usize, deadline: Insta
     let probe = map.add_with(|ch| {
         ch.set_connect_timeout(left);
         let belongs_to = Rc::downgrade(checks);
-        match checks.serving.connect(ch, index) {
+        match checks.worker_rule.connect(ch, index) {
             Ok(()) => Ok(Probe { checks: belongs_to, index, matched: 0, answered: false }),
             Err(error) => {
                 if error.kind() == ErrorKind::ResourceBusy && left > BUSY_RETRY {
@@ -103,7 +103,7 @@ fn probe(map: &mut SocketMap, checks: &Rc<Checks>, index: usize, deadline: Insta
                         Ok(())
                     });
                 // A shortage is this machine's fault, which says nothing of the target.
-                } else if fault::shortage_in(&error).is_none() {
+                } else if exhaustion::exhaustion_in(&error).is_none() {
                     checks.failed(ch, index, &error.to_string());
                 }
                 Err(error)
@@ -112,7 +112,9 @@ fn probe(map: &mut SocketMap, checks: &Rc<Checks>, index: usize, deadline: Insta
     });
     match probe {
         Ok(probe) => limit(map, probe, left, checks.check.timeout),
-        Err(error) => tracing::debug!(rule = %checks.serving.rule.name, "cannot check: {error}"),
+        Err(error) => {
+            tracing::debug!(rule = %checks.worker_rule.rule.name, "cannot check: {error}")
+        }
     }
 }
 
@@ -181,7 +183,7 @@ impl Dispatcher for Probe {
             return Ok(());
         };
         // Without a client to name, so that the target takes it for a check.
-        if let Some(version) = checks.serving.rule.proxy_send {
+        if let Some(version) = checks.worker_rule.rule.proxy_send {
             ch.push(proxy_header::encode(version, None, 0)?);
         }
         if checks.check.expect.is_none() {
@@ -209,7 +211,7 @@ impl Dispatcher for Probe {
     }
 
     fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
-        match fault::shortage(error.chain()) {
+        match exhaustion::exhaustion(error.chain()) {
             Some(_) => ch.close(),
             None => self.fail(ch, &error.to_string()),
         }

@@ -8,9 +8,9 @@ use asyncore::{Channel, Socket, Token};
 
 use crate::config::Listen;
 use crate::relay::{self, listener};
-use crate::serving::Serving;
 use crate::shared::Drain;
 use crate::udp;
+use crate::worker_rule::WorkerRule;
 
 /// How long a rule that was removed keeps its address for clients who wait for a place. Whoever
 /// waits still is reset then.
@@ -30,30 +30,30 @@ impl ListenerHandle {
     /// When there are no descriptors.
     pub(crate) fn start(
         ch: &mut Channel<'_>,
-        serving: Rc<Serving>,
+        worker_rule: Rc<WorkerRule>,
         socket: socket2::Socket,
     ) -> io::Result<Self> {
         let socket = Socket::try_from(socket)?;
-        Ok(match serving.rule.listen {
+        Ok(match worker_rule.rule.listen {
             Listen::Tcp(_) | Listen::Unix(_) => ListenerHandle::Connections(ch.add_with(|ch| {
                 ch.set_socket(socket);
-                relay::Listener::new(serving, ch)
+                relay::Listener::new(worker_rule, ch)
             })?),
             Listen::Udp(_) => {
-                ListenerHandle::Datagrams(ch.add(udp::Listener::new(serving), socket))
+                ListenerHandle::Datagrams(ch.add(udp::Listener::new(worker_rule), socket))
             }
         })
     }
 
     /// Serves new clients by a rule that was changed.
-    pub(crate) fn serve(self, ch: &mut Channel<'_>, serving: Rc<Serving>) {
+    pub(crate) fn serve(self, ch: &mut Channel<'_>, worker_rule: Rc<WorkerRule>) {
         match self {
             ListenerHandle::Connections(token) => {
-                let (rule, backlog) = (serving.rule.name.clone(), serving.rule.backlog);
+                let (rule, backlog) = (worker_rule.rule.name.clone(), worker_rule.rule.backlog);
                 let Some(listener) = ch.get_mut(token) else {
                     return;
                 };
-                let before = std::mem::replace(&mut listener.serving, serving).rule.backlog;
+                let before = std::mem::replace(&mut listener.worker_rule, worker_rule).rule.backlog;
                 if let Some(mut listener) = ch.channel(token).filter(|_| before != backlog) {
                     if let Err(error) = listener.listen(backlog) {
                         tracing::error!(%rule, "cannot change the backlog: {error}");
@@ -62,7 +62,7 @@ impl ListenerHandle {
             }
             ListenerHandle::Datagrams(token) => {
                 if let Some(listener) = ch.get_mut(token) {
-                    listener.serving = serving;
+                    listener.worker_rule = worker_rule;
                 }
             }
         }

@@ -7,7 +7,7 @@ use super::*;
 use crate::config::{Endpoint, Listen, ProxyVersion, Rule};
 use crate::policy::{HealthState, RuleState};
 use crate::shared::Shared;
-use crate::worker::Load;
+use crate::worker::WorkerState;
 
 struct NoSocket;
 
@@ -40,12 +40,12 @@ impl Checking {
         let shared = Shared::new(1, 1);
         let state = RuleState::new(&rule, Arc::clone(&shared.process), Instant::now());
         let state = Arc::new(state);
-        let load = Rc::new(Load::new(shared));
-        let serving = Rc::new(Serving::new(Arc::new(rule), Arc::clone(&state), load));
+        let load = Rc::new(WorkerState::new(shared));
+        let worker_rule = Rc::new(WorkerRule::new(Arc::new(rule), Arc::clone(&state), load));
         let mut map = SocketMap::new().unwrap();
         let mut checks = None;
         map.add_with(|ch| {
-            checks = Checks::start(ch, &serving);
+            checks = Checks::start(ch, &worker_rule);
             Ok(NoSocket)
         })
         .unwrap();

@@ -24,7 +24,7 @@ pub struct ProcessCounts {
     /// The most connections that there are descriptors for.
     room: AtomicUsize,
     draining: AtomicBool,
-    shortage: News,
+    exhaustion: News,
 }
 
 impl ProcessCounts {
@@ -34,13 +34,13 @@ impl ProcessCounts {
             connections: Count::new(max_connections, Refusal::GlobalLimit),
             room: AtomicUsize::new(usize::MAX),
             draining: AtomicBool::new(false),
-            shortage: News::default(),
+            exhaustion: News::default(),
         }
     }
 
     /// Notes that this machine is short of something; true if that is worth a line of the log.
     pub fn shortage_is_news(&self, now: Instant) -> bool {
-        self.shortage.is_news(now)
+        self.exhaustion.is_news(now)
     }
 
     /// Keeps the limit, now and whatever it is changed to, at what there are descriptors for.

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use asyncore::{Address, Channel, Timer, Token};
 
 use crate::capture::{Captures, Subject, Tap};
-use crate::fault::Shortage;
+use crate::exhaustion::Exhaustion;
 use crate::logging::Entry;
 use crate::policy::{Assignment, Permit, Throttle};
 use crate::registry::Number;
 use crate::relay::close_reason::CloseReason;
 use crate::relay::proxy_header::Ends;
-use crate::serving::Serving;
+use crate::worker_rule::WorkerRule;
 
 /// The client's side of a connection, or the target's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl fmt::Display for Side {
 
 /// A client's connection, from accept to its end.
 pub(crate) struct Connection {
-    pub(crate) serving: Rc<Serving>,
+    pub(crate) worker_rule: Rc<WorkerRule>,
     number: Cell<Number>,
     pub(crate) client: Option<SocketAddr>,
     /// Where the client connected to, if a PROXY header names it.
@@ -66,15 +66,15 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(
-        serving: Rc<Serving>,
+        worker_rule: Rc<WorkerRule>,
         client: Option<SocketAddr>,
         permit: Permit,
         now: Instant,
     ) -> Rc<Self> {
-        let throttle = serving.state.throttle(now).map(|it| Box::new(RefCell::new(it)));
-        serving.load.begin();
+        let throttle = worker_rule.state.throttle(now).map(|it| Box::new(RefCell::new(it)));
+        worker_rule.worker.begin();
         Rc::new(Connection {
-            serving,
+            worker_rule,
             number: Cell::new(0),
             client,
             destination: Cell::new(None),
@@ -101,7 +101,7 @@ impl Connection {
 
     /// Notes the channel that stands for the connection.
     pub(crate) fn note_channel(&self, channel: Token) {
-        let registry = &self.serving.load.registry;
+        let registry = &self.worker_rule.worker.registry;
         match self.number.get() {
             0 => self.number.set(registry.add(channel)),
             number => registry.replace(number, channel),
@@ -122,7 +122,7 @@ impl Connection {
         if let Some(assignment) = &*self.assignment.borrow() {
             let time = now.saturating_duration_since(assignment.began());
             self.connect_micros.set(u32::try_from(time.as_micros()).unwrap_or(u32::MAX).max(1));
-            self.serving.state.counts().note_connected(time);
+            self.worker_rule.state.counts().note_connected(time);
         }
         self.note_up();
     }
@@ -130,7 +130,7 @@ impl Connection {
     /// Notes that the target works, as a connection or an answer shows.
     pub(crate) fn note_up(&self) {
         if let Some(assignment) = self.assignment.borrow().as_ref().filter(|it| it.succeeded()) {
-            let (rule, target) = (&self.serving.rule.name, assignment.target().name());
+            let (rule, target) = (&self.worker_rule.rule.name, assignment.target().name());
             tracing::info!(%rule, %target, "the target is up again");
         }
     }
@@ -154,12 +154,12 @@ impl Connection {
         assignment: &Assignment,
         now: Instant,
         error: &dyn fmt::Display,
-        shortage: Option<Shortage>,
+        exhaustion: Option<Exhaustion>,
     ) -> bool {
-        let (rule, target) = (&self.serving.rule.name, assignment.target().name());
-        if shortage.is_some() {
+        let (rule, target) = (&self.worker_rule.rule.name, assignment.target().name());
+        if exhaustion.is_some() {
             // A good target must not back off because this machine is short of something.
-            let is_news = self.serving.state.counts().process().shortage_is_news(now);
+            let is_news = self.worker_rule.state.counts().process().shortage_is_news(now);
             if is_news {
                 tracing::error!(
                     %rule, %target,
@@ -179,7 +179,7 @@ impl Connection {
 
     /// Notes that a target could not be used, so that another one's turn comes.
     pub(crate) fn note_tried(&self, assignment: &Assignment) {
-        let targets = self.serving.state.targets();
+        let targets = self.worker_rule.state.targets();
         let index = targets.iter().position(|target| Arc::ptr_eq(target, assignment.target()));
         self.tried.borrow_mut().extend(index);
     }
@@ -191,7 +191,7 @@ impl Connection {
         target: Option<&Address>,
         begin: impl FnOnce(&Arc<Captures>, &Subject<'_>) -> Option<Tap>,
     ) {
-        let Some(captures) = self.serving.load.captures() else {
+        let Some(captures) = self.worker_rule.worker.captures() else {
             return;
         };
         let assignment = self.assignment.borrow();
@@ -199,7 +199,7 @@ impl Connection {
             return;
         };
         let subject = Subject {
-            rule: &self.serving.rule.name,
+            rule: &self.worker_rule.rule.name,
             client: self.client,
             target: endpoint,
             target_addr: target.and_then(Address::inet),
@@ -248,7 +248,7 @@ impl Connection {
     /// Ends what never began. A client whose datagrams have nowhere to go may send thousands, so
     /// this is not worth a line of the log.
     pub(crate) fn discard(&self) {
-        self.serving.load.end();
+        self.worker_rule.worker.end();
     }
 
     /// The last act, when both halves have ended: counts the bytes, and logs the connection if it
@@ -261,7 +261,7 @@ impl Connection {
             assignment.add_bytes(bytes.0, bytes.1);
         }
         let entry = Entry {
-            rule: Arc::clone(&self.serving.rule),
+            rule: Arc::clone(&self.worker_rule.rule),
             client: self.client,
             target: assignment.as_ref().map(|it| Arc::clone(it.target())),
             bytes,
@@ -269,12 +269,12 @@ impl Connection {
             reason: self.close_reason.take(),
         };
         let reason = entry.reason.as_ref().map(CloseReason::reason);
-        self.serving.state.counts().note_ended(reason, entry.lasted);
+        self.worker_rule.state.counts().note_ended(reason, entry.lasted);
         if is_worth_a_line {
-            self.serving.load.access_log().add(ch, entry);
+            self.worker_rule.worker.access_log().add(ch, entry);
         }
-        self.serving.load.registry.remove(self.number.get());
-        self.serving.load.end();
+        self.worker_rule.worker.registry.remove(self.number.get());
+        self.worker_rule.worker.end();
     }
 }
 

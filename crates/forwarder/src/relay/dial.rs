@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use asyncore::{Channel, Error, Socket, SocketMap, Token};
 use socket2::SockRef;
 
-use crate::fault::{self, Shortage};
+use crate::exhaustion::{self, Exhaustion};
 use crate::policy::Permit;
 use crate::relay::close_reason::CloseReason;
 use crate::relay::connection::{Connection, Side};
 use crate::relay::half::{HIGH_WATER, Half, State};
 use crate::relay::{proxy_header, timeouts};
-use crate::serving::Serving;
+use crate::worker_rule::WorkerRule;
 
 /// The first wait until a Unix socket whose backlog is full is tried again, of which the system
 /// tells nothing; each wait is twice the one before.
@@ -37,9 +37,9 @@ pub(crate) struct Arrival {
 }
 
 /// Begins a connection for a client that was let in.
-pub(crate) fn begin(ch: &mut Channel<'_>, serving: &Rc<Serving>, arrival: Arrival) {
+pub(crate) fn begin(ch: &mut Channel<'_>, worker_rule: &Rc<WorkerRule>, arrival: Arrival) {
     let Arrival { sock, client, destination, hops, early, permit } = arrival;
-    let connection = Connection::new(Rc::clone(serving), client, permit, ch.now());
+    let connection = Connection::new(Rc::clone(worker_rule), client, permit, ch.now());
     connection.destination.set(destination);
     connection.hops.set(hops);
     connection.note_early(early);
@@ -60,19 +60,19 @@ fn dial(
     connection: &Rc<Connection>,
     mut last_error: Option<String>,
 ) {
-    let serving = &connection.serving;
+    let worker_rule = &connection.worker_rule;
     let now = ch.now();
     loop {
         let ip = connection.client.map(|client| client.ip());
-        let chosen = serving.state.choose(now, ip, &connection.tried.borrow());
+        let chosen = worker_rule.state.choose(now, ip, &connection.tried.borrow());
         let Some(index) = chosen else {
             return give_up(ch, client, connection, last_error);
         };
-        connection.assignment.replace(Some(serving.state.targets()[index].assign(now)));
-        let give_up_at = now + serving.rule.connect_timeout;
+        connection.assignment.replace(Some(worker_rule.state.targets()[index].assign(now)));
+        let give_up_at = now + worker_rule.rule.connect_timeout;
         match attempt(ch, client, connection, index, Retry { give_up_at, wait: FIRST_RETRY }) {
             Ok(()) => return,
-            Err((error, Some(Shortage::General))) => {
+            Err((error, Some(Exhaustion::General))) => {
                 return give_up(ch, client, connection, Some(error));
             }
             Err((error, _)) => last_error = Some(error),
@@ -97,7 +97,7 @@ fn attempt(
     connection: &Rc<Connection>,
     index: usize,
     retry: Retry,
-) -> Result<(), (String, Option<Shortage>)> {
+) -> Result<(), (String, Option<Exhaustion>)> {
     let error = match connect(ch, client, connection, index) {
         Ok(target) => {
             set_state(ch, client, State::Dialing(Some(target)));
@@ -113,7 +113,7 @@ fn attempt(
                 let retry = Retry { wait, ..retry };
                 match attempt(ch, client, &connection, index, retry) {
                     Ok(()) => {}
-                    Err((error, Some(Shortage::General))) => {
+                    Err((error, Some(Exhaustion::General))) => {
                         give_up(ch, client, &connection, Some(error));
                     }
                     Err((error, _)) => dial(ch, client, &connection, Some(error)),
@@ -124,11 +124,11 @@ fn attempt(
         return Ok(());
     }
     connection.tried.borrow_mut().push(index);
-    let shortage = fault::shortage_in(&error);
+    let exhaustion = exhaustion::exhaustion_in(&error);
     if let Some(assignment) = connection.assignment.take() {
-        connection.note_failure(&assignment, ch.now(), &error, shortage);
+        connection.note_failure(&assignment, ch.now(), &error, exhaustion);
     }
-    Err((error.to_string(), shortage))
+    Err((error.to_string(), exhaustion))
 }
 
 fn set_state(ch: &mut Channel<'_>, half: Token<Half>, state: State) {
@@ -143,13 +143,13 @@ fn connect(
     connection: &Rc<Connection>,
     index: usize,
 ) -> io::Result<Token<Half>> {
-    let serving = &connection.serving;
+    let worker_rule = &connection.worker_rule;
     ch.add_with(|ch| {
         ch.set_high_water(HIGH_WATER);
         ch.set_sink(client);
-        ch.set_connect_timeout(serving.rule.connect_timeout);
-        timeouts::watch_silence(ch, &serving.rule);
-        serving.connect(ch, index)?;
+        ch.set_connect_timeout(worker_rule.rule.connect_timeout);
+        timeouts::watch_silence(ch, &worker_rule.rule);
+        worker_rule.connect(ch, index)?;
         Ok(Half::new(Side::Target, Some(client), Rc::clone(connection)))
     })
 }
@@ -191,7 +191,7 @@ fn push_first(
     connection: &Connection,
     early: Vec<u8>,
 ) -> io::Result<()> {
-    if let Some(version) = connection.serving.rule.proxy_send {
+    if let Some(version) = connection.worker_rule.rule.proxy_send {
         let local = ch.channel(client).and_then(|client| client.local_addr().ok());
         let ends = connection.ends(local.and_then(|local| local.inet()));
         ch.push(proxy_header::encode(version, ends, connection.hops.get())?);
@@ -209,10 +209,10 @@ pub(crate) fn failed(half: &mut Half, ch: &mut Channel<'_>, error: &Error) {
         connection.note_close(CloseReason::Failed(Side::Client, error.to_string()));
         return ch.abort();
     }
-    let shortage = fault::shortage(error.chain());
+    let exhaustion = exhaustion::exhaustion(error.chain());
     if let Some(assignment) = connection.assignment.take() {
         connection.note_tried(&assignment);
-        connection.note_failure(&assignment, ch.now(), error, shortage);
+        connection.note_failure(&assignment, ch.now(), error, exhaustion);
     }
     ch.close();
     let Some(client) = half.other().filter(|client| ch.contains(*client)) else {
@@ -220,7 +220,7 @@ pub(crate) fn failed(half: &mut Half, ch: &mut Channel<'_>, error: &Error) {
     };
     half.state = State::Replaced;
     set_state(ch, client, State::Dialing(None));
-    if shortage == Some(Shortage::General) {
+    if exhaustion == Some(Exhaustion::General) {
         return give_up(ch, client, &connection, Some(error.to_string()));
     }
     dial(ch, client, &connection, Some(error.to_string()));
@@ -241,14 +241,14 @@ pub(crate) fn retried(half: &mut Half, ch: &mut Channel<'_>) -> bool {
         return false;
     }
     let received = ch.channel(client).map(|client| client.stats().bytes_in);
-    let is_last = connection.tried.borrow().len() + 1 >= connection.serving.rule.targets.len();
+    let is_last = connection.tried.borrow().len() + 1 >= connection.worker_rule.rule.targets.len();
     if received != Some(0) || is_last {
         return false;
     }
     if let Some(assignment) = connection.assignment.take() {
         connection.note_tried(&assignment);
         tracing::debug!(
-            rule = %connection.serving.rule.name,
+            rule = %connection.worker_rule.rule.name,
             target = %assignment.target().name(),
             "reset by the target before a byte went through: the next one's turn"
         );

@@ -72,7 +72,7 @@ impl Half {
     /// that of the rule with `counts`, or that of the process.
     pub(crate) fn is_target_of(&self, reached: Refusal, counts: &Arc<RuleCounts>) -> bool {
         let is_relaying = matches!(self.state, State::Relaying(_));
-        let of_rule = Arc::ptr_eq(self.connection.serving.state.counts(), counts);
+        let of_rule = Arc::ptr_eq(self.connection.worker_rule.state.counts(), counts);
         self.side == Side::Target && is_relaying && (of_rule || reached == Refusal::GlobalLimit)
     }
 
@@ -128,7 +128,7 @@ impl Half {
         if self.connection.is_cut_off() {
             other.abort();
         } else {
-            timeouts::limit_rest(&mut other, &self.connection.serving.rule);
+            timeouts::limit_rest(&mut other, &self.connection.worker_rule.rule);
             other.close_when_done();
         }
     }
@@ -267,7 +267,7 @@ impl Dispatcher for Half {
 
     fn handle_close(&mut self, ch: &mut Channel<'_>) {
         self.connection.note_bytes(self.side, ch.stats().bytes_in);
-        let rule = &self.connection.serving.rule;
+        let rule = &self.connection.worker_rule.rule;
         let cause = ch.close_cause();
         let cause = cause.map(|cause| CloseReason::caused_by(self.side, cause, rule));
         if cause.is_some() && dial::retried(self, ch) {

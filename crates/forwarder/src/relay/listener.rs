@@ -12,7 +12,7 @@ use asyncore::{Channel, ChannelStats, Dispatcher, Result, Socket, SocketMap, Tok
 use crate::policy::{AtCapacity, Refusal, Reservation, RuleCounts, Waiter};
 use crate::relay::dial::{self, Arrival};
 use crate::relay::{CloseReason, Half, preamble};
-use crate::serving::Serving;
+use crate::worker_rule::WorkerRule;
 
 /// How many connections are accepted in one go, before other channels have their turn.
 const BURST: usize = 64;
@@ -24,7 +24,7 @@ const LEAST_LOOP: usize = 16;
 
 /// A rule's listener: lets clients in and begins their connections.
 pub(crate) struct Listener {
-    pub(crate) serving: Rc<Serving>,
+    pub(crate) worker_rule: Rc<WorkerRule>,
     waiter: Arc<Waiter>,
     /// A limit has to allow the next connection first.
     waiting: bool,
@@ -39,22 +39,22 @@ impl Listener {
     ///
     /// # Errors
     /// When there is no descriptor for what wakes it when a connection has ended.
-    pub(crate) fn new(serving: Rc<Serving>, ch: &mut Channel<'_>) -> io::Result<Self> {
-        let waiter = waiter(&serving, ch)?;
-        Ok(Listener { serving, waiter, waiting: false, stuck_since: None, last: None })
+    pub(crate) fn new(worker_rule: Rc<WorkerRule>, ch: &mut Channel<'_>) -> io::Result<Self> {
+        let waiter = waiter(&worker_rule, ch)?;
+        Ok(Listener { worker_rule, waiter, waiting: false, stuck_since: None, last: None })
     }
 
     /// One on a simulated network, for tests, where the rule says.
     #[cfg(test)]
-    pub(crate) fn simulated(map: &mut SocketMap, serving: &Rc<Serving>) -> Token<Self> {
-        let crate::config::Listen::Tcp(addr) = serving.rule.listen else {
+    pub(crate) fn simulated(map: &mut SocketMap, worker_rule: &Rc<WorkerRule>) -> Token<Self> {
+        let crate::config::Listen::Tcp(addr) = worker_rule.rule.listen else {
             panic!("a simulated network has TCP only");
         };
         let listener = map.add_with(|ch| {
             ch.create_socket(asyncore::Domain::for_address(addr), asyncore::Type::STREAM)?;
             ch.bind(addr)?;
-            ch.listen(serving.rule.backlog)?;
-            Listener::new(Rc::clone(serving), ch)
+            ch.listen(worker_rule.rule.backlog)?;
+            Listener::new(Rc::clone(worker_rule), ch)
         });
         listener.expect("an address that is free")
     }
@@ -63,8 +63,8 @@ impl Listener {
     /// keeps them waiting it stays open, and counts among what the worker has to do; true if so.
     pub(crate) fn drain(&mut self, ch: &mut Channel<'_>) -> bool {
         // Others may come all the while, but no more wait now than the backlog holds.
-        self.last = Some(self.serving.rule.backlog);
-        self.serving.load.begin();
+        self.last = Some(self.worker_rule.rule.backlog);
+        self.worker_rule.worker.begin();
         self.resume(ch);
         self.last.is_some()
     }
@@ -84,7 +84,7 @@ impl Listener {
     /// Closes at once, also while clients wait.
     fn close(&mut self, ch: &mut Channel<'_>) {
         if self.last.take().is_some() {
-            self.serving.load.end();
+            self.worker_rule.worker.end();
         }
         ch.close();
     }
@@ -102,7 +102,7 @@ impl Listener {
 
     /// Lets the next client in, or refuses it; false without one, or if it has to wait.
     fn let_next_in(&mut self, ch: &mut Channel<'_>, client_waits: bool) -> io::Result<bool> {
-        if let Some(wait) = self.serving.state.pause(ch.now()) {
+        if let Some(wait) = self.worker_rule.state.pause(ch.now()) {
             self.waiting = true;
             let this = ch.token::<Listener>();
             ch.call_later(wait, move |map| {
@@ -124,7 +124,7 @@ impl Listener {
     /// A reservation for the next client; without one, a client that is known to wait stays in the
     /// backlog until another connection has ended.
     fn reserve(&mut self, ch: &mut Channel<'_>, client_waits: bool) -> Option<Reservation> {
-        let state = &self.serving.state;
+        let state = &self.worker_rule.state;
         if !client_waits {
             return state.reserve().ok();
         }
@@ -137,7 +137,7 @@ impl Listener {
             self.watch_for_loop(ch, refusal);
         }
         if is_news {
-            let rule = &self.serving.rule.name;
+            let rule = &self.worker_rule.rule.name;
             tracing::warn!(%rule, "clients wait until others have gone: {refusal}");
         }
         None
@@ -154,7 +154,7 @@ impl Listener {
             let Some(listener) = map.get(this).filter(|listener| is_stuck(listener)) else {
                 return Ok(());
             };
-            if let Some(oldest) = looping(map, refusal, listener.serving.state.counts()) {
+            if let Some(oldest) = looping(map, refusal, listener.worker_rule.state.counts()) {
                 dial::end(map, oldest, CloseReason::Loop);
             }
             map.with(this, |listener, ch| {
@@ -174,21 +174,21 @@ impl Listener {
         sock: Socket,
         peer: Option<SocketAddr>,
     ) {
-        let serving = &self.serving;
-        let proxy = peer.filter(|peer| serving.proxies.contains(peer.ip()));
+        let worker_rule = &self.worker_rule;
+        let proxy = peer.filter(|peer| worker_rule.proxies.contains(peer.ip()));
         // Of a proxy's client nothing is known yet.
         let client = if proxy.is_some() { None } else { peer };
-        match serving.state.admit_to(reservation, ch.now(), client.map(|client| client.ip())) {
+        match worker_rule.state.admit_to(reservation, ch.now(), client.map(|client| client.ip())) {
             Ok(permit) => match proxy {
-                Some(proxy) => preamble::begin(ch, serving, sock, proxy, permit),
+                Some(proxy) => preamble::begin(ch, worker_rule, sock, proxy, permit),
                 None => {
                     let (destination, hops, early) = (None, 0, Vec::new());
                     let arrival = Arrival { sock, client, destination, hops, early, permit };
-                    dial::begin(ch, serving, arrival);
+                    dial::begin(ch, worker_rule, arrival);
                 }
             },
             Err(refusal) => tracing::debug!(
-                rule = %self.serving.rule.name,
+                rule = %self.worker_rule.rule.name,
                 client = peer.as_ref().map(tracing::field::display),
                 "refused: {refusal}"
             ),
@@ -218,10 +218,10 @@ fn looping(map: &SocketMap, refusal: Refusal, counts: &Arc<RuleCounts>) -> Optio
 }
 
 /// What wakes the listener whose channel is `ch` from any thread.
-fn waiter(serving: &Serving, ch: &mut Channel<'_>) -> io::Result<Arc<Waiter>> {
+fn waiter(worker_rule: &WorkerRule, ch: &mut Channel<'_>) -> io::Result<Arc<Waiter>> {
     let (this, trigger) = (ch.token::<Listener>(), ch.trigger()?);
     // The counts keep the waiter, and are not to keep themselves.
-    let counts = Arc::downgrade(serving.state.counts());
+    let counts = Arc::downgrade(worker_rule.state.counts());
     Ok(Waiter::new(move || {
         let counts = counts.clone();
         let pulled = trigger.pull_trigger(move |map| {

@@ -10,7 +10,7 @@ use asyncore::{Channel, Dispatcher, Error, Result, Socket, SocketMap, Timer, Tok
 use crate::policy::Permit;
 use crate::relay::dial::{self, Arrival};
 use crate::relay::proxy_header::{Ends, Header};
-use crate::serving::Serving;
+use crate::worker_rule::WorkerRule;
 
 /// Maximum time for a proxy to send its header, which is the first thing it does.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -19,7 +19,7 @@ const READ: usize = 4096;
 
 /// A proxy's connection, until its header was read.
 pub(crate) struct Preamble {
-    serving: Rc<Serving>,
+    worker_rule: Rc<WorkerRule>,
     proxy: SocketAddr,
     permit: Option<Permit>,
     /// At most two reads, since the first one either ends the header or is a part of it.
@@ -30,14 +30,14 @@ pub(crate) struct Preamble {
 /// Waits for the header of a proxy that was let in.
 pub(crate) fn begin(
     ch: &mut Channel<'_>,
-    serving: &Rc<Serving>,
+    worker_rule: &Rc<WorkerRule>,
     sock: Socket,
     proxy: SocketAddr,
     permit: Permit,
 ) {
-    serving.load.begin();
+    worker_rule.worker.begin();
     let preamble = Preamble {
-        serving: Rc::clone(serving),
+        worker_rule: Rc::clone(worker_rule),
         proxy,
         permit: Some(permit),
         received: Vec::new(),
@@ -64,7 +64,7 @@ impl Preamble {
     /// Resets the connection, which may be a client that pretends to be a proxy.
     fn refuse(&self, ch: &mut Channel<'_>, cause: &dyn Display) {
         tracing::warn!(
-            rule = %self.serving.rule.name,
+            rule = %self.worker_rule.rule.name,
             proxy = %self.proxy,
             "connection reset, no PROXY header: {cause}"
         );
@@ -77,9 +77,9 @@ impl Preamble {
             return;
         };
         let client = header.ends.map_or(self.proxy, |Ends { source, .. }| source);
-        if let Err(refusal) = self.serving.state.identify(&mut permit, client.ip()) {
+        if let Err(refusal) = self.worker_rule.state.identify(&mut permit, client.ip()) {
             tracing::debug!(
-                rule = %self.serving.rule.name,
+                rule = %self.worker_rule.rule.name,
                 client = %client,
                 proxy = %self.proxy,
                 "refused: {refusal}"
@@ -97,7 +97,7 @@ impl Preamble {
             early: self.received.split_off(header.len),
             permit,
         };
-        dial::begin(ch, &self.serving, arrival);
+        dial::begin(ch, &self.worker_rule, arrival);
     }
 }
 
@@ -134,7 +134,7 @@ impl Dispatcher for Preamble {
         if let Some(timer) = self.timer.take() {
             ch.cancel(timer);
         }
-        self.serving.load.end();
+        self.worker_rule.worker.end();
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) fn watch_silence(target: &mut Channel<'_>, rule: &Rule) {
 
 /// Sets what is limited from when both sides are connected; the channel is the target's.
 pub(crate) fn begin(target: &mut Channel<'_>, client: Token<Half>, connection: &Connection) {
-    let Rule { user_timeout, send_timeout, lifetime, .. } = *connection.serving.rule;
+    let Rule { user_timeout, send_timeout, lifetime, .. } = *connection.worker_rule.rule;
     let halves = [client, target.token()];
     for half in halves {
         let Some(mut channel) = target.channel(half) else {
@@ -57,7 +57,7 @@ pub(crate) fn limit_rest(last: &mut Channel<'_>, rule: &Rule) {
 
 /// Handles that the target's half has been silent for its time.
 pub(crate) fn silent(half: &mut Half, ch: &mut Channel<'_>) {
-    let Rule { idle_timeout, keepalive, .. } = *half.connection.serving.rule;
+    let Rule { idle_timeout, keepalive, .. } = *half.connection.worker_rule.rule;
     let silent = ch.stats().idle;
     if idle_timeout.is_some_and(|idle| silent >= idle) {
         half.connection.note_close(CloseReason::Idle);

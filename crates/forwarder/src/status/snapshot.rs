@@ -195,7 +195,7 @@ impl View<'_> {
         Row {
             worker,
             number: self.connection.number(),
-            rule: Arc::clone(&self.connection.serving.rule),
+            rule: Arc::clone(&self.connection.worker_rule.rule),
             client: self.connection.client,
             target: self.target(),
             state: self.state,

@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use asyncore::{Channel, Domain, Token, Type};
 
-use crate::fault::{self, Shortage};
+use crate::exhaustion::{self, Exhaustion};
 use crate::policy::DatagramDrop;
 use crate::relay::Connection;
-use crate::serving::Serving;
 use crate::udp::listener::Listener;
 use crate::udp::session::Session;
+use crate::worker_rule::WorkerRule;
 
 /// Opens a session for a client that has none, if it is let in and a target can be sent to: one that
 /// is not among those `tried`, if there is such a one.
@@ -19,15 +19,15 @@ use crate::udp::session::Session;
 /// To be called by the listener.
 pub(crate) fn open(
     ch: &mut Channel<'_>,
-    serving: &Rc<Serving>,
+    worker_rule: &Rc<WorkerRule>,
     client: SocketAddr,
     tried: Vec<usize>,
 ) -> Result<Token<Session>, DatagramDrop> {
-    let permit = serving.state.admit(ch.now(), Some(client.ip())).map_err(|refusal| {
-        tracing::debug!(rule = %serving.rule.name, client = %client, "refused: {refusal}");
+    let permit = worker_rule.state.admit(ch.now(), Some(client.ip())).map_err(|refusal| {
+        tracing::debug!(rule = %worker_rule.rule.name, client = %client, "refused: {refusal}");
         DatagramDrop::Refused
     })?;
-    let connection = Connection::new(Rc::clone(serving), Some(client), permit, ch.now());
+    let connection = Connection::new(Rc::clone(worker_rule), Some(client), permit, ch.now());
     let tries_again = !tried.is_empty();
     connection.tried.replace(tried);
     let mut opened = assign(ch, &connection, client);
@@ -47,22 +47,22 @@ fn assign(
     connection: &Rc<Connection>,
     client: SocketAddr,
 ) -> Option<Token<Session>> {
-    let serving = &connection.serving;
+    let worker_rule = &connection.worker_rule;
     let listener = ch.token::<Listener>();
     loop {
         let tried = &connection.tried;
-        let index = serving.state.choose(ch.now(), Some(client.ip()), &tried.borrow())?;
+        let index = worker_rule.state.choose(ch.now(), Some(client.ip()), &tried.borrow())?;
         tried.borrow_mut().push(index);
-        let addrs = serving.addresses[index].borrow();
+        let addrs = worker_rule.addresses[index].borrow();
         let Some(addrs) = addrs.as_deref().filter(|addrs| !addrs.is_empty()) else {
-            let target = serving.state.targets()[index].endpoint();
-            tracing::debug!(rule = %serving.rule.name, %target, "no address of the target is known");
+            let target = worker_rule.state.targets()[index].endpoint();
+            tracing::debug!(rule = %worker_rule.rule.name, %target, "no address of the target is known");
             continue;
         };
-        let assignment = serving.state.targets()[index].assign(ch.now());
+        let assignment = worker_rule.state.targets()[index].assign(ch.now());
         let session = ch.add_with(|ch| {
             connect(ch, addrs)?;
-            ch.set_timeout(serving.rule.udp_session);
+            ch.set_timeout(worker_rule.rule.udp_session);
             Ok(Session::new(listener, client, Rc::clone(connection)))
         });
         match session {
@@ -77,9 +77,9 @@ fn assign(
                 return Some(session);
             }
             Err(error) => {
-                let shortage = fault::shortage_in(&error);
-                connection.note_failure(&assignment, ch.now(), &error, shortage);
-                if shortage == Some(Shortage::General) {
+                let exhaustion = exhaustion::exhaustion_in(&error);
+                connection.note_failure(&assignment, ch.now(), &error, exhaustion);
+                if exhaustion == Some(Exhaustion::General) {
                     return None;
                 }
             }

@@ -7,23 +7,23 @@ use std::rc::Rc;
 use asyncore::{Channel, Dispatcher, Error, Result, Token};
 
 use crate::relay::CloseReason;
-use crate::serving::Serving;
 use crate::shared::Drain;
 use crate::udp::session::Session;
 use crate::udp::{BURST, DATAGRAM, dial};
+use crate::worker_rule::WorkerRule;
 
 /// A rule's socket, and the sessions of its clients.
 ///
 /// Their number is bounded by the rule's limit on connections.
 pub(crate) struct Listener {
-    pub(crate) serving: Rc<Serving>,
+    pub(crate) worker_rule: Rc<WorkerRule>,
     sessions: HashMap<SocketAddr, Token<Session>>,
     draining: Option<Drain>,
 }
 
 impl Listener {
-    pub(crate) fn new(serving: Rc<Serving>) -> Self {
-        Listener { serving, sessions: HashMap::new(), draining: None }
+    pub(crate) fn new(worker_rule: Rc<WorkerRule>) -> Self {
+        Listener { worker_rule, sessions: HashMap::new(), draining: None }
     }
 
     /// Closes when the last session has ended, which is soon for those that nothing is on its way
@@ -77,20 +77,20 @@ impl Listener {
         let mut tried = Vec::new();
         if let Some(session) = open {
             let outlived = |session: &mut Session, ch: &mut Channel<'_>| {
-                session.end_if_outlived(ch, &self.serving)
+                session.end_if_outlived(ch, &self.worker_rule)
             };
             match ch.with(session, outlived).flatten() {
                 None => return open,
                 Some(targets) => tried = targets,
             }
         }
-        match dial::open(ch, &self.serving, client, tried) {
+        match dial::open(ch, &self.worker_rule, client, tried) {
             Ok(session) => {
                 self.sessions.insert(client, session);
                 Some(session)
             }
             Err(reason) => {
-                self.serving.state.counts().note_dropped(reason);
+                self.worker_rule.state.counts().note_dropped(reason);
                 None
             }
         }
@@ -116,7 +116,7 @@ impl Dispatcher for Listener {
 
     /// What failed was one datagram: the socket stays.
     fn handle_error(&mut self, _ch: &mut Channel<'_>, error: Error) {
-        tracing::warn!(rule = %self.serving.rule.name, "cannot receive a datagram: {error}");
+        tracing::warn!(rule = %self.worker_rule.rule.name, "cannot receive a datagram: {error}");
     }
 
     /// Sessions cannot outlive the address that their answers come from.

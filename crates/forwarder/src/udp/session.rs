@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use asyncore::{Channel, Dispatcher, Error, Result, SocketMap, Token};
 
-use crate::fault::{self, Shortage};
+use crate::exhaustion::{self, Exhaustion};
 use crate::policy::{DatagramDrop, HealthState, TargetState};
 use crate::relay::{CloseReason, Connection, Side};
-use crate::serving::Serving;
 use crate::udp::listener::Listener;
 use crate::udp::{BURST, DATAGRAM};
+use crate::worker_rule::WorkerRule;
 
 /// How long an answer to the last datagram may take once the listener drains, and how long a session
 /// that is never answered goes on then.
@@ -78,7 +78,7 @@ impl Session {
                 true
             }
             Err(error) => {
-                self.fail(ch, &error, fault::shortage_in(&error));
+                self.fail(ch, &error, exhaustion::exhaustion_in(&error));
                 false
             }
         }
@@ -111,12 +111,12 @@ impl Session {
     pub(crate) fn end_if_outlived(
         &mut self,
         ch: &mut Channel<'_>,
-        serving: &Rc<Serving>,
+        worker_rule: &Rc<WorkerRule>,
     ) -> Option<Vec<usize>> {
         let target =
             self.connection.assignment.borrow().as_ref().map(|it| Arc::clone(it.target()))?;
-        let (targets, now) = (serving.state.targets(), ch.now());
-        let is_same_rule = Rc::ptr_eq(serving, &self.connection.serving);
+        let (targets, now) = (worker_rule.state.targets(), ch.now());
+        let is_same_rule = Rc::ptr_eq(worker_rule, &self.connection.worker_rule);
         if !is_same_rule && !targets.iter().any(|it| Arc::ptr_eq(it, &target)) {
             self.end(ch, CloseReason::Removed);
             return Some(Vec::new());
@@ -124,7 +124,7 @@ impl Session {
         let is_other = |it: &&Arc<TargetState>| !Arc::ptr_eq(it, &target) && it.takes_new();
         let mut others = targets.iter().filter(is_other).peekable();
         others.peek()?;
-        let limit = serving.rule.udp_session;
+        let limit = worker_rule.rule.udp_session;
         let unanswered = self.unanswered_since.map(|since| now.saturating_duration_since(since));
         let why = if unanswered.is_some_and(|time| time >= limit) {
             format!("it has not answered for {}", humantime::format_duration(limit))
@@ -185,7 +185,7 @@ impl Session {
             Err(_) => false,
         };
         if !whole {
-            self.connection.serving.state.counts().note_dropped(DatagramDrop::Limit);
+            self.connection.worker_rule.state.counts().note_dropped(DatagramDrop::Limit);
         }
         whole
     }
@@ -193,13 +193,13 @@ impl Session {
     /// Counts a datagram that the system did not send.
     fn lose(&self, error: &io::Error) {
         tracing::debug!(client = %self.client, "cannot send a datagram: {error}");
-        self.connection.serving.state.counts().note_dropped(DatagramDrop::NotSent);
+        self.connection.worker_rule.state.counts().note_dropped(DatagramDrop::NotSent);
     }
 
     /// The target refuses, or cannot be reached any more.
-    fn fail(&mut self, ch: &mut Channel<'_>, error: &dyn Display, shortage: Option<Shortage>) {
+    fn fail(&mut self, ch: &mut Channel<'_>, error: &dyn Display, exhaustion: Option<Exhaustion>) {
         if let Some(assignment) = &*self.connection.assignment.borrow() {
-            let is_news = self.connection.note_failure(assignment, ch.now(), error, shortage);
+            let is_news = self.connection.note_failure(assignment, ch.now(), error, exhaustion);
             self.is_worth_a_line = is_news || self.answered;
         }
         self.end(ch, CloseReason::Failed(Side::Target, error.to_string()));
@@ -228,7 +228,7 @@ impl Dispatcher for Session {
                     Ok(n) => self.answer(ch, &buf[..n]),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) => {
-                        self.fail(ch, &error, fault::shortage_in(&error));
+                        self.fail(ch, &error, exhaustion::exhaustion_in(&error));
                         break;
                     }
                 }
@@ -243,8 +243,8 @@ impl Dispatcher for Session {
     }
 
     fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
-        let shortage = fault::shortage(error.chain());
-        self.fail(ch, &error, shortage);
+        let exhaustion = exhaustion::exhaustion(error.chain());
+        self.fail(ch, &error, exhaustion);
     }
 
     fn handle_close(&mut self, ch: &mut Channel<'_>) {

@@ -8,8 +8,8 @@ use asyncore::{Channel, Dispatcher, Domain, EventLoop, Result, SocketMap, Token,
 use super::Listener;
 use crate::config::{Balance, Endpoint, Listen, Rule, Target};
 use crate::policy::{DatagramDrop, FALL};
-use crate::serving::Serving;
 use crate::shared::Drain;
+use crate::worker_rule::WorkerRule;
 
 const LISTEN: &str = "192.0.2.1:53";
 const SECOND: Duration = Duration::from_secs(1);
@@ -35,7 +35,7 @@ impl Dispatcher for Host {
 
 struct Scene {
     map: EventLoop,
-    serving: Rc<Serving>,
+    worker_rule: Rc<WorkerRule>,
     listener: Token<Listener>,
 }
 
@@ -50,14 +50,14 @@ impl Scene {
         change(&mut rule);
         let network = Network::with_faults(1, Faults::none());
         let mut map = SocketMap::simulated(&network);
-        let serving = Serving::alone(rule, map.now());
-        let made = Rc::clone(&serving);
+        let worker_rule = WorkerRule::alone(rule, map.now());
+        let made = Rc::clone(&worker_rule);
         let listener = map.add_with(|ch| {
             ch.create_socket(Domain::IPV4, Type::DGRAM)?;
             ch.bind(LISTEN.parse::<SocketAddr>().unwrap())?;
             Ok(Listener::new(made))
         });
-        Scene { map, serving, listener: listener.unwrap() }
+        Scene { map, worker_rule, listener: listener.unwrap() }
     }
 
     fn host(&mut self, addr: &str, echoes: bool) -> Token<Host> {
@@ -96,7 +96,7 @@ impl Scene {
     }
 
     fn open(&self) -> usize {
-        self.serving.state.counts().open()
+        self.worker_rule.state.counts().open()
     }
 }
 
@@ -146,7 +146,7 @@ fn a_silent_session_ends_and_the_next_datagram_begins_another() {
     scene.send(client, b"one");
     scene.pass(Duration::from_secs(61));
     assert_eq!(scene.open(), 0);
-    let state = &scene.serving.state.targets()[0];
+    let state = &scene.worker_rule.state.targets()[0];
     assert_eq!((state.active(), state.bytes_sent(), state.bytes_received()), (0, 3, 3));
     scene.send(client, b"two");
     assert_eq!(datagrams(&scene.received(client)), [b"one", b"two"]);
@@ -172,7 +172,7 @@ fn after_a_refusal_datagrams_go_to_the_next_target() {
     let client = scene.host("192.0.2.20:1000", false);
     scene.send(client, b"lost");
     assert_eq!(scene.open(), 0);
-    assert_eq!(scene.serving.state.targets()[0].failures(), 1);
+    assert_eq!(scene.worker_rule.state.targets()[0].failures(), 1);
     scene.send(client, b"found");
     assert_eq!(datagrams(&scene.received(second)), [b"found"]);
     assert_eq!(datagrams(&scene.received(client)), [b"found"]);
@@ -196,12 +196,12 @@ fn a_target_without_a_known_address_costs_nothing_but_the_datagram() {
     let client = scene.host("192.0.2.20:1000", false);
     scene.send(client, b"question");
     assert_eq!(scene.open(), 0);
-    assert_eq!(scene.serving.state.targets()[0].failures(), 0);
+    assert_eq!(scene.worker_rule.state.targets()[0].failures(), 0);
 }
 
 /// Drains the listener, as a process does that is to end.
 fn drain(scene: &mut Scene) {
-    scene.serving.state.counts().process().drain();
+    scene.worker_rule.state.counts().process().drain();
     let listener = scene.listener;
     scene.map.with(listener, |listener, ch| listener.drain(ch, Drain::Stop));
 }
@@ -268,7 +268,11 @@ fn a_client_that_gets_no_answer_is_sent_to_each_target_until_one_answers() {
     let asked = silent.map(|target| scene.received(target).len());
     assert_eq!((asked, scene.received(client).len()), ([2, 2], 6));
     assert_eq!(scene.open(), 1);
-    assert_eq!(scene.serving.state.targets()[0].failures(), 0, "what flows one way is no failure");
+    assert_eq!(
+        scene.worker_rule.state.targets()[0].failures(),
+        0,
+        "what flows one way is no failure"
+    );
 }
 
 #[test]
@@ -292,7 +296,7 @@ fn a_target_that_health_checks_find_down_is_left_by_its_clients() {
     let client = scene.host("192.0.2.20:1000", false);
     scene.send(client, b"one");
     for _ in 0..FALL {
-        scene.serving.state.targets()[0].health().check_failed();
+        scene.worker_rule.state.targets()[0].health().check_failed();
     }
     scene.send(client, b"two");
     assert_eq!(hosts.map(|host| scene.received(host).len()), [1, 1]);
@@ -307,7 +311,7 @@ fn the_end_of_a_session_leaves_the_clients_next_session_alone() {
     let client = scene.host("192.0.2.20:1000", false);
     scene.send(client, b"one");
     for _ in 0..FALL {
-        scene.serving.state.targets()[0].health().check_failed();
+        scene.worker_rule.state.targets()[0].health().check_failed();
     }
     // The first session ends while the second one is in its place in the table already.
     scene.send(client, b"two");
@@ -321,7 +325,7 @@ fn the_end_of_a_session_leaves_the_clients_next_session_alone() {
 #[test]
 fn datagrams_that_are_not_passed_on_are_counted_by_reason() {
     let dropped = |scene: &Scene| {
-        let counts = scene.serving.state.counts();
+        let counts = scene.worker_rule.state.counts();
         DatagramDrop::ALL.map(|reason| counts.dropped(reason))
     };
     let mut scene = Scene::new(|rule| rule.max_connections = 1, &["192.0.2.9:53"]);

@@ -56,7 +56,7 @@ impl Scene {
     }
 
     fn backs_off(&self, now: Instant) -> bool {
-        let state = self.serving.state.targets()[0].health().state(now);
+        let state = self.worker_rule.state.targets()[0].health().state(now);
         matches!(state, HealthState::BackingOff { .. })
     }
 }
@@ -67,7 +67,7 @@ fn running_out_of_descriptors_ends_the_connection_and_rests_no_target() {
     scene.fail(Errno::MFILE);
     assert!(!scene.backs_off(scene.map.now()));
     scene.until("the end", |scene| (scene.open() == 0).then_some(()));
-    assert_eq!(scene.serving.state.targets()[1].total(), 0);
+    assert_eq!(scene.worker_rule.state.targets()[1].total(), 0);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_target_that_resets_before_a_byte_went_through_is_followed_by_the_next() {
     target.send(b"answer");
     scene.settle();
     assert_eq!((&*target.received(), &*client.received()), (&b"question"[..], &b"answer"[..]));
-    let active = [0, 1].map(|index| scene.serving.state.targets()[index].active());
+    let active = [0, 1].map(|index| scene.worker_rule.state.targets()[index].active());
     assert_eq!(active, [0, 1]);
     target.shutdown();
     client.shutdown();

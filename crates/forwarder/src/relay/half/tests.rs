@@ -7,7 +7,7 @@ use asyncore::{EventLoop, SocketMap, Token};
 use super::{HIGH_WATER, Half, READ};
 use crate::config::{Endpoint, Listen, Rule};
 use crate::relay::{Listener, Side};
-use crate::serving::Serving;
+use crate::worker_rule::WorkerRule;
 
 /// More than all windows and queues together hold.
 const STREAM: usize = 600 * 1024;
@@ -34,8 +34,8 @@ impl Scene {
         let mut rule = Rule::new(Listen::Tcp(addr("192.0.2.1:80")), vec![endpoint.into()]);
         limit(&mut rule);
         let mut map = SocketMap::simulated(&network);
-        let serving = Serving::alone(rule, map.now());
-        Listener::simulated(&mut map, &serving);
+        let worker_rule = WorkerRule::alone(rule, map.now());
+        Listener::simulated(&mut map, &worker_rule);
         let client = network.connect(addr("192.0.2.1:80"));
         for _ in 0..PASSES {
             if let Some(target) = target.accept() {

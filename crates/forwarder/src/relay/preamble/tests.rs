@@ -48,11 +48,14 @@ fn the_target_is_told_of_the_client_that_the_proxy_told_of() {
         scene.expect(&target, b", and more");
         target.send(b"answer");
         scene.expect(&client, b"answer");
-        assert_eq!(scene.serving.state.counts().clients().open("192.0.2.7".parse().unwrap()), 1);
+        assert_eq!(
+            scene.worker_rule.state.counts().clients().open("192.0.2.7".parse().unwrap()),
+            1
+        );
         client.shutdown();
         target.shutdown();
         scene.until("the end", |scene| (scene.open() == 0).then_some(()));
-        let state = &scene.serving.state.targets()[0];
+        let state = &scene.worker_rule.state.targets()[0];
         assert_eq!((state.bytes_sent(), state.bytes_received()), (15, 6));
     });
 }
@@ -110,7 +113,7 @@ fn access_is_the_named_clients_and_not_the_proxys() {
     });
     let client = scene.client(LINE);
     scene.until("a reset", |_| client.was_reset().then_some(()));
-    assert_eq!(scene.serving.state.counts().refused(Refusal::Denied), 1);
+    assert_eq!(scene.worker_rule.state.counts().refused(Refusal::Denied), 1);
     assert_eq!(scene.open(), 0);
     let other = scene.client(b"PROXY UNKNOWN\r\nhello");
     let target = scene.accepted();

@@ -11,7 +11,7 @@ use crate::config::{Endpoint, Listen, Rule};
 use crate::policy::EndReason;
 use crate::relay::half::HIGH_WATER;
 use crate::relay::{Half, Listener, Side};
-use crate::serving::Serving;
+use crate::worker_rule::WorkerRule;
 
 /// Where the rule listens.
 pub(crate) const LISTEN: &str = "192.0.2.1:80";
@@ -26,7 +26,7 @@ pub(crate) fn addr(text: &str) -> SocketAddr {
 pub(crate) struct Scene {
     pub(crate) network: Network,
     pub(crate) map: EventLoop,
-    pub(crate) serving: Rc<Serving>,
+    pub(crate) worker_rule: Rc<WorkerRule>,
     pub(crate) listener: Token<Listener>,
     pub(crate) target: PeerListener,
 }
@@ -38,9 +38,9 @@ impl Scene {
         let mut rule = Rule::new(Listen::Tcp(addr(LISTEN)), vec![endpoint(TARGET).into()]);
         change(&mut rule);
         let mut map = SocketMap::simulated(network);
-        let serving = Serving::alone(rule, map.now());
-        let listener = Listener::simulated(&mut map, &serving);
-        Scene { network: network.clone(), map, serving, listener, target }
+        let worker_rule = WorkerRule::alone(rule, map.now());
+        let listener = Listener::simulated(&mut map, &worker_rule);
+        Scene { network: network.clone(), map, worker_rule, listener, target }
     }
 
     pub(crate) fn connect(&self) -> Peer {
@@ -78,7 +78,7 @@ impl Scene {
 
     /// Connections that are open.
     pub(crate) fn open(&self) -> usize {
-        self.serving.state.counts().open()
+        self.worker_rule.state.counts().open()
     }
 }
 
@@ -124,13 +124,13 @@ impl Scene {
     #[track_caller]
     pub(crate) fn until_nothing_is_left(&mut self) {
         self.until("the end", |scene| (scene.map.len() == 1).then_some(()));
-        let state = &self.serving.state;
+        let state = &self.worker_rule.state;
         assert_eq!((state.counts().open(), state.counts().process().open()), (0, 0));
         assert!(state.targets().iter().all(|target| target.active() == 0));
     }
 
     /// Connections that ended for this reason.
     pub(crate) fn ended(&self, reason: EndReason) -> u64 {
-        self.serving.state.counts().ended(reason)
+        self.worker_rule.state.counts().ended(reason)
     }
 }

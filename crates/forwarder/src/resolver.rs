@@ -8,22 +8,22 @@ use asyncore::{Channel, SocketMap};
 
 use crate::config::Endpoint;
 use crate::config::arrives_at;
-use crate::serving::Serving;
+use crate::worker_rule::WorkerRule;
 
 /// Looks them up now, and again at the rule's interval for as long as it is served.
-pub(crate) fn resolve(ch: &mut Channel<'_>, serving: &Rc<Serving>) {
-    for (index, target) in serving.rule.targets.iter().enumerate() {
+pub(crate) fn resolve(ch: &mut Channel<'_>, worker_rule: &Rc<WorkerRule>) {
+    for (index, target) in worker_rule.rule.targets.iter().enumerate() {
         let Endpoint::Host(host, port) = &target.endpoint else {
             continue;
         };
         match host.parse() {
             Ok(ip) => {
-                serving.addresses[index].replace(Some(vec![SocketAddr::new(ip, *port)]));
+                worker_rule.addresses[index].replace(Some(vec![SocketAddr::new(ip, *port)]));
             }
             Err(_) => {
-                let serving = Rc::downgrade(serving);
+                let worker_rule = Rc::downgrade(worker_rule);
                 ch.call_later(Duration::ZERO, move |map| {
-                    look_up(map, serving, index);
+                    look_up(map, worker_rule, index);
                     Ok(())
                 });
             }
@@ -31,15 +31,15 @@ pub(crate) fn resolve(ch: &mut Channel<'_>, serving: &Rc<Serving>) {
     }
 }
 
-fn look_up(map: &mut SocketMap, serving: Weak<Serving>, index: usize) {
-    let Some(served) = serving.upgrade() else {
+fn look_up(map: &mut SocketMap, worker_rule: Weak<WorkerRule>, index: usize) {
+    let Some(served) = worker_rule.upgrade() else {
         return;
     };
     let Endpoint::Host(host, port) = &served.rule.targets[index].endpoint else {
         return;
     };
     let answered = map.lookup_host(host, *port, move |map, answer| {
-        let Some(served) = serving.upgrade() else {
+        let Some(served) = worker_rule.upgrade() else {
             return;
         };
         match answer {
@@ -50,7 +50,7 @@ fn look_up(map: &mut SocketMap, serving: Weak<Serving>, index: usize) {
             Err(error) => tracing::warn!(rule = %served.rule.name, "{error}"),
         }
         map.call_later(served.rule.resolve_every, move |map| {
-            look_up(map, serving, index);
+            look_up(map, worker_rule, index);
             Ok(())
         });
     });
@@ -60,13 +60,17 @@ fn look_up(map: &mut SocketMap, serving: Weak<Serving>, index: usize) {
 }
 
 /// Without those at which the rule itself listens: each connection there would make another.
-fn elsewhere(serving: &Serving, index: usize, mut addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
+fn elsewhere(
+    worker_rule: &WorkerRule,
+    index: usize,
+    mut addrs: Vec<SocketAddr>,
+) -> Vec<SocketAddr> {
     addrs.retain(|addr| {
-        let is_loop = arrives_at(*addr, &serving.rule.listen);
+        let is_loop = arrives_at(*addr, &worker_rule.rule.listen);
         if is_loop {
             tracing::error!(
-                rule = %serving.rule.name,
-                target = %serving.rule.targets[index].endpoint,
+                rule = %worker_rule.rule.name,
+                target = %worker_rule.rule.targets[index].endpoint,
                 "{addr} is where the rule itself listens, and is left out"
             );
         }
@@ -87,17 +91,17 @@ mod tests {
     use crate::relay::Listener;
 
     /// A rule on 192.0.2.1:80 to a name with these addresses, once they are looked up.
-    fn looked_up(addrs: &[&str]) -> (Network, EventLoop, Rc<Serving>) {
+    fn looked_up(addrs: &[&str]) -> (Network, EventLoop, Rc<WorkerRule>) {
         let network = Network::new(1);
         network.add_host("web.example", addrs.iter().map(|ip| ip.parse::<IpAddr>().unwrap()));
         let listen = Listen::Tcp("192.0.2.1:80".parse().unwrap());
         let rule = Rule::new(listen, vec![Endpoint::Host("web.example".to_owned(), 80).into()]);
         let mut map = SocketMap::simulated(&network);
-        let serving = Serving::alone(rule, map.now());
-        let listener = Listener::simulated(&mut map, &serving);
-        map.with(listener, |_, ch| resolve(ch, &serving)).unwrap();
-        until(&mut map, || serving.addresses[0].borrow().is_some());
-        (network, map, serving)
+        let worker_rule = WorkerRule::alone(rule, map.now());
+        let listener = Listener::simulated(&mut map, &worker_rule);
+        map.with(listener, |_, ch| resolve(ch, &worker_rule)).unwrap();
+        until(&mut map, || worker_rule.addresses[0].borrow().is_some());
+        (network, map, worker_rule)
     }
 
     #[track_caller]
@@ -113,18 +117,18 @@ mod tests {
 
     #[test]
     fn an_address_at_which_the_rule_itself_listens_is_left_out() {
-        let (_network, _map, serving) = looked_up(&["192.0.2.1", "192.0.2.9"]);
-        let known = serving.addresses[0].borrow().clone();
+        let (_network, _map, worker_rule) = looked_up(&["192.0.2.1", "192.0.2.9"]);
+        let known = worker_rule.addresses[0].borrow().clone();
         assert_eq!(known, Some(vec!["192.0.2.9:80".parse().unwrap()]));
     }
 
     #[test]
     fn a_rule_that_leads_to_itself_alone_ends_its_clients_and_does_not_go_round() {
-        let (network, mut map, serving) = looked_up(&["192.0.2.1"]);
+        let (network, mut map, worker_rule) = looked_up(&["192.0.2.1"]);
         let client = network.connect("192.0.2.1:80".parse().unwrap());
         until(&mut map, || client.was_reset());
-        assert_eq!(serving.state.counts().admitted(), 1);
-        let error = serving.state.targets()[0].last_error(map.now()).unwrap().text;
+        assert_eq!(worker_rule.state.counts().admitted(), 1);
+        let error = worker_rule.state.targets()[0].last_error(map.now()).unwrap().text;
         assert_eq!(error, "every address of web.example is where this rule itself listens");
     }
 }

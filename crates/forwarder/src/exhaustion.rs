@@ -1,4 +1,4 @@
-//! Whose fault it is that a target could not be connected to.
+//! Exhaustion of this machine's resources, as distinct from the failure of a target.
 
 use std::error::Error;
 use std::io;
@@ -7,7 +7,7 @@ use rustix::io::Errno;
 
 /// Something that this machine has run out of; the target is not to blame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shortage {
+pub(crate) enum Exhaustion {
     /// Descriptors or memory: no other target can be connected to either.
     General,
     /// Local ports or addresses for this one target: others may be within reach.
@@ -15,22 +15,22 @@ pub(crate) enum Shortage {
 }
 
 /// What was missing here, if any of the causes says that something was.
-pub(crate) fn shortage<'e>(
+pub(crate) fn exhaustion<'e>(
     mut causes: impl Iterator<Item = &'e (dyn Error + 'static)>,
-) -> Option<Shortage> {
+) -> Option<Exhaustion> {
     causes.find_map(|cause| of(cause.downcast_ref()?))
 }
 
-/// As [`shortage`], of one error and its causes.
-pub(crate) fn shortage_in(error: &io::Error) -> Option<Shortage> {
+/// As [`exhaustion`], of one error and its causes.
+pub(crate) fn exhaustion_in(error: &io::Error) -> Option<Exhaustion> {
     let first: &(dyn Error + 'static) = error;
-    shortage(std::iter::successors(Some(first), |error| (**error).source()))
+    exhaustion(std::iter::successors(Some(first), |error| (**error).source()))
 }
 
-fn of(error: &io::Error) -> Option<Shortage> {
+fn of(error: &io::Error) -> Option<Exhaustion> {
     match Errno::from_io_error(error)? {
-        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => Some(Shortage::General),
-        Errno::ADDRNOTAVAIL => Some(Shortage::Addresses),
+        Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS => Some(Exhaustion::General),
+        Errno::ADDRNOTAVAIL => Some(Exhaustion::Addresses),
         _ => None,
     }
 }
@@ -46,11 +46,11 @@ mod tests {
     #[test]
     fn what_runs_out_here_is_told_from_what_the_target_refuses() {
         for errno in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS] {
-            assert_eq!(shortage_in(&error(errno)), Some(Shortage::General), "{errno}");
+            assert_eq!(exhaustion_in(&error(errno)), Some(Exhaustion::General), "{errno}");
         }
-        assert_eq!(shortage_in(&error(Errno::ADDRNOTAVAIL)), Some(Shortage::Addresses));
+        assert_eq!(exhaustion_in(&error(Errno::ADDRNOTAVAIL)), Some(Exhaustion::Addresses));
         for errno in [Errno::CONNREFUSED, Errno::TIMEDOUT, Errno::HOSTUNREACH, Errno::NOENT] {
-            assert_eq!(shortage_in(&error(errno)), None, "{errno}");
+            assert_eq!(exhaustion_in(&error(errno)), None, "{errno}");
         }
     }
 
@@ -69,7 +69,7 @@ mod tests {
             }
         }
         let error = io::Error::other(Connecting(error(Errno::MFILE)));
-        assert_eq!(shortage_in(&error), Some(Shortage::General));
-        assert_eq!(shortage(asyncore::Error::from(error).chain()), Some(Shortage::General));
+        assert_eq!(exhaustion_in(&error), Some(Exhaustion::General));
+        assert_eq!(exhaustion(asyncore::Error::from(error).chain()), Some(Exhaustion::General));
     }
 }

@@ -10,13 +10,13 @@ use asyncore::{Channel, Domain, Type};
 
 use crate::config::{Endpoint, Rule};
 use crate::policy::{NetSet, RuleState};
-use crate::worker::Load;
+use crate::worker::WorkerState;
 
 /// A rule, what its workers share, and what this worker knows of its targets' names.
-pub(crate) struct Serving {
+pub(crate) struct WorkerRule {
     pub(crate) rule: Arc<Rule>,
     pub(crate) state: Arc<RuleState>,
-    pub(crate) load: Rc<Load>,
+    pub(crate) worker: Rc<WorkerState>,
     /// Who begins with a PROXY header.
     pub(crate) proxies: NetSet,
     /// The addresses of each target, as they were looked up last; `None` before the first answer,
@@ -24,11 +24,11 @@ pub(crate) struct Serving {
     pub(crate) addresses: Vec<RefCell<Option<Vec<SocketAddr>>>>,
 }
 
-impl Serving {
-    pub(crate) fn new(rule: Arc<Rule>, state: Arc<RuleState>, load: Rc<Load>) -> Self {
+impl WorkerRule {
+    pub(crate) fn new(rule: Arc<Rule>, state: Arc<RuleState>, worker: Rc<WorkerState>) -> Self {
         let addresses = rule.targets.iter().map(|_| RefCell::new(None)).collect();
         let proxies = NetSet::new(&rule.proxy_accept_from);
-        Serving { rule, state, load, proxies, addresses }
+        WorkerRule { rule, state, worker, proxies, addresses }
     }
 
     /// A rule that is served by nobody else, for tests; targets that are names have no address.
@@ -36,14 +36,15 @@ impl Serving {
     pub(crate) fn alone(rule: Rule, now: std::time::Instant) -> Rc<Self> {
         let shared = crate::shared::Shared::new(usize::MAX, 1);
         let state = RuleState::new(&rule, Arc::clone(&shared.process), now);
-        let serving = Serving::new(Arc::new(rule), Arc::new(state), Rc::new(Load::new(shared)));
-        for (target, addresses) in serving.rule.targets.iter().zip(&serving.addresses) {
+        let worker_rule =
+            WorkerRule::new(Arc::new(rule), Arc::new(state), Rc::new(WorkerState::new(shared)));
+        for (target, addresses) in worker_rule.rule.targets.iter().zip(&worker_rule.addresses) {
             if let Endpoint::Host(host, port) = &target.endpoint {
                 let known = host.parse().map(|ip| vec![SocketAddr::new(ip, *port)]);
                 *addresses.borrow_mut() = known.ok();
             }
         }
-        Rc::new(serving)
+        Rc::new(worker_rule)
     }
 
     /// Begins to connect the channel to a target, by the addresses that were looked up for it.
