@@ -1,6 +1,14 @@
 //! The classic HTTP client: GETs one page over HTTP/1.0 and writes its body to standard output.
 //!
 //! usage: http_client HOST[:PORT] PATH
+//!        http_client https://HOST[:PORT]/PATH
+//!
+//! The second form needs the feature `tls`. TLS is a layer of the channel, so the client itself
+//! does not change:
+//!
+//! ```console
+//! $ cargo run -p asyncore-rs --features tls --example http_client https://www.rust-lang.org/
+//! ```
 //!
 //! The original wrote out everything that it received. This client strips the headers, so it is an
 //! `AsyncChat`: it reads headers up to an empty line, then a body of the length that they declare.
@@ -30,6 +38,9 @@ impl HttpClient {
     fn new(map: &mut SocketMap, page: &Page, outcome: Sender<Result>) -> io::Result<Token<Self>> {
         map.add_with(|ch| {
             ch.connect_host(&page.host, page.port)?;
+            if page.is_secure {
+                secure(ch, &page.host)?;
+            }
             ch.set_timeout(READ_TIMEOUT);
             ch.set_terminator(END_OF_HEADERS);
             // The queue is sent once the connection is established.
@@ -86,6 +97,9 @@ impl AsyncChat for HttpClient {
                 );
                 Err(Error::msg(what))
             }
+            _ if ch.input_truncated() => {
+                Err(Error::msg("the connection was cut: the body may be incomplete"))
+            }
             _ => self.finish(ch),
         }
     }
@@ -103,6 +117,29 @@ impl AsyncChat for HttpClient {
         let cause = ch.close_cause().map(|cause| format!(": {cause}")).unwrap_or_default();
         let _ = self.outcome.send(Err(Error::msg(format!("the connection was lost{cause}"))));
     }
+}
+
+/// Inserts TLS, with the root certificates of the system.
+#[cfg(feature = "tls")]
+fn secure(ch: &mut Channel<'_>, host: &str) -> io::Result<()> {
+    use asyncore::TlsLayer;
+    use asyncore::rustls::{ClientConfig, RootCertStore};
+
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(found.certs);
+    if roots.is_empty() {
+        let what = format!("the system has no root certificates: {:?}", found.errors);
+        return Err(io::Error::new(io::ErrorKind::NotFound, what));
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    ch.insert_layer(TlsLayer::client(config.into(), host)?, &[])
+}
+
+#[cfg(not(feature = "tls"))]
+fn secure(_ch: &mut Channel<'_>, _host: &str) -> io::Result<()> {
+    let what = "this program was built without TLS: add --features tls";
+    Err(io::Error::new(io::ErrorKind::Unsupported, what))
 }
 
 /// Returns the length of the body, or `None` if it ends with the connection.
@@ -141,27 +178,38 @@ struct Page {
     /// Host and port as given on the command line, for the `Host` header.
     authority: String,
     path: String,
+    is_secure: bool,
 }
 
 impl Page {
     /// Parses the command line.
     fn from_args() -> Option<Self> {
         let mut args = env::args_os().skip(1);
-        let authority = args.next()?.into_string().ok()?;
-        let path = args.next()?.into_string().ok()?;
+        let mut authority = args.next()?.into_string().ok()?;
+        let url = authority.strip_prefix("https://").map(str::to_owned);
+        let is_secure = url.is_some();
+        let path = match url {
+            Some(url) => {
+                let (host, path) = url.split_once('/').unwrap_or((&url, ""));
+                authority = host.to_owned();
+                format!("/{path}")
+            }
+            None => args.next()?.into_string().ok()?,
+        };
         // A space or a line break would change the meaning of the request line.
         let is_printable = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic());
         let is_valid = path.starts_with('/') && is_printable(&path) && is_printable(&authority);
         if !is_valid || args.next().is_some() {
             return None;
         }
-        let (host, port) = split_authority(&authority)?;
-        Some(Page { host, port, authority, path })
+        let default_port = if is_secure { 443 } else { 80 };
+        let (host, port) = split_authority(&authority, default_port)?;
+        Some(Page { host, port, authority, path, is_secure })
     }
 }
 
 /// Splits `HOST[:PORT]`; an IPv6 address is in brackets.
-fn split_authority(authority: &str) -> Option<(String, u16)> {
+fn split_authority(authority: &str, default_port: u16) -> Option<(String, u16)> {
     let (host, port) = match authority.strip_prefix('[') {
         Some(bracketed) => {
             let (host, rest) = bracketed.split_once(']')?;
@@ -173,13 +221,14 @@ fn split_authority(authority: &str) -> Option<(String, u16)> {
             None => (authority, None),
         },
     };
-    let port = port.map_or(Some(80), |port| port.parse().ok())?;
+    let port = port.map_or(Some(default_port), |port| port.parse().ok())?;
     (!host.is_empty()).then(|| (host.to_owned(), port))
 }
 
 fn main() -> ExitCode {
     let Some(page) = Page::from_args() else {
         eprintln!("usage: http_client HOST[:PORT] PATH");
+        eprintln!("       http_client https://HOST[:PORT]/PATH");
         eprintln!("PATH begins with a slash, and an IPv6 address is in brackets: [::1]:8080");
         return ExitCode::from(2);
     };

@@ -76,7 +76,7 @@
 //!
 //! **A layer** ([`Layer`]) transforms a channel's bytes between its socket and its handler:
 //! encryption, compression, a header. [`insert_layer`](Channel::insert_layer) adds one, also in the
-//! middle of a stream (STARTTLS); the handler does not change.
+//! middle of a stream (STARTTLS); the handler does not change. `TlsLayer` (feature `tls`) is TLS.
 //!
 //! **The poller** is the system call that waits for readiness; [`PollerKind`] selects it. A
 //! [simulated network](sim) replaces sockets, poller and clock in tests.
@@ -175,6 +175,8 @@ pub mod recipes;
 #[doc = include_str!("../../../README.md")]
 mod readme {}
 
+#[cfg(feature = "tls")]
+pub use rustls;
 pub use socket2::{Domain, Type};
 
 pub use self::address::Address;
@@ -188,6 +190,8 @@ pub use self::framing::{
     Accumulator, BodyProducer, Fifo, FileProducer, Framer, IterProducer, Producer, ReaderProducer,
     SimpleProducer, Step, Terminator, TooLong, find_prefix_at_end,
 };
+#[cfg(feature = "tls")]
+pub use self::layer::TlsLayer;
 pub use self::layer::{Layer, LayerIo};
 pub use self::log::LogType;
 pub use self::map::{ChannelStats, MapBuilder, SocketMap, Stats};

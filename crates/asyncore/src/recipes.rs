@@ -724,11 +724,7 @@
 //!
 //! [`replace_handler`](Channel::replace_handler) gives a channel another handler: a login becomes a
 //! session, HTTP becomes a tunnel. Input that the old handler has not parsed is the new one's, so a
-//! peer that does not wait for the answer loses nothing. Where the bytes change too, as with
-//! STARTTLS, insert a layer at the same moment: what was pushed before is sent below it. Discard
-//! what the peer sent before the switch in that case
-//! ([`discard_buffers`](Channel::discard_buffers) before the push), or pass it through the layer,
-//! which refuses it if it is not encrypted.
+//! peer that does not wait for the answer loses nothing.
 //!
 //! ```
 //! use asyncore::{Accumulator, AsyncChat, Channel, Dispatcher, Result};
@@ -783,6 +779,25 @@
 //! # assert_eq!(answer, "welcome\nguido: hello\n");
 //! # Ok(())
 //! # }
+//! ```
+//!
+//! Where the bytes change too, as with STARTTLS, insert a layer instead. What was pushed before is
+//! sent below it. What the peer sent before becomes the layer's input: a TLS layer refuses it unless
+//! it is the handshake, so plaintext cannot pass for encrypted commands. The example
+//! `smtp_starttls` is both ends of such a dialogue.
+//!
+#![cfg_attr(feature = "tls", doc = "```")]
+#![cfg_attr(not(feature = "tls"), doc = "```ignore")]
+//! use asyncore::rustls::ServerConfig;
+//! use asyncore::{Channel, Result, TlsLayer};
+//! use std::sync::Arc;
+//!
+//! fn start_tls(ch: &mut Channel<'_>, config: &Arc<ServerConfig>) -> Result {
+//!     ch.push(b"220 go ahead\r\n");
+//!     // `handle_connect` is called when the handshake is complete.
+//!     ch.insert_layer(TlsLayer::server(Arc::clone(config))?, &[])?;
+//!     Ok(())
+//! }
 //! ```
 //!
 //! # Testing on the simulated network

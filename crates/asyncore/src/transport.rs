@@ -223,7 +223,7 @@ impl Transport {
                 Some(Errno::AGAIN) => {
                     let what =
                         format!("cannot connect to {addr}: its backlog is full; retry later");
-                    Err(io::Error::new(io::ErrorKind::ConnectionRefused, what))
+                    Err(io::Error::new(io::ErrorKind::ResourceBusy, what))
                 }
                 _ => Err(context(error, format_args!("cannot connect to {addr}"))),
             },

@@ -157,7 +157,7 @@ fn connecting_to_a_full_backlog_is_an_error() {
             added.err()
         });
         let error = refused.expect("a backlog of 0 has an end");
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+        assert_eq!(error.kind(), ErrorKind::ResourceBusy);
         assert!(error.to_string().ends_with(": its backlog is full; retry later"), "{error}");
     });
 }

@@ -10,11 +10,12 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use socket2::{Domain, Socket, Type};
 
 use crate::config::{Config, Listen, Rule};
-use crate::fault;
+use crate::exhaustion;
 use crate::inherited::Inherited;
 use crate::unix::{self, Permissions, SocketFile};
 
@@ -51,14 +52,30 @@ pub(crate) struct Bound<'r> {
     kept: HashSet<&'r Listen>,
     /// Ports of rules that go; a rule may move to another address of the same port.
     leaving: HashSet<Port>,
+    /// Ports of rules that went before, and may still be listened on.
+    left: HashSet<Port>,
 }
 
 impl<'r> Bound<'r> {
     /// What rules that listen at `before` have bound, when `config` is applied.
-    pub(crate) fn new(before: impl Iterator<Item = &'r Listen>, config: &Config) -> Self {
+    pub(crate) fn new(
+        before: impl Iterator<Item = &'r Listen>,
+        left: &HashMap<Port, Instant>,
+        config: &Config,
+    ) -> Self {
         let next: HashSet<_> = config.rules.iter().map(|rule| &rule.listen).collect();
         let (kept, leaving) = before.partition::<HashSet<_>, _>(|listen| next.contains(listen));
-        Bound { kept, leaving: leaving.into_iter().filter_map(Port::of).collect() }
+        let leaving = leaving.into_iter().filter_map(Port::of).collect();
+        Bound { kept, leaving, left: left.keys().copied().collect() }
+    }
+
+    pub(crate) fn leaving(&self) -> impl Iterator<Item = Port> {
+        self.leaving.iter().copied()
+    }
+
+    /// Whether this process itself may be what is in the way at an address.
+    fn has(&self, listen: &Listen) -> bool {
+        Port::of(listen).is_some_and(|it| self.leaving.contains(&it) || self.left.contains(&it))
     }
 }
 
@@ -80,23 +97,22 @@ impl Port {
     }
 }
 
-/// Binds the addresses of all rules but those that are `bound` already, and those of sockets that
-/// were `inherited`, which are used instead.
+/// Binds the addresses of all rules for the `workers`, but those that are `bound` already, and
+/// those of sockets that were `inherited`, which are used instead.
 ///
 /// # Errors
 /// For the first that cannot be bound; those before it are closed again.
 pub(crate) fn all(
     config: &Config,
+    workers: usize,
     bound: &Bound<'_>,
     inherited: &mut Inherited,
 ) -> anyhow::Result<Sockets> {
     let mut sockets = Sockets::default();
     for rule in config.rules.iter().filter(|rule| !bound.kept.contains(&rule.listen)) {
-        let workers = config.workers;
         bind(rule, workers, bound, inherited, &mut sockets).map_err(|error| {
             let hint = Hint::new(&error, rule, config, inherited);
-            let what = format!("rule {:?} cannot listen on {}{hint}", rule.name, rule.listen);
-            anyhow::Error::new(error).context(what)
+            error.context(format!("rule {:?} cannot listen on {}{hint}", rule.name, rule.listen))
         })?;
     }
     Ok(sockets)
@@ -108,25 +124,22 @@ fn bind(
     bound: &Bound<'_>,
     inherited: &mut Inherited,
     all: &mut Sockets,
-) -> io::Result<()> {
+) -> anyhow::Result<()> {
     let backlog = rule.backlog;
     let mut sockets = inherited.take(&rule.listen);
     if !sockets.is_empty() {
         reuse(rule, &sockets)?;
-        if let Some(file) = inherited.adopt_file(&rule.listen) {
+        if let Some(file) = inherited.file(&rule.listen) {
             all.files.push((rule.listen.clone(), file));
         }
     } else if let Listen::Unix(path) = &rule.listen {
-        let permissions = Permissions::default();
+        let permissions = Permissions::of(rule)?;
         let (socket, file) = unix::listen(path, Type::STREAM, backlog, permissions, |_| false)?;
         all.files.push((rule.listen.clone(), file));
         sockets.push(socket);
     } else if let Some((kind, addr)) = inet(&rule.listen) {
         let first = match listen(kind, addr, backlog, false) {
-            Err(error)
-                if error.kind() == ErrorKind::AddrInUse
-                    && Port::of(&rule.listen).is_some_and(|port| bound.leaving.contains(&port)) =>
-            {
+            Err(error) if error.kind() == ErrorKind::AddrInUse && bound.has(&rule.listen) => {
                 listen(kind, addr, backlog, true)?
             }
             first => first?,
@@ -220,8 +233,11 @@ enum Hint {
 }
 
 impl Hint {
-    fn new(error: &io::Error, rule: &Rule, config: &Config, inherited: &Inherited) -> Self {
-        if fault::shortage_in(error) == Some(fault::Shortage::General) {
+    fn new(error: &anyhow::Error, rule: &Rule, config: &Config, inherited: &Inherited) -> Self {
+        let Some(error) = error.downcast_ref::<io::Error>() else {
+            return Hint::None;
+        };
+        if exhaustion::exhaustion_in(error) == Some(exhaustion::Exhaustion::General) {
             // Twice, so that clients find room as well.
             let listeners = config.rules.len() * config.workers;
             let copies = if config.handover.is_some() { 2 } else { 1 };
@@ -257,8 +273,8 @@ impl fmt::Display for Hint {
                 )
             }
             Hint::Privileged => f.write_str(
-                ": ports below 1024 need root at the start, or CAP_NET_BIND_SERVICE \
-                 (AmbientCapabilities=CAP_NET_BIND_SERVICE)",
+                ": ports below 1024 need root, which a process with 'user' is at the start only, or \
+                 CAP_NET_BIND_SERVICE (AmbientCapabilities=CAP_NET_BIND_SERVICE)",
             ),
         }
     }

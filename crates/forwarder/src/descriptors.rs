@@ -7,7 +7,7 @@ use std::fs;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::http;
+use crate::status;
 
 /// The client's socket and the target's.
 const EACH: usize = 2;
@@ -60,7 +60,7 @@ impl Descriptors {
     /// least one.
     pub(crate) fn room(self, beside: Beside) -> usize {
         let Beside { open, workers, targets, pages } = beside;
-        let readers = http::MAX_CONNECTIONS.min(self.limit / 16);
+        let readers = status::MAX_CLIENTS.min(self.limit / 16);
         let taken = open + SPARE + targets + pages * readers + 2 * self.pipes * workers;
         (self.limit.saturating_sub(taken) / EACH).max(1)
     }

@@ -12,7 +12,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -23,6 +23,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, recvmsg, sendmsg, sockopt,
 };
+use rustix::process::Uid;
 use socket2::{Domain, Socket, Type};
 
 use crate::bind;
@@ -132,7 +133,10 @@ impl Predecessor {
         };
         socket.set_nonblocking(false)?;
         socket.set_read_timeout(Some(ANSWER_TIMEOUT))?;
-        ensure!(is_own_user(&socket)?, "the process there is another user's");
+        ensure!(
+            is_own(sockopt::socket_peercred(&socket)?.uid),
+            "the process there is another user's"
+        );
         let sockets = match receive_all(&socket) {
             Ok(sockets) => sockets,
             Err(error) if is_gone(&error) => {
@@ -187,8 +191,10 @@ fn is_gone(error: &anyhow::Error) -> bool {
     matches!(kind, Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset))
 }
 
-fn is_own_user(socket: impl AsFd) -> io::Result<bool> {
-    Ok(sockopt::socket_peercred(socket)?.uid == rustix::process::geteuid())
+/// Whether a process of that user may have the sockets, or give some: this user, or root, which a
+/// process with the option `user` is while it starts.
+fn is_own(uid: Uid) -> bool {
+    uid.is_root() || uid == rustix::process::geteuid()
 }
 
 /// Sends some of `total` sockets in one message.

@@ -71,14 +71,19 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Run { config, source } => {
             let path = source.file().map(ToOwned::to_owned);
-            let load = move || source.load().context("the configuration cannot be used");
+            let load = move || {
+                let config = source.load().context("the configuration cannot be used")?;
+                config.warn();
+                Ok(config)
+            };
             serve(&config, path.map(|path| Source { path, load: Arc::new(load) }), None)
         }
     }
 }
 
 fn serve(config: &Config, source: Option<Source>, site: Option<Site>) -> anyhow::Result<ExitCode> {
-    logging::start(config.log.clone());
+    let _flush_at_end = logging::start(&config.log)?;
+    config.warn();
     Ok(match server::serve(config, source, site)? {
         Outcome::Drained => ExitCode::SUCCESS,
         Outcome::CutOff => ExitCode::from(3),

@@ -5,29 +5,39 @@
 //! concerns them when nothing can fail any more.
 
 use std::collections::{HashMap, HashSet};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use asyncore::SocketMap;
+use asyncore_http::Server;
 
 use crate::bind::{self, Bound, Port, Sockets};
 use crate::capture::Captures;
-use crate::config::{Config, Listen, Status};
-use crate::http;
+use crate::config::{Config, Listen, Rule, Status};
 use crate::inherited::Inherited;
+use crate::listener_handle::LINGER;
+use crate::logging;
 use crate::pid_file::PidFile;
 use crate::policy::RuleState;
-use crate::shared::{RuleAtWork, Shared};
+use crate::shared::{ActiveRule, Shared};
 use crate::status;
 use crate::systemd;
+use crate::unix::Permissions;
 use crate::worker::RuleChange;
 
 /// Time for reading and checking a configuration.
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// From one look at the file to the next, where a change of it reloads.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Device, inode, size and time of the last change.
+type Stamp = (u64, u64, u64, i64);
 
 /// Where the configuration comes from, again at each reload.
 #[derive(Clone)]
@@ -54,14 +64,10 @@ impl Reloader {
         source: Source,
     ) -> anyhow::Result<Self> {
         let (requests, received) = mpsc::sync_channel(1);
-        let mut reload = Reload { shared, config, source, reader: None };
+        let mut reload = Reload { shared, config, source, left: HashMap::new(), reader: None };
         thread::Builder::new()
             .name("reload".to_owned())
-            .spawn(move || {
-                while received.recv().is_ok() {
-                    reload.run();
-                }
-            })
+            .spawn(move || reload.serve(&received))
             .context("cannot start the thread that reloads")?;
         Ok(Reloader { requests })
     }
@@ -77,11 +83,47 @@ struct Reload {
     /// What runs: the last configuration, except for options that need a restart.
     config: Config,
     source: Source,
+    /// Ports of rules that have gone, whose listeners may still let clients in.
+    left: HashMap<Port, Instant>,
     /// A reader that has taken too long.
     reader: Option<JoinHandle<()>>,
 }
 
 impl Reload {
+    /// Reloads at each request, and when the file changes if the configuration says so.
+    fn serve(&mut self, requests: &Receiver<()>) {
+        let mut applied = self.stamp();
+        let mut last = applied;
+        loop {
+            let timeout = if self.config.reload_on_change { LOOK_INTERVAL } else { Duration::MAX };
+            match requests.recv_timeout(timeout) {
+                Err(RecvTimeoutError::Disconnected) => return,
+                Ok(()) => applied = self.stamp(),
+                Err(RecvTimeoutError::Timeout) => {
+                    let stamp = self.stamp();
+                    // Not while it is being written, or gone for a moment.
+                    let is_settled =
+                        stamp.is_some() && std::mem::replace(&mut last, stamp) == stamp;
+                    if stamp == applied || !is_settled {
+                        continue;
+                    }
+                    tracing::info!("{} has changed", self.source.path.display());
+                    applied = stamp;
+                }
+            }
+            self.run();
+        }
+    }
+
+    /// What tells one content of the file from another; `None` when it cannot be told.
+    fn stamp(&mut self) -> Option<Stamp> {
+        let path = self.source.path.clone();
+        // The file that links lead to: Kubernetes exchanges a link to its directory.
+        let found = self.limited(move || std::fs::metadata(path)).ok()?.ok()?;
+        let time = found.mtime().wrapping_mul(1_000_000_000).wrapping_add(found.mtime_nsec());
+        Some((found.dev(), found.ino(), found.size(), time))
+    }
+
     fn run(&mut self) {
         systemd::reloading();
         match self.read().and_then(|config| self.apply(config)) {
@@ -95,19 +137,35 @@ impl Reload {
         systemd::ready();
     }
 
-    /// Reads the configuration on yet another thread, which may never come back.
     fn read(&mut self) -> anyhow::Result<Config> {
+        let load = Arc::clone(&self.source.load);
+        let config = self.limited(move || load())?;
+        match &self.config.chroot {
+            Some(root) => config.with_context(|| {
+                format!("paths are looked up inside {} since the start", root.display())
+            }),
+            None => config,
+        }
+    }
+
+    /// What `read` returns on yet another thread, which may never come back.
+    ///
+    /// # Errors
+    /// When it takes too long, or an earlier one still does.
+    fn limited<T: Send + 'static>(
+        &mut self,
+        read: impl FnOnce() -> T + Send + 'static,
+    ) -> anyhow::Result<T> {
         let path = self.source.path.display();
         if self.reader.take_if(|reader| reader.is_finished()).is_none() && self.reader.is_some() {
             bail!("{path} is still being read from before: see whether its file system hangs");
         }
         let (sender, receiver) = mpsc::channel();
-        let load = Arc::clone(&self.source.load);
         let reader = thread::Builder::new().name("config".to_owned()).spawn(move || {
-            let _ = sender.send(load());
+            let _ = sender.send(read());
         })?;
         match receiver.recv_timeout(READ_TIMEOUT) {
-            Ok(config) => config,
+            Ok(read) => Ok(read),
             Err(RecvTimeoutError::Timeout) => {
                 self.reader = Some(reader);
                 let limit = READ_TIMEOUT.as_secs();
@@ -138,9 +196,11 @@ impl Reload {
             user,
             group,
             chroot,
-            reload_on_change,
+            reload_on_change: _,
             rules: _,
+            warnings: _,
         } = &next;
+        self.left.retain(|_, since| since.elapsed() < LINGER);
         let (shared, now) = (&self.shared, &self.config);
         if shared.is_draining() {
             bail!("the process is about to end");
@@ -148,9 +208,8 @@ impl Reload {
 
         // What can fail comes first.
         let before = shared.rules().clone();
-        let bound = Bound::new(before.iter().map(|(rule, _)| &rule.listen), &next);
-        let to_bind = Config { workers: now.workers, ..next.clone() };
-        let sockets = bind::all(&to_bind, &bound, &mut Inherited::default())?;
+        let bound = Bound::new(before.iter().map(|(rule, _)| &rule.listen), &self.left, &next);
+        let sockets = bind::all(&next, now.workers, &bound, &mut Inherited::default())?;
         let page = page(status.as_ref(), now)?;
         let captures = (*capture != now.capture).then(|| Captures::open(capture)).transpose()?;
         let pid_changed = *pid_file != now.pid_file;
@@ -159,42 +218,47 @@ impl Reload {
             _ => None,
         };
         shared.kept.add(sockets.iter())?;
+        let there: HashMap<_, _> = before.iter().map(|(rule, _)| (&rule.listen, rule)).collect();
+        for rule in &next.rules {
+            let of = |rule: &Rule| (rule.unix_mode, rule.unix_owner.clone());
+            if there.get(&rule.listen).is_some_and(|old| of(old) != of(rule)) {
+                let permitted = Permissions::of(rule)
+                    .and_then(|permissions| Ok(shared.files.permit(&rule.listen, permissions)?));
+                permitted.with_context(|| format!("cannot change who may use {}", rule.listen))?;
+            }
+        }
+        if *log != now.log {
+            logging::apply(log)?;
+        }
 
         if pid_changed {
             *shared.pid_file() = new_pid_file;
         }
         if let Some(captures) = captures {
-            for worker in shared.workers() {
-                let captures = captures.clone();
-                worker.run(move |worker, _| worker.set_captures(captures));
-            }
+            shared.set_captures(captures);
+            tracing::info!("the capture has changed for new connections");
         }
         shared.set_drain_limit(*drain);
         shared.process.set_max_connections(*max_connections);
         if status != &now.status {
             change_page(shared, status.clone(), page);
         }
+        self.left.extend(bound.leaving().map(|port| (port, Instant::now())));
         serve(shared, &next, &before, sockets);
         close_rest(shared, &next);
 
         let mut left = Vec::new();
         for (name, changed) in [
             ("workers", *workers != now.workers),
-            ("log level", log.level != now.log.level),
-            ("log format", log.format != now.log.format),
-            ("log file", log.file != now.log.file),
             ("handover", *handover != now.handover),
             ("user", *user != now.user),
             ("group", *group != now.group),
             ("chroot", *chroot != now.chroot),
-            ("reload_on_change", *reload_on_change != now.reload_on_change),
         ] {
             left.extend(changed.then_some(name));
         }
-        let Config { workers, log, handover, user, group, chroot, reload_on_change, .. } =
-            now.clone();
-        self.config =
-            Config { workers, log, handover, user, group, chroot, reload_on_change, ..next };
+        let Config { workers, handover, user, group, chroot, .. } = now.clone();
+        self.config = Config { workers, handover, user, group, chroot, ..next };
         Ok(left)
     }
 }
@@ -214,7 +278,7 @@ pub(crate) fn open_page(
     passed: Option<socket2::Socket>,
 ) -> anyhow::Result<socket2::Socket> {
     passed
-        .map_or_else(|| http::listen(status.listen), Ok)
+        .map_or_else(|| status::listen(status.listen), Ok)
         .with_context(|| format!("the status page cannot listen on {}", status.listen))
 }
 
@@ -230,7 +294,7 @@ fn change_page(shared: &Arc<Shared>, status: Option<Status>, socket: Option<sock
             (socket, _) => socket,
         };
         if let Some(page) = before {
-            map.with(page, http::Server::stop);
+            map.with(page, Server::stop);
         }
         if let Some((status, socket)) = status.as_ref().zip(socket) {
             if let Err(error) = start_page(map, &this, status, socket) {
@@ -255,13 +319,13 @@ pub(crate) fn start_page(
 ) -> anyhow::Result<()> {
     let listen = Listen::Tcp(status.listen);
     shared.kept.replace(&listen, &socket)?;
-    *shared.page() = Some(status::start(map, shared, status, Some(socket))?);
+    *shared.page() = Some(status::start(map, shared, status, socket)?);
     Ok(())
 }
 
 /// Gives every worker what changes from `before` to the configuration, and its own sockets for
 /// rules that listen on new addresses.
-pub(crate) fn serve(shared: &Shared, config: &Config, before: &[RuleAtWork], mut sockets: Sockets) {
+pub(crate) fn serve(shared: &Shared, config: &Config, before: &[ActiveRule], mut sockets: Sockets) {
     let Changes { rules, changed, removed } = changes(shared, config, before);
     shared.files.add(sockets.files.drain(..));
     removed.iter().for_each(|listen| shared.files.remove(listen));
@@ -289,14 +353,14 @@ fn close_rest(shared: &Shared, config: &Config) {
 
 struct Changes {
     /// All of them.
-    rules: Vec<RuleAtWork>,
-    changed: Vec<RuleAtWork>,
+    rules: Vec<ActiveRule>,
+    changed: Vec<ActiveRule>,
     removed: Vec<Listen>,
 }
 
 /// The configuration's rules with their states. A rule goes on with the state of the rule that
 /// listened there before, or else of one that is gone and had its name or its port: it has moved.
-fn changes(shared: &Shared, config: &Config, before: &[RuleAtWork]) -> Changes {
+fn changes(shared: &Shared, config: &Config, before: &[ActiveRule]) -> Changes {
     let now = Instant::now();
     let next: HashSet<_> = config.rules.iter().map(|rule| &rule.listen).collect();
     let there: HashMap<_, _> = before.iter().map(|old| (&old.0.listen, old)).collect();

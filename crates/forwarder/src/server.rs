@@ -6,6 +6,7 @@ use std::thread;
 
 use anyhow::Context as _;
 use asyncore::{EventLoop, SocketMap};
+use rustix::process::Signal;
 
 use crate::bind::{self, Bound};
 use crate::capture::Captures;
@@ -13,9 +14,11 @@ use crate::config::{Config, Listen};
 use crate::descriptors::{self, Beside, Descriptors};
 use crate::handover::{HandoverListener, Predecessor};
 use crate::inherited::Inherited;
+use crate::logging;
 use crate::pid_file::PidFile;
+use crate::privileges::Privileges;
 use crate::reload::{self, Reloader, Source};
-use crate::shared::{Handle, Shared};
+use crate::shared::{Drain, Handle, Shared};
 use crate::site::Site;
 use crate::systemd;
 use crate::worker::Worker;
@@ -40,9 +43,16 @@ pub fn serve(
     source: Option<Source>,
     site: Option<Site>,
 ) -> anyhow::Result<Outcome> {
+    let privileges = Privileges::look_up(config)?;
     let descriptors = Descriptors::raise(config.workers);
     let shared = Shared::new(config.max_connections, config.workers);
     shared.set_drain_limit(config.drain);
+    // This thread serves the pages, signals and the handover. Only the workers forward, so nothing
+    // here delays traffic. A signal that comes early waits until the start is over.
+    let mut map = SocketMap::new().context("cannot make a loop")?;
+    let reloader =
+        source.map(|source| Reloader::start(Arc::clone(&shared), config.clone(), source));
+    watch_signals(&mut map, &shared, reloader.transpose()?)?;
     let captures = Captures::open(&config.capture)?;
 
     let mut inherited = Inherited::from_systemd()?;
@@ -54,7 +64,7 @@ pub fn serve(
         inherited.extend(sockets);
         predecessor
     });
-    let sockets = bind::all(config, &Bound::default(), &mut inherited)?;
+    let sockets = bind::all(config, config.workers, &Bound::default(), &mut inherited)?;
     if config.handover.is_some() {
         shared.kept.keep(&sockets)?;
     }
@@ -65,9 +75,6 @@ pub fn serve(
     let page = page.transpose()?;
     inherited.close_rest();
 
-    // This thread serves the pages, signals and the handover. Only the workers forward, so nothing
-    // here delays traffic.
-    let mut map = SocketMap::new().context("cannot make a loop")?;
     let control = map.trigger().context("cannot make a trigger")?;
     let workers = (0..config.workers).map(|index| spawn(index, &shared, descriptors));
     let workers = workers.collect::<anyhow::Result<Vec<_>>>()?;
@@ -86,10 +93,10 @@ pub fn serve(
     });
     descriptors.tell(room, config.max_connections);
     shared.process.set_room(room);
-    for worker in shared.workers() {
-        let captures = captures.clone();
-        worker.run(move |worker, _| worker.set_captures(captures));
-    }
+    // All that needs root is done, and nothing has been received yet.
+    systemd::connect();
+    privileges.drop_to(&sockets)?;
+    shared.set_captures(captures);
     reload::serve(&shared, config, &[], sockets);
     if let Some((status, socket)) = page {
         reload::start_page(&mut map, &shared, status, socket)?;
@@ -97,9 +104,6 @@ pub fn serve(
     if let Some(site) = site {
         site.start(&mut map, &shared).context("the built-in site cannot be served")?;
     }
-    let reloader =
-        source.map(|source| Reloader::start(Arc::clone(&shared), config.clone(), source));
-    crate::signals::watch(&mut map, &shared, reloader.transpose()?)?;
     for rule in &config.rules {
         let targets: Vec<_> = rule.targets.iter().map(|it| it.endpoint.to_string()).collect();
         tracing::info!(rule = %rule.name, listen = %rule.listen, targets = targets.join(","), "forwarding");
@@ -107,6 +111,7 @@ pub fn serve(
     if let Some(Err(error)) = predecessor.map(Predecessor::tell_serving) {
         tracing::warn!("the process that ran before has gone: {error}");
     }
+    shared.files.own();
     // On a worker's loop, since the traffic is what has to be alive.
     shared.workers()[0].trigger.pull_trigger(|map| {
         systemd::feed_watchdog(map);
@@ -119,6 +124,9 @@ pub fn serve(
         thread.join().unwrap_or_else(|_| Err(anyhow::Error::msg("a worker panicked")))?;
     }
     drop(shared.pid_file().take());
+    if let Some(captures) = shared.captures() {
+        captures.finish();
+    }
     let cut_off = shared.cut_off.load(Ordering::Relaxed);
     Ok(if cut_off { Outcome::CutOff } else { Outcome::Drained })
 }
@@ -163,5 +171,47 @@ struct StopAll(Arc<Shared>);
 impl Drop for StopAll {
     fn drop(&mut self) {
         self.0.stop();
+    }
+}
+
+/// Watches for the signals to end, to reload and to reopen the log. Without a `reloader` there is
+/// nothing to reload.
+fn watch_signals(
+    map: &mut SocketMap,
+    shared: &Arc<Shared>,
+    reloader: Option<Reloader>,
+) -> anyhow::Result<()> {
+    let mut on = |signal: Signal, mut act: Box<dyn FnMut()>| {
+        map.on_signal(signal.as_raw(), move |_map| {
+            act();
+            Ok(())
+        })
+        .context("cannot watch for signals")
+    };
+    for signal in [Signal::INT, Signal::TERM] {
+        let shared = Arc::clone(shared);
+        on(signal, Box::new(move || stop(&shared)))?;
+    }
+    on(
+        Signal::HUP,
+        Box::new(move || match &reloader {
+            Some(reloader) => reloader.request(),
+            None => tracing::warn!("nothing to reload: the configuration came from no file"),
+        }),
+    )?;
+    // Log rotation sends it.
+    on(Signal::USR1, Box::new(logging::reopen))
+}
+
+fn stop(shared: &Shared) {
+    if shared.is_draining() {
+        tracing::warn!("stopping at once");
+        shared.cut_off.store(true, Ordering::Relaxed);
+        shared.stop();
+    } else {
+        let open = shared.process.open();
+        let seconds = shared.drain_limit().as_secs_f64();
+        tracing::info!(open, seconds, "draining");
+        shared.drain(Drain::Stop);
     }
 }

@@ -1,32 +1,36 @@
 //! What all workers share, and how they are reached from other threads.
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use asyncore::{Channel, ExitNow, Token, Trigger};
+use asyncore_http::Server;
 
+use crate::capture::Captures;
 use crate::config::{Listen, Rule};
 use crate::handover::Kept;
-use crate::http::Server;
 use crate::pid_file::PidFile;
 use crate::policy::{ProcessCounts, RuleState};
+use crate::relay::CloseReason;
 use crate::systemd;
-use crate::unix::SocketFile;
-use crate::worker::Worker;
+use crate::unix::{Permissions, SocketFile};
+use crate::worker::{self, Worker};
 
 /// A rule as it is configured, and what its workers share.
-pub(crate) type RuleAtWork = (Arc<Rule>, Arc<RuleState>);
+pub(crate) type ActiveRule = (Arc<Rule>, Arc<RuleState>);
 
 /// What all workers share.
 pub(crate) struct Shared {
     pub(crate) process: Arc<ProcessCounts>,
-    rules: Mutex<Vec<RuleAtWork>>,
+    rules: Mutex<Vec<ActiveRule>>,
     pub(crate) started: Instant,
     /// For the process that comes next.
     pub(crate) kept: Kept,
     pub(crate) files: SocketFiles,
+    captures: Mutex<Option<Arc<Captures>>>,
     pid_file: Mutex<Option<PidFile>>,
     /// The status page, on the control loop.
     page: Mutex<Option<Token<Server>>>,
@@ -81,6 +85,7 @@ impl Shared {
             started: Instant::now(),
             kept: Kept::default(),
             files: SocketFiles(Mutex::new(Some(HashMap::new()))),
+            captures: Mutex::default(),
             pid_file: Mutex::default(),
             page: Mutex::default(),
             drain_limit: Mutex::default(),
@@ -109,8 +114,21 @@ impl Shared {
         self.workers.get().map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn rules(&self) -> MutexGuard<'_, Vec<RuleAtWork>> {
+    pub(crate) fn rules(&self) -> MutexGuard<'_, Vec<ActiveRule>> {
         lock(&self.rules)
+    }
+
+    /// Has every worker capture these connections from now on.
+    pub(crate) fn set_captures(&self, captures: Option<Arc<Captures>>) {
+        lock(&self.captures).clone_from(&captures);
+        for worker in self.workers() {
+            let captures = captures.clone();
+            worker.run(move |worker, _| worker.set_captures(captures));
+        }
+    }
+
+    pub(crate) fn captures(&self) -> Option<Arc<Captures>> {
+        lock(&self.captures).clone()
     }
 
     pub(crate) fn pid_file(&self) -> MutexGuard<'_, Option<PidFile>> {
@@ -169,12 +187,16 @@ impl Shared {
         }
     }
 
-    /// Ends all loops now.
+    /// Ends all loops now. Connections that are open are reset: the end of the process would end
+    /// them in good order, and an answer that is cut off would look whole.
     pub(crate) fn stop(&self) {
         let workers = self.workers().iter().map(|worker| &worker.trigger);
         for trigger in workers.chain(self.control()) {
             // A loop that has ended needs nothing.
-            let _ = trigger.pull_trigger(|_| Err(ExitNow.into()));
+            let _ = trigger.pull_trigger(|map| {
+                worker::end_all(map, &CloseReason::Drained);
+                Err(ExitNow.into())
+            });
         }
     }
 }
@@ -188,6 +210,18 @@ impl SocketFiles {
         if let Some(there) = &mut *lock(&self.0) {
             there.extend(files);
         }
+    }
+
+    /// Takes over the files that another process handed over.
+    pub(crate) fn own(&self) {
+        lock(&self.0).iter_mut().flat_map(HashMap::values_mut).for_each(SocketFile::own);
+    }
+
+    /// Changes who may connect to a socket.
+    pub(crate) fn permit(&self, listen: &Listen, permissions: Permissions) -> io::Result<()> {
+        let there = lock(&self.0);
+        let file = there.as_ref().and_then(|there| there.get(listen));
+        file.map_or(Ok(()), |file| file.permit(permissions))
     }
 
     /// Removes the file of a socket.

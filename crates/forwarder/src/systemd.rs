@@ -49,10 +49,14 @@ pub(crate) fn feed_watchdog(map: &mut SocketMap) {
     }
 }
 
-fn notify(state: &str) {
-    // Connected once, since a path leads elsewhere after `chroot`.
+/// The connection to systemd, made once, since a path leads elsewhere after `chroot`.
+pub(crate) fn connect() -> &'static io::Result<Option<Socket>> {
     static SOCKET: OnceLock<io::Result<Option<Socket>>> = OnceLock::new();
-    let sent = match SOCKET.get_or_init(connect) {
+    SOCKET.get_or_init(new_socket)
+}
+
+fn notify(state: &str) {
+    let sent = match connect() {
         Ok(None) => return,
         Ok(Some(socket)) => socket.send(state.as_bytes()).map(drop),
         Err(error) => Err(error.kind().into()),
@@ -62,7 +66,7 @@ fn notify(state: &str) {
     }
 }
 
-fn connect() -> io::Result<Option<Socket>> {
+fn new_socket() -> io::Result<Option<Socket>> {
     let Some(address) = env::var_os("NOTIFY_SOCKET").filter(|it| !it.is_empty()) else {
         return Ok(None);
     };

@@ -11,9 +11,12 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, FlockOperation, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use socket2::{Domain, SockAddr, Socket, Type};
+
+use crate::config::Rule;
+use crate::privileges;
 
 /// Time that another process may hold a directory's lock; it needs less than a millisecond.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -31,25 +34,50 @@ pub(crate) struct SocketFile {
     dir: OwnedFd,
     name: OsString,
     id: FileId,
+    /// Not while it belongs to a process that may go on.
+    is_owned: bool,
 }
 
 impl SocketFile {
-    /// Takes over the file of a socket that another process handed over.
-    pub(crate) fn adopt(path: &Path) -> Option<Self> {
+    /// The file of a socket that another process hands over. It stays until it is
+    /// [owned](Self::own).
+    pub(crate) fn handed_over(path: &Path) -> Option<Self> {
         let dir = Directory::open(path).ok()?;
         let id = dir.socket_at(dir.name).ok()??;
-        Some(SocketFile { dir: dir.fd, name: dir.name.to_owned(), id })
+        Some(SocketFile { dir: dir.fd, name: dir.name.to_owned(), id, is_owned: false })
+    }
+
+    /// Takes the file over.
+    pub(crate) fn own(&mut self) {
+        self.is_owned = true;
+    }
+
+    /// Changes who may connect.
+    ///
+    /// # Errors
+    /// When this process may not change it.
+    pub(crate) fn permit(&self, permissions: Permissions) -> io::Result<()> {
+        let Permissions { mode, uid, gid } = permissions;
+        if uid.is_some() || gid.is_some() {
+            let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
+            rustix::fs::chownat(&self.dir, &self.name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
+        }
+        if let Some(mode) = mode {
+            let mode = Mode::from_raw_mode(mode);
+            rustix::fs::chmodat(&self.dir, &self.name, mode, AtFlags::empty())?;
+        }
+        Ok(())
     }
 
     /// Leaves the file to the process that has taken over.
     pub(crate) fn leave(mut self) {
-        self.name.clear();
+        self.is_owned = false;
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if !self.name.is_empty() && socket_at(&self.dir, &self.name) == Ok(Some(self.id)) {
+        if self.is_owned && socket_at(&self.dir, &self.name) == Ok(Some(self.id)) {
             if let Err(error) = rustix::fs::unlinkat(&self.dir, &self.name, AtFlags::empty()) {
                 tracing::debug!(
                     "cannot remove the socket {}: {error}",
@@ -66,6 +94,23 @@ pub(crate) struct Permissions {
     pub(crate) mode: Option<u32>,
     pub(crate) uid: Option<u32>,
     pub(crate) gid: Option<u32>,
+}
+
+impl Permissions {
+    /// What the rule asks for.
+    ///
+    /// # Errors
+    /// When there is no such user or group.
+    pub(crate) fn of(rule: &Rule) -> anyhow::Result<Self> {
+        let owner = rule.unix_owner.as_ref();
+        let user = owner.and_then(|owner| owner.user.as_deref()).map(privileges::user_entry);
+        let group = owner.and_then(|owner| owner.group.as_deref()).map(privileges::group_id);
+        Ok(Permissions {
+            mode: rule.unix_mode,
+            uid: user.transpose()?.map(|(uid, _)| uid.as_raw()),
+            gid: group.transpose()?.map(|gid| gid.as_raw()),
+        })
+    }
 }
 
 /// Listens on `path`. A socket there is replaced if it has no listener any more, or if
@@ -91,10 +136,9 @@ pub(crate) fn listen(
     socket.bind(&addr)?;
     let id = dir.socket_at(dir.name)?.ok_or(io::ErrorKind::NotFound)?;
     let name = dir.name.to_owned();
+    let file = SocketFile { dir: dir.unlock(), name, id, is_owned: true };
     // A client cannot connect before `listen`, so it never meets other permissions.
-    let permitted = dir.permit(permissions);
-    let file = SocketFile { dir: dir.unlock(), name, id };
-    permitted?;
+    file.permit(permissions)?;
     socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
     Ok((socket, file))
 }
@@ -173,20 +217,6 @@ impl<'p> Directory<'p> {
     fn socket_at(&self, name: &OsStr) -> io::Result<Option<FileId>> {
         Ok(socket_at(&self.fd, name)?)
     }
-
-    fn permit(&self, permissions: Permissions) -> io::Result<()> {
-        let Permissions { mode, uid, gid } = permissions;
-        if uid.is_some() || gid.is_some() {
-            let (uid, gid) =
-                (uid.map(rustix::fs::Uid::from_raw), gid.map(rustix::fs::Gid::from_raw));
-            rustix::fs::chownat(&self.fd, self.name, uid, gid, AtFlags::SYMLINK_NOFOLLOW)?;
-        }
-        if let Some(mode) = mode {
-            let mode = Mode::from_raw_mode(mode);
-            rustix::fs::chmodat(&self.fd, self.name, mode, AtFlags::empty())?;
-        }
-        Ok(())
-    }
 }
 
 /// The socket of that name, if there is one; another kind of file is none.
@@ -201,74 +231,4 @@ fn socket_at(dir: &OwnedFd, name: &OsStr) -> rustix::io::Result<Option<FileId>> 
 }
 
 #[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-    use std::sync::Barrier;
-
-    use super::*;
-
-    fn path(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("forwarder-{name}-{}.sock", std::process::id()))
-    }
-
-    fn stream(path: &Path) -> io::Result<(Socket, SocketFile)> {
-        listen(path, Type::STREAM, 1, Permissions::default(), |_| false)
-    }
-
-    #[test]
-    fn simultaneous_starts_produce_one_owner() {
-        let path = path("race");
-        for _ in 0..50 {
-            // Abandoned, so that each of them finds something to replace.
-            drop(Socket::new(Domain::UNIX, Type::STREAM, None).map(|it| {
-                it.bind(&SockAddr::unix(&path).unwrap()).unwrap();
-            }));
-            let barrier = Barrier::new(4);
-            let start = || {
-                barrier.wait();
-                stream(&path)
-            };
-            let results = thread::scope(|scope| {
-                let starts: Vec<_> = (0..4).map(|_| scope.spawn(start)).collect();
-                starts.into_iter().map(|it| it.join().unwrap()).collect::<Vec<_>>()
-            });
-            assert_eq!(results.iter().filter(|it| it.is_ok()).count(), 1, "{results:?}");
-        }
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn the_file_goes_with_its_owner_unless_another_has_the_path() {
-        let path = path("owner");
-        let (_first, file) = stream(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        let (_second, other) = stream(&path).unwrap();
-        drop(file);
-        assert!(path.exists());
-        drop(other);
-        assert!(!path.exists());
-    }
-
-    #[test]
-    fn a_socket_whose_backlog_is_full_is_in_use() {
-        let path = path("full");
-        let (_socket, _file) = stream(&path).unwrap();
-        let addr = SockAddr::unix(&path).unwrap();
-        let clients = std::iter::from_fn(|| {
-            let client = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
-            client.set_nonblocking(true).unwrap();
-            client.connect(&addr).ok().map(|()| client)
-        });
-        let _clients: Vec<_> = clients.collect();
-        assert_eq!(stream(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-    }
-
-    #[test]
-    fn another_kind_of_file_stays() {
-        let path = path("file");
-        std::fs::write(&path, "precious").unwrap();
-        assert_eq!(stream(&path).unwrap_err().kind(), io::ErrorKind::AddrInUse);
-        assert_eq!(std::fs::read(&path).unwrap(), b"precious");
-        std::fs::remove_file(path).unwrap();
-    }
-}
+mod tests;

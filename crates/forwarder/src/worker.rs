@@ -10,16 +10,17 @@ use std::time::Duration;
 use asyncore::{Channel, Dispatcher, SocketMap, Token};
 
 use crate::capture::Captures;
-use crate::check::Checks;
 use crate::config::{Listen, Rule};
-use crate::ended::EndedLog;
-use crate::listening::Listening;
-use crate::names;
+use crate::health_check::Checks;
+use crate::listener_handle::ListenerHandle;
+use crate::logging::AccessLog;
 use crate::policy::RuleState;
-use crate::relay::{self, Ending, greeting, listener};
-use crate::serving::Serving;
+use crate::registry::Registry;
+use crate::relay::{self, CloseReason, listener, preamble};
+use crate::resolver;
 use crate::shared::{Drain, Shared};
 use crate::udp;
+use crate::worker_rule::WorkerRule;
 
 /// Changes of rules that a worker makes before it serves clients again.
 const CHANGES_PER_PASS: usize = 32;
@@ -39,32 +40,35 @@ pub(crate) struct Worker {
     rules: HashMap<Listen, Listeners>,
     changes: VecDeque<RuleChange>,
     drains: bool,
-    load: Rc<Load>,
+    state: Rc<WorkerState>,
 }
 
 /// What a worker has of one rule.
 #[derive(Default)]
 struct Listeners {
-    listeners: Vec<Listening>,
+    listeners: Vec<ListenerHandle>,
     /// Go on for as long as this is held.
     checks: Option<Rc<Checks>>,
 }
 
-/// How much a worker has to do still.
-pub(crate) struct Load {
+/// What the connections of one worker share: captures, access log, registry, and the count that ends
+/// a drain.
+pub(crate) struct WorkerState {
     shared: Arc<Shared>,
     captures: RefCell<Option<Arc<Captures>>>,
-    ended: Rc<EndedLog>,
+    access_log: Rc<AccessLog>,
+    pub(crate) registry: Registry,
     open: Cell<usize>,
     draining: Cell<bool>,
 }
 
-impl Load {
+impl WorkerState {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Load {
+        WorkerState {
             shared,
             captures: RefCell::default(),
-            ended: Rc::default(),
+            access_log: Rc::default(),
+            registry: Registry::default(),
             open: Cell::new(0),
             draining: Cell::new(false),
         }
@@ -74,8 +78,8 @@ impl Load {
         self.captures.borrow().clone()
     }
 
-    pub(crate) fn ended(&self) -> &Rc<EndedLog> {
-        &self.ended
+    pub(crate) fn access_log(&self) -> &Rc<AccessLog> {
+        &self.access_log
     }
 
     pub(crate) fn begin(&self) {
@@ -101,15 +105,20 @@ impl Worker {
     /// Adds the worker to its map.
     pub(crate) fn start(map: &mut SocketMap, shared: Arc<Shared>) -> std::io::Result<Token<Self>> {
         map.add_with(|_ch| {
-            let load = Rc::new(Load::new(shared));
+            let state = Rc::new(WorkerState::new(shared));
             let (rules, changes) = (HashMap::new(), VecDeque::new());
-            Ok(Worker { rules, changes, drains: false, load })
+            Ok(Worker { rules, changes, drains: false, state })
         })
+    }
+
+    /// The connections of a worker of this map.
+    pub(crate) fn registry(map: &SocketMap, worker: Token<Self>) -> Option<&Registry> {
+        map.get(worker).map(|worker| &worker.state.registry)
     }
 
     /// Captures these connections from now on.
     pub(crate) fn set_captures(&self, captures: Option<Arc<Captures>>) {
-        self.load.captures.replace(captures);
+        self.state.captures.replace(captures);
     }
 
     /// Makes changes, some in each pass; connections that run are not touched.
@@ -128,11 +137,11 @@ impl Worker {
         for change in self.changes.drain(..CHANGES_PER_PASS.min(self.changes.len())) {
             match change {
                 RuleChange::Serve { rule, state, sockets, checks } => {
-                    let serving = Rc::new(Serving::new(rule, state, Rc::clone(&self.load)));
-                    let listeners = self.rules.entry(serving.rule.listen.clone()).or_default();
-                    listeners.serve(ch, &serving, sockets);
+                    let worker_rule = Rc::new(WorkerRule::new(rule, state, Rc::clone(&self.state)));
+                    let listeners = self.rules.entry(worker_rule.rule.listen.clone()).or_default();
+                    listeners.serve(ch, &worker_rule, sockets);
                     // The checks of the rule as it was end with this.
-                    listeners.checks = checks.then(|| Checks::start(ch, &serving)).flatten();
+                    listeners.checks = checks.then(|| Checks::start(ch, &worker_rule)).flatten();
                 }
                 RuleChange::Remove(listen) => {
                     let removed = self.rules.remove(&listen).unwrap_or_default();
@@ -159,17 +168,17 @@ impl Worker {
         for listener in self.rules.drain().flat_map(|(_, rule)| rule.listeners) {
             listener.drain(ch, why);
         }
-        self.load.shared.worker_stopped_listening();
-        let load = Rc::clone(&self.load);
+        self.state.shared.worker_stopped_listening();
+        let state = Rc::clone(&self.state);
         ch.call_later(deadline, move |map| {
-            if load.open.get() > 0 {
-                load.shared.cut_off.store(true, Ordering::Relaxed);
-                end_all(map, &Ending::Drained);
+            if state.open.get() > 0 {
+                state.shared.cut_off.store(true, Ordering::Relaxed);
+                end_all(map, &CloseReason::Drained);
             }
             Ok(())
         });
-        self.load.draining.set(true);
-        self.load.check();
+        self.state.draining.set(true);
+        self.state.check();
     }
 }
 
@@ -178,31 +187,31 @@ impl Listeners {
     fn serve(
         &mut self,
         ch: &mut Channel<'_>,
-        serving: &Rc<Serving>,
+        worker_rule: &Rc<WorkerRule>,
         sockets: Vec<socket2::Socket>,
     ) {
-        names::resolve(ch, serving);
+        resolver::resolve(ch, worker_rule);
         for listener in &self.listeners {
-            listener.serve(ch, Rc::clone(serving));
+            listener.serve(ch, Rc::clone(worker_rule));
         }
         for socket in sockets {
-            match Listening::start(ch, Rc::clone(serving), socket) {
+            match ListenerHandle::start(ch, Rc::clone(worker_rule), socket) {
                 Ok(listener) => self.listeners.push(listener),
                 Err(error) => {
-                    tracing::error!(rule = %serving.rule.name, "cannot listen: {error}");
+                    tracing::error!(rule = %worker_rule.rule.name, "cannot listen: {error}");
                 }
             }
         }
     }
 }
 
-/// Ends every connection of this worker, and who waits for one.
-fn end_all(map: &mut SocketMap, ending: &Ending) {
+/// Ends every connection of this worker, and every client that waits for one.
+pub(crate) fn end_all(map: &mut SocketMap, reason: &CloseReason) {
     let tokens: Vec<Token> = map.tokens().collect();
     for token in tokens {
-        relay::end(map, token.cast(), ending.clone());
-        greeting::end(map, token.cast());
+        relay::end(map, token.cast(), reason.clone());
+        preamble::end(map, token.cast());
         listener::end(map, token.cast());
-        udp::end(map, token.cast(), ending.clone());
+        udp::end(map, token.cast(), reason.clone());
     }
 }

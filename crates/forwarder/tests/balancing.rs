@@ -118,7 +118,7 @@ fn a_target_that_says_nothing_in_time_is_down() {
 }
 
 #[test]
-fn a_target_is_well_again_as_soon_as_a_check_says_so() {
+fn a_target_is_up_again_as_soon_as_a_check_says_so() {
     let (first, port) = (free_port(), free_port());
     let second = greeter(local(), "B");
     let rule = format!("{port}={first},{second}");
@@ -127,7 +127,7 @@ fn a_target_is_well_again_as_soon_as_a_check_says_so() {
     forwarder.wait_for("the target is down");
     assert_eq!(greeting(&mut connect(port)), "B");
     greeter(first, "A");
-    forwarder.wait_for("the target is well again");
+    forwarder.wait_for("the target is up again");
     assert_eq!(greeting(&mut connect(port)), "A");
 }
 

@@ -8,9 +8,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use socket2::{Domain, SockAddr, Socket, Type};
 use util::daemon::listens;
 use util::folder::Folder;
-use util::{Forwarder, PATIENCE, accept, connect, free_port, read_to_end, target};
+use util::{Forwarder, PATIENCE, accept, connect, ending, free_port, read_to_end, target};
 
 /// Bytes that look like no others, `seed` times a number.
 fn pattern(len: usize, seed: u32) -> Vec<u8> {
@@ -203,4 +204,42 @@ fn whom_the_system_has_accepted_when_a_rule_is_removed_is_still_served_by_it() {
         client.read_exact(&mut [0]).expect("served");
     }
     assert!(TcpStream::connect(removed).is_err(), "the rule is gone");
+}
+
+#[test]
+fn clients_of_a_unix_target_whose_backlog_is_full_are_served_when_it_has_room() {
+    let folder = Folder::new("full-backlog");
+    let target = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    target.bind(&SockAddr::unix(folder.path().join("t")).expect("a path")).expect("bound");
+    target.listen(1).expect("listening");
+    let port = free_port();
+    let endpoint = format!("unix:{}", folder.arg("t"));
+    let _forwarder = Forwarder::start(&[&port.to_string(), &endpoint]);
+    let mut clients: Vec<_> = (0..8).map(|_| connect(port)).collect();
+    for client in &mut clients {
+        client.write_all(b"question").expect("sent");
+    }
+    for _ in 0..clients.len() {
+        let (server, _) = target.accept().expect("a connection from the forwarder");
+        (&server).read_exact(&mut [0; 8]).expect("received");
+        (&server).write_all(b"answer").expect("sent");
+    }
+    for client in &mut clients {
+        assert_eq!(read_to_end(client), b"answer");
+    }
+}
+
+#[test]
+fn clients_of_a_unix_target_whose_backlog_stays_full_are_reset_after_the_connect_timeout() {
+    let folder = Folder::new("stays-full");
+    let target = Socket::new(Domain::UNIX, Type::STREAM, None).expect("a socket");
+    target.bind(&SockAddr::unix(folder.path().join("t")).expect("a path")).expect("bound");
+    target.listen(0).expect("listening");
+    let port = free_port();
+    let endpoint = format!("unix:{}", folder.arg("t"));
+    let forwarder = Forwarder::start(&[&port.to_string(), &endpoint, "--connect-timeout", "300ms"]);
+    // The target's system takes some of them.
+    let mut clients: Vec<_> = (0..8).map(|_| connect(port)).collect();
+    forwarder.wait_for("its backlog is full");
+    assert_eq!(ending(&mut clients[7]), Err(ErrorKind::ConnectionReset));
 }

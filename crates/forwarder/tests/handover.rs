@@ -4,9 +4,11 @@ mod util;
 
 use std::io::{Read, Write};
 use std::net::UdpSocket;
-use std::os::unix::net::UnixDatagram;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::Command;
 
+use rustix::process::Signal;
+use socket2::{Domain, SockAddr, Socket, Type};
 use util::folder::Folder;
 use util::load::{Load, echo};
 use util::{Forwarder, PATIENCE, accept, connect, free_port, read_to_end, target};
@@ -29,6 +31,52 @@ fn a_new_process_takes_over_without_a_connection_being_refused() {
     }
     load.wait_for_more(20);
     load.assert_whole();
+}
+
+#[test]
+fn a_process_that_asks_and_hangs_delays_no_other() {
+    let folder = Folder::new("handover-hung");
+    let (path, port) = (folder.arg("socket"), free_port().to_string());
+    let start = || Forwarder::start(&["--handover", &path, &port, "9"]);
+    let old = start();
+    let hung: Vec<_> = (0..20)
+        .map(|_| {
+            let socket = Socket::new(Domain::UNIX, Type::SEQPACKET, None).expect("a socket");
+            socket.connect(&SockAddr::unix(&path).expect("a path")).expect("connected");
+            socket
+        })
+        .collect();
+    let _new = start();
+    assert_eq!(old.exit_status().code(), Some(0));
+    drop(hung);
+}
+
+#[test]
+fn the_path_of_a_unix_rule_stays_through_a_handover() {
+    let folder = Folder::new("handover-unix");
+    let (path, listen) = (folder.arg("socket"), folder.arg("rule"));
+    let rule = format!("unix:{listen}");
+    let start = || Forwarder::start(&["--handover", &path, &rule, "9"]);
+    let (old, new) = (start(), start());
+    assert_eq!(old.exit_status().code(), Some(0));
+    UnixStream::connect(&listen).expect("the new one");
+    new.signal(Signal::TERM);
+    new.exit_status();
+    assert!(UnixStream::connect(&listen).is_err() && !folder.path().join("rule").exists());
+}
+
+#[test]
+fn a_process_that_fails_to_take_over_leaves_the_running_one_its_paths() {
+    let folder = Folder::new("handover-fails");
+    let (path, listen) = (folder.arg("socket"), folder.arg("rule"));
+    let (rule, taken) = (format!("unix:{listen}=127.0.0.1:9"), target());
+    let _old = Forwarder::start(&["--handover", &path, "--rule", &rule]);
+    let also = format!("{}=127.0.0.1:9", taken.1);
+    let args = ["--handover", &path, "--rule", &rule, "--rule", &also];
+    let output = Command::new(env!("CARGO_BIN_EXE_forwarder")).args(args).output().expect("run");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    UnixStream::connect(&listen).expect("the old one");
+    assert!(folder.path().join("socket").exists());
 }
 
 fn udp() -> UdpSocket {
@@ -104,12 +152,16 @@ fn a_capture_file_has_only_what_its_own_process_forwards() {
     let mut server = accept(&listener);
     client.write_all(b"to the old process").expect("sent");
     server.read_exact(&mut [0; 18]).expect("received");
-    let _new = start();
+    let new = start();
     old.wait_for("another process has taken over");
     client.write_all(b"to the old process, late").expect("sent");
     server.read_exact(&mut [0; 24]).expect("received");
+    drop((client, server));
+    assert_eq!(old.exit_status().code(), Some(0));
     connect(port).write_all(b"to the new process").expect("sent");
     assert_eq!(read_to_end(&mut accept(&listener)), b"to the new process");
+    new.signal(Signal::TERM);
+    assert_eq!(new.exit_status().code(), Some(0));
     let captured = std::fs::read(&file).expect("a file");
     let has = |text: &[u8]| captured.windows(text.len()).any(|it| it == text);
     assert!(has(b"to the new process") && !has(b"to the old process"));

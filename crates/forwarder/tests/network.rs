@@ -100,7 +100,7 @@ fn a_target_that_does_not_answer_is_left_for_the_next_after_the_connect_timeout(
     let mut client = connect(&wire, (NEAR, 8080).into());
     let mut server = accept(&listener);
     let line = forwarder.wait_for("10.77.0.3:80");
-    assert!(line.contains("WARN") && line.contains("rests_seconds=1"), "{line}");
+    assert!(line.contains("WARN") && line.contains("backs_off_seconds=1"), "{line}");
     client.write_all(b"x").expect("sent");
     server.read_exact(&mut [0]).expect("passed on");
 }

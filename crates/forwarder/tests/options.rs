@@ -11,12 +11,13 @@ const TESTED: &[(&str, &str)] = &[
     ("--balance", "balancing::the_target_with_the_fewest_connections_is_next"),
     ("--capture-max", "capture::the_file_ends_when_it_has_as_many_bytes_as_it_may"),
     ("--check", "process::check_says_what_is_wrong_with_line_and_column_and_starts_nothing"),
-    ("--check-every", "balancing::a_target_is_well_again_as_soon_as_a_check_says_so"),
+    ("--check-every", "balancing::a_target_is_up_again_as_soon_as_a_check_says_so"),
     (
         "--check-expect",
         "balancing::a_target_that_says_something_else_than_expected_is_down_before_a_client_finds_out",
     ),
     ("--check-timeout", "balancing::a_target_that_says_nothing_in_time_is_down"),
+    ("--chroot", "privileges::what_cannot_be_become_ends_the_start"),
     ("--config", "endurance::a_thousand_reloads_under_load_fail_no_connection"),
     (
         "--connect-timeout",
@@ -32,6 +33,7 @@ const TESTED: &[(&str, &str)] = &[
         "process::connections_that_are_open_when_the_drain_is_over_are_cut_off_and_the_exit_code_says_so",
     ),
     ("--every", "top::top_asks_as_often_as_it_is_told"),
+    ("--group", "privileges::what_cannot_be_become_ends_the_start"),
     ("--handover", "handover::a_new_process_takes_over_without_a_connection_being_refused"),
     (
         "--help",
@@ -53,6 +55,7 @@ const TESTED: &[(&str, &str)] = &[
     ("--lifetime", "limits::a_connection_is_ended_when_its_lifetime_is_over_however_busy_it_is"),
     ("--local-ip", "process::the_classic_options_forward_one_port"),
     ("--local-port", "process::the_classic_options_forward_one_port"),
+    ("--log-file", "logging::a_renamed_log_file_is_begun_anew_at_sigusr1_and_keeps_its_mode"),
     ("--log-format", "process::each_line_of_the_log_is_an_object_if_it_is_to_be_json"),
     ("--log-level", "process::the_log_has_as_much_as_its_level_says"),
     (
@@ -74,6 +77,7 @@ const TESTED: &[(&str, &str)] = &[
     ("--proxy-send", "proxies::haproxy_is_told_the_client_in_either_version"),
     ("--rate", "limits::a_rules_bytes_a_second_are_those_of_all_its_connections_both_ways"),
     ("--rate-per-connection", "limits::a_connections_bytes_a_second_are_its_own"),
+    ("--reload-on-change", "reload::a_changed_file_is_reloaded_by_itself_also_behind_links"),
     ("--remote-ip", "process::the_classic_options_forward_one_port"),
     ("--remote-port", "process::the_classic_options_forward_one_port"),
     (
@@ -86,6 +90,9 @@ const TESTED: &[(&str, &str)] = &[
     ("--status-public", "network::the_status_page_is_shown_to_other_machines_if_it_is_public"),
     ("--status-token-file", "status::with_the_token_one_connection_is_ended_and_the_others_go_on"),
     ("--udp-session", "limits::a_udp_session_ends_after_its_silence"),
+    ("--unix-mode", "privileges::a_unix_socket_gets_its_mode_and_its_owner"),
+    ("--unix-owner", "privileges::a_unix_socket_gets_its_mode_and_its_owner"),
+    ("--user", "privileges::what_cannot_be_become_ends_the_start"),
     ("--user-timeout", "stalls::tcp_gives_a_side_up_after_the_user_timeout"),
     (
         "--version",
@@ -105,7 +112,7 @@ fn options(help: &str) -> Vec<String> {
         let line = line.trim_start();
         let long = line.split_once(", --").map_or(line, |(short, _)| &line[short.len() + 2..]);
         let is_one = line.starts_with("--") || (line.starts_with('-') && long.starts_with("--"));
-        let name = long.split([' ', '=']).next().filter(|_| is_one)?;
+        let name = long.split([' ', '=', '[']).next().filter(|_| is_one)?;
         Some(name.to_owned())
     };
     help.lines().filter(|line| line.starts_with("  ")).filter_map(explained).collect()
@@ -126,6 +133,9 @@ fn every_option_in_the_help_has_a_test_and_every_test_is_there() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(file);
         let text = fs::read_to_string(path.with_extension("rs")).expect("a file of tests");
         assert!(text.contains(&format!("#[test]\nfn {name}() {{")), "{option}: there is no {test}");
-        assert!(text.contains(&format!("\"{option}\"")), "{option} is never given in {file}");
+        let key = option.trim_start_matches('-').replace('-', "_");
+        let is_given =
+            text.contains(&format!("\"{option}\"")) || text.contains(&format!("{key} = "));
+        assert!(is_given, "{option} is never given in {file}");
     }
 }

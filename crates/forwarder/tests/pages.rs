@@ -169,6 +169,48 @@ fn the_status_page_shows_live_what_goes_through_and_ends_connections() {
 }
 
 #[test]
+fn rules_are_collapsed_searched_and_sorted() {
+    needs!(CHROMIUM, CHROMEDRIVER);
+    let browser = Browser::start("rules");
+    let (_listener, addr) = target();
+    let page = free_port();
+    let rules: Vec<_> = (0..30).map(|_| format!("{}={addr}", free_port())).collect();
+    let page_arg = page.to_string();
+    let mut args = vec!["--status", &page_arg];
+    args.extend(rules.iter().flat_map(|rule| ["--rule", rule]));
+    let _forwarder = Forwarder::start(&args);
+    let busy = rules[20].split_once('=').expect("a rule").0;
+    let _open = connect(busy.parse().expect("an address"));
+    browser.look(1280, 900, false);
+    browser.open(&format!("http://{page}/"));
+
+    let rows = |count: usize| {
+        browser.wait_for(&format!(
+            "return document.querySelectorAll('#rules tbody tr').length === {count}"
+        ));
+    };
+    rows(30);
+    browser.click("#rules tbody:nth-of-type(2) .toggle");
+    rows(31);
+    browser.click("#rules-expand");
+    rows(60);
+    browser.click("#rules-expand");
+    rows(30);
+    // By the number of open connections, the largest first.
+    browser.click("#rules th[data-sort='2'] button");
+    browser.wait_for(&format!(
+        "return document.querySelector('#rules tbody th b').textContent === '{busy}'"
+    ));
+    browser.type_into("#rules-search", busy);
+    rows(1);
+    browser.wait_for("return document.getElementById('rules-count').textContent === '1 of 30'");
+    browser.type_into("#rules-search", " backing");
+    browser.wait_for("return document.getElementById('rules-none').checkVisibility()");
+    assert_flawless(&browser, "rules");
+    assert_eq!(browser.errors(), Vec::<String>::new());
+}
+
+#[test]
 fn the_built_in_site_shows_what_goes_through_on_its_way_to_it() {
     needs!(CHROMIUM, CHROMEDRIVER, Need::FreePort(8080));
     let browser = Browser::start("site");

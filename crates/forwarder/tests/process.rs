@@ -98,6 +98,48 @@ fn an_address_in_use_is_named_and_ends_the_start_with_1() {
 }
 
 #[test]
+fn a_second_process_on_a_port_does_not_start_however_many_workers_there_are() {
+    for (workers, kind) in [("1", ""), ("2", ""), ("1", "udp:"), ("4", "udp:")] {
+        let port = free_port();
+        let rule = |listen: &str| format!("{kind}{listen}:{}=127.0.0.1:9", port.port());
+        let _first = Forwarder::start(&["--workers", workers, "--rule", &rule("127.0.0.1")]);
+        for listen in ["127.0.0.1", "0.0.0.0", "*"] {
+            let output = forwarder(&["--workers", workers, "--rule", &rule(listen)]);
+            let why = text(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{workers} {kind}{listen}: {why}");
+            assert!(why.contains("in use"), "{why}");
+        }
+    }
+}
+
+#[test]
+fn a_unix_path_is_removed_at_the_end_and_a_file_there_is_never_replaced() {
+    let folder = Folder::new("unix-path");
+    let listen = format!("unix:{}", folder.arg("socket"));
+    let forwarder_there = Forwarder::start(&[&listen, "9"]);
+    let output = forwarder(&[&listen, "9"]);
+    assert!(text(&output.stderr).contains("in use"));
+    forwarder_there.signal(Signal::TERM);
+    assert_eq!(forwarder_there.exit_status().code(), Some(0));
+    folder.write("socket", "precious");
+    assert_eq!(forwarder(&[&listen, "9"]).status.code(), Some(1));
+    assert_eq!(fs::read_to_string(folder.arg("socket")).expect("a file"), "precious");
+}
+
+#[test]
+fn too_few_descriptors_for_the_listeners_say_which_limit_to_set() {
+    let rules = (0..40).map(|_| format!("--rule={}=127.0.0.1:9", free_port()));
+    let script = "ulimit -n 32; exec \"$0\" \"$@\"";
+    let output = Command::new("sh")
+        .args(["-c", script, env!("CARGO_BIN_EXE_forwarder")])
+        .args(rules)
+        .output()
+        .expect("a shell");
+    let why = text(&output.stderr);
+    assert!(output.status.code() == Some(1) && why.contains("ulimit -n 2048"), "{why}");
+}
+
+#[test]
 fn connections_that_are_open_when_the_drain_is_over_are_cut_off_and_the_exit_code_says_so() {
     let (forwarder, _client, _server) = pair(&["--drain", "50ms"]);
     forwarder.signal(Signal::TERM);

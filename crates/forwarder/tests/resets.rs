@@ -6,10 +6,11 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 
+use rustix::process::Signal;
 use socket2::{Domain, Socket, Type};
 use util::scene::{Scene, exchange};
 use util::stall::{fill, read_rest, reset, sockets, wait_for_sockets};
-use util::{Forwarder, connect, free_port};
+use util::{Forwarder, connect, ending, free_port, pair, read_to_end};
 
 /// A stream of this much is spliced before it is at its end.
 const STREAM: usize = 16 << 20;
@@ -205,4 +206,20 @@ fn a_proxy_that_resets_within_its_header_gives_its_place_back() {
     let mut client = connect(scene.port);
     client.write_all(b"PROXY TCP4 192.0.2.7 198.51.100.1 5000 443\r\nx").expect("sent");
     util::accept(&scene.listener).read_exact(&mut [0]).expect("passed on");
+}
+
+#[test]
+fn a_second_signal_resets_what_is_open_so_that_no_part_of_an_answer_looks_whole() {
+    let (forwarder, mut client, mut server) = pair(&[]);
+    client.write_all(b"question").expect("sent");
+    client.shutdown(Shutdown::Write).expect("ended");
+    assert_eq!(read_to_end(&mut server), b"question");
+    server.write_all(b"a part").expect("sent");
+    client.read_exact(&mut [0; 6]).expect("received");
+    forwarder.signal(Signal::TERM);
+    forwarder.wait_for("draining");
+    forwarder.signal(Signal::TERM);
+    assert_eq!(ending(&mut client), Err(ErrorKind::ConnectionReset));
+    forwarder.wait_for("ending=still open at the end of the drain");
+    assert_eq!(forwarder.exit_status().code(), Some(3));
 }

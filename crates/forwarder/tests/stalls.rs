@@ -15,14 +15,14 @@ use util::{Forwarder, accept, connect, free_port, target};
 #[test]
 fn a_side_that_takes_nothing_for_the_send_timeout_has_both_reset() {
     for (name, reason) in [("client", "client_stalled"), ("target", "target_stalled")] {
-        let scene = Scene::new(&["--send-timeout", "300ms"]);
+        let scene = Scene::new(&["--send-timeout", "4s"]);
         let (mut client, mut server) = scene.open();
         let (sender, reader) = match name {
             "client" => (&mut server, &mut client),
             _ => (&mut client, &mut server),
         };
         let sent = fill(&scene, sender);
-        scene.forwarder.wait_for(&format!("ending=the {name} took no bytes for 300ms"));
+        scene.forwarder.wait_for(&format!("ending=the {name} took no bytes for 4s"));
         assert_eq!(read_rest(sender), (0, Some(ErrorKind::ConnectionReset)));
         let (read, failure) = read_rest(reader);
         assert_eq!(failure, Some(ErrorKind::ConnectionReset), "an end after a part");
@@ -37,11 +37,11 @@ fn a_side_that_takes_nothing_for_the_send_timeout_has_both_reset() {
 
 #[test]
 fn a_client_that_has_ended_its_half_is_reset_when_the_target_stalls() {
-    let scene = Scene::new(&["--send-timeout", "300ms"]);
+    let scene = Scene::new(&["--send-timeout", "4s"]);
     let (mut client, mut server) = scene.open();
     fill(&scene, &client);
     client.shutdown(Shutdown::Write).expect("an end");
-    scene.forwarder.wait_for("ending=the target took no bytes for 300ms");
+    scene.forwarder.wait_for("ending=the target took no bytes for 4s");
     for end in [&mut client, &mut server] {
         assert_eq!(read_rest(end).1, Some(ErrorKind::ConnectionReset));
     }
@@ -63,7 +63,7 @@ fn a_part_of_an_answer_is_never_ended_in_good_order_when_the_connection_is_idle(
 #[test]
 fn tcp_gives_a_side_up_after_the_user_timeout() {
     for name in ["client", "target"] {
-        let scene = Scene::new(&["--user-timeout", "300ms"]);
+        let scene = Scene::new(&["--user-timeout", "4s"]);
         let (mut client, mut server) = scene.open();
         let sender = if name == "client" { &mut server } else { &mut client };
         fill(&scene, sender);

@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
+use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -100,4 +101,42 @@ fn the_service_tells_its_life_from_ready_to_stopping() {
     service.told("STOPPING=1");
     assert_eq!(service.child.wait().unwrap().code(), Some(0));
     assert!(!service.pid_file().exists());
+}
+
+/// Starts the program with a socket as systemd passes it.
+fn passed(socket: OwnedFd, args: &[&str]) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "LISTEN_PID=$$ exec \"$0\" \"$@\" 3<&0 </dev/null"])
+        .arg(env!("CARGO_BIN_EXE_forwarder"))
+        .args(args)
+        .env("LISTEN_FDS", "1")
+        .stdin(Stdio::from(socket));
+    command
+}
+
+#[test]
+fn a_connection_in_place_of_a_listener_names_accept() {
+    let (listener, addr) = local();
+    let _client = TcpStream::connect(addr).unwrap();
+    let (connection, _) = listener.accept().unwrap();
+    let output = passed(connection.into(), &[&addr.to_string(), "9"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("'Accept=yes'"), "{said}");
+}
+
+#[test]
+fn an_abstract_notify_socket_is_told_too() {
+    let name = format!("forwarder-test-notify-{}", std::process::id());
+    let addr = std::os::unix::net::SocketAddr::from_abstract_name(&name).unwrap();
+    let told = UnixDatagram::bind_addr(&addr).unwrap();
+    told.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let (listener, addr) = local();
+    let mut command = passed(listener.into(), &[&addr.to_string(), "9"]);
+    let mut child = command.env("NOTIFY_SOCKET", format!("@{name}")).spawn().unwrap();
+    let mut buf = [0; 64];
+    let n = told.recv(&mut buf).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(&buf[..n], b"READY=1");
 }

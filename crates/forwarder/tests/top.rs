@@ -100,8 +100,9 @@ struct Terminal {
     script: Child,
     keys: ChildStdin,
     screen: Receiver<Vec<u8>>,
-    /// All that it has shown.
+    /// The bytes of its output, and what they make the screen look like.
     shown: String,
+    emulator: vt100::Parser,
 }
 
 impl Terminal {
@@ -123,15 +124,17 @@ impl Terminal {
             }
         });
         let keys = script.stdin.take().expect("keys");
-        Terminal { script, keys, screen, shown: String::new() }
+        let emulator = vt100::Parser::new(30, 120, 0);
+        Terminal { script, keys, screen, shown: String::new(), emulator }
     }
 
     #[track_caller]
     fn show_until(&mut self, text: &str) {
-        while !self.shown.contains(text) {
+        while !self.emulator.screen().contents().contains(text) {
             let Ok(part) = self.screen.recv_timeout(PATIENCE) else {
                 panic!("never {text:?} in {:?}", self.shown);
             };
+            self.emulator.process(&part);
             self.shown.push_str(&String::from_utf8_lossy(&part));
         }
     }

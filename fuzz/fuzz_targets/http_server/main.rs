@@ -13,30 +13,26 @@ mod request;
 #[path = "../../../crates/asyncore/examples/http_server"]
 #[allow(dead_code, unreachable_pub, reason = "the target does not use the example's main program")]
 mod http_server {
-    pub(crate) mod connection;
     pub(crate) mod site;
 
     mod builtin;
     mod files;
     mod form;
-    mod request;
-    mod response;
 }
 
 use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network};
-use asyncore::{Channel, Dispatcher, Domain, LoopOptions, Result, Socket, SocketMap, Type};
+use asyncore::{Domain, LoopOptions, SocketMap, Type};
 use asyncore_fuzz::prepare;
+use asyncore_http::Server;
 use libfuzzer_sys::fuzz_target;
 
-use crate::http_server::connection::Connection;
 use crate::http_server::site::Site;
 use crate::request::{Part, Visit};
 
@@ -47,20 +43,6 @@ pub const SECRET: &[u8] = b"not to be served, whatever the path";
 const MAX_PASSES: u64 = 1_000_000;
 
 static ROOT: OnceLock<PathBuf> = OnceLock::new();
-
-struct Server(Rc<Site>);
-
-impl Dispatcher for Server {
-    fn handle_accepted(
-        &mut self,
-        ch: &mut Channel<'_>,
-        sock: Socket,
-        _: Option<SocketAddr>,
-    ) -> Result {
-        Connection::start(ch, sock, Rc::clone(&self.0));
-        Ok(())
-    }
-}
 
 /// Creates the directory to serve, with secret files around it.
 fn make_site() -> std::io::Result<()> {
@@ -100,7 +82,7 @@ fuzz_target!(init: begin(), |visit: Visit<'_>| {
         ch.create_socket(Domain::IPV4, Type::STREAM)?;
         ch.bind(addr)?;
         ch.listen(5)?;
-        Ok(Server(Rc::new(site)))
+        Ok(Server::new(site))
     })
     .expect("the simulated network accepts any address");
 

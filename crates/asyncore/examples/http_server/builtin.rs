@@ -3,9 +3,8 @@
 use std::time::Instant;
 
 use asyncore::{Channel, SocketMap, Token};
+use asyncore_http::Response;
 use serde_json::{Value, json};
-
-use super::response::Response;
 
 const PAGE: &str = include_str!("index.html");
 
@@ -14,10 +13,12 @@ const MAX_LISTED: usize = 20;
 
 pub(crate) fn respond(ch: &mut Channel<'_>, path: &str, started: Instant) -> Response {
     match path {
-        "/" | "/index.html" => Response::new("text/html; charset=utf-8", PAGE),
-        "/stats.json" => Response::new("application/json", stats(ch, started).to_string())
-            .with_header("Cache-Control", "no-store"),
-        _ => Response::error(404, "this server has only / and /stats.json"),
+        "/" | "/index.html" => Response::new("text/html; charset=utf-8", PAGE.as_bytes()),
+        "/stats.json" => {
+            Response::new("application/json", stats(ch, started).to_string().into_bytes())
+                .with_header("Cache-Control", "no-store")
+        }
+        _ => Response::text(404, "this server has only / and /stats.json"),
     }
 }
 

@@ -7,9 +7,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use asyncore::FileProducer;
+use asyncore_http::Response;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode};
-
-use super::response::Response;
 
 /// Characters to percent-encode in a path: all except RFC 3986's unreserved characters.
 const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -18,7 +17,7 @@ const IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 pub(crate) fn respond(root: &Path, path: &str, query: Option<&str>) -> Response {
     match find(root, path) {
         Ok(Found::File(file)) => send(&file),
-        Ok(Found::Directory(names)) => Response::redirect(location(&names, query)),
+        Ok(Found::Directory(names)) => redirect(location(&names, query)),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => forbidden(),
         // Includes names that are too long or contain a NUL, and symbolic links that form a loop.
         Err(_) => missing(),
@@ -80,22 +79,26 @@ fn location(names: &[Vec<u8>], query: Option<&str>) -> String {
 
 fn send(file: &Path) -> Response {
     match FileProducer::open(file) {
-        Ok(producer) => Response::file(content_type(file), producer),
+        Ok(producer) => Response::produced(content_type(file), producer.len(), producer),
         Err(error) => match error.kind() {
             ErrorKind::PermissionDenied => forbidden(),
             // The file was removed in the meantime, or is a pipe or a device.
             ErrorKind::NotFound | ErrorKind::InvalidInput => missing(),
-            _ => Response::error(500, "the server cannot open this file at the moment"),
+            _ => Response::text(500, "the server cannot open this file at the moment"),
         },
     }
 }
 
+fn redirect(location: String) -> Response {
+    Response::text(301, &format!("moved to {location}")).with_header("Location", location)
+}
+
 fn missing() -> Response {
-    Response::error(404, "file not found")
+    Response::text(404, "file not found")
 }
 
 fn forbidden() -> Response {
-    Response::error(403, "the server may not read this file")
+    Response::text(403, "the server may not read this file")
 }
 
 fn content_type(file: &Path) -> &'static str {

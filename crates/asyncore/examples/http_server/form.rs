@@ -1,18 +1,16 @@
 //! Echoes a form as JSON.
 
+use asyncore_http::{Request, Response};
 use serde_json::{Map, Value};
-
-use super::request::Request;
-use super::response::Response;
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// Responds with the form's fields as an object; a field that occurs several times is an array.
 pub(crate) fn echo(request: &Request) -> Response {
-    let kind = request.content_type.as_deref().unwrap_or(FORM);
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    if !kind.eq_ignore_ascii_case(FORM) {
-        return Response::error(415, &format!("expected a form of type {FORM}"));
+    let kind = request.header("content-type").unwrap_or(FORM.as_bytes());
+    let kind = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    if !kind.eq_ignore_ascii_case(FORM.as_bytes()) {
+        return Response::text(415, &format!("expected a form of type {FORM}"));
     }
     let mut fields = Map::new();
     for (name, value) in form_urlencoded::parse(&request.body) {
@@ -25,5 +23,5 @@ pub(crate) fn echo(request: &Request) -> Response {
             Some(first) => *first = Value::Array(vec![first.take(), value]),
         }
     }
-    Response::new("application/json", format!("{}\n", Value::Object(fields)))
+    Response::new("application/json", format!("{}\n", Value::Object(fields)).into_bytes())
 }

@@ -3,55 +3,35 @@
 //! usage: http_server [ADDR:PORT DIR]
 //!
 //! With arguments it serves the files in DIR. Without arguments it serves a page about its own
-//! activity on 127.0.0.1:8080. Read `connection.rs` first: it handles one connection.
+//! activity on 127.0.0.1:8080. The protocol is in the workspace's crate `asyncore-http`, which the
+//! forwarder's pages use as well: read its `connection.rs` first, which handles one connection.
 
 mod builtin;
-mod connection;
 mod files;
 mod form;
-mod request;
-mod response;
 mod site;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::rc::Rc;
 use std::{env, io};
 
-use asyncore::{Channel, Dispatcher, Domain, Result, Socket, SocketMap, Token, Type};
+use asyncore::{Domain, Result, SocketMap, Token, Type};
+use asyncore_http::Server;
 use tracing_subscriber::EnvFilter;
 
-use self::connection::Connection;
 use self::site::Site;
 
-struct HttpServer {
-    site: Rc<Site>,
-}
-
-impl HttpServer {
-    fn new(map: &mut SocketMap, addr: SocketAddr, site: Rc<Site>) -> io::Result<Token<Self>> {
-        map.add_with(|ch| {
-            ch.create_socket(Domain::for_address(addr), Type::STREAM)?;
-            ch.set_reuse_addr();
-            ch.bind(addr)?;
-            ch.listen(1024)?;
-            println!("{}", ch.local_addr()?);
-            Ok(HttpServer { site })
-        })
-    }
-}
-
-impl Dispatcher for HttpServer {
-    fn handle_accepted(
-        &mut self,
-        ch: &mut Channel<'_>,
-        sock: Socket,
-        _peer: Option<SocketAddr>,
-    ) -> Result {
-        Connection::start(ch, sock, Rc::clone(&self.site));
-        Ok(())
-    }
+/// Starts to listen.
+fn serve(map: &mut SocketMap, addr: SocketAddr, site: Site) -> io::Result<Token<Server>> {
+    map.add_with(|ch| {
+        ch.create_socket(Domain::for_address(addr), Type::STREAM)?;
+        ch.set_reuse_addr();
+        ch.bind(addr)?;
+        ch.listen(1024)?;
+        println!("{}", ch.local_addr()?);
+        Ok(Server::new(site))
+    })
 }
 
 /// The task that the command line selects.
@@ -72,21 +52,20 @@ fn task() -> Option<Task> {
 }
 
 fn serve_files(addr: SocketAddr, dir: PathBuf) -> Result {
-    let site = Rc::new(Site::directory(dir)?);
+    let site = Site::directory(dir)?;
     asyncore::run(|map| {
-        HttpServer::new(map, addr, site)?;
+        serve(map, addr, site)?;
         Ok(())
     })
 }
 
 fn serve_built_in() -> Result {
-    let site = Rc::new(Site::built_in());
     asyncore::run(|map| {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080));
-        let server = match HttpServer::new(map, addr, Rc::clone(&site)) {
+        let server = match serve(map, addr, Site::built_in()) {
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
                 eprintln!("port 8080 is in use, using a free port instead");
-                HttpServer::new(map, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), site)?
+                serve(map, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), Site::built_in())?
             }
             server => server?,
         };

@@ -4,11 +4,15 @@
 //! output queue, framing and handlers do not distinguish them.
 
 mod stack;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::any::Any;
 use std::io;
 
 pub(crate) use self::stack::Layered;
+#[cfg(feature = "tls")]
+pub use self::tls::TlsLayer;
 
 /// A transformation of the bytes of a stream in both directions: encryption, compression, a header.
 ///

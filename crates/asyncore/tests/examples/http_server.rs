@@ -256,5 +256,5 @@ fn http_server_without_arguments_serves_its_counters() {
     let listed = before["listed"].as_array().unwrap();
     assert_eq!((before["channels"].as_u64(), listed.len()), (Some(2), 2));
     let channel = listed[0]["channel"].as_str().unwrap();
-    assert_eq!(channel, format!("<http_server::HttpServer listening {} #1v3>", server.addr));
+    assert!(channel.ends_with(&format!("::Server listening {} #1v3>", server.addr)), "{channel}");
 }

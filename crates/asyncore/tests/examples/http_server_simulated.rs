@@ -3,43 +3,21 @@
 #[allow(dead_code, reason = "the test serves no directory")]
 #[path = "../../examples/http_server/builtin.rs"]
 mod builtin;
-#[path = "../../examples/http_server/connection.rs"]
-mod connection;
 #[path = "../../examples/http_server/files.rs"]
 mod files;
 #[path = "../../examples/http_server/form.rs"]
 mod form;
-#[path = "../../examples/http_server/request.rs"]
-mod request;
-#[path = "../../examples/http_server/response.rs"]
-mod response;
 #[allow(dead_code, reason = "the test serves no directory")]
 #[path = "../../examples/http_server/site.rs"]
 mod site;
 
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network, Peer};
-use asyncore::{Channel, Dispatcher, Domain, EventLoop, Result, Socket, SocketMap, Type};
-
-use connection::Connection;
+use asyncore::{Domain, EventLoop, SocketMap, Type};
+use asyncore_http::Server;
 use site::Site;
-
-struct Listener(Rc<Site>);
-
-impl Dispatcher for Listener {
-    fn handle_accepted(
-        &mut self,
-        ch: &mut Channel<'_>,
-        sock: Socket,
-        _peer: Option<SocketAddr>,
-    ) -> Result {
-        Connection::start(ch, sock, Rc::clone(&self.0));
-        Ok(())
-    }
-}
 
 /// Starts a server on `network`; returns its map and a connected client.
 fn serve(network: &Network) -> (EventLoop, Peer) {
@@ -49,7 +27,7 @@ fn serve(network: &Network) -> (EventLoop, Peer) {
         ch.create_socket(Domain::IPV4, Type::STREAM)?;
         ch.bind(addr)?;
         ch.listen(16)?;
-        Ok(Listener(Rc::new(Site::built_in())))
+        Ok(Server::new(Site::built_in()))
     })
     .expect("a listener");
     (map, network.connect(addr))

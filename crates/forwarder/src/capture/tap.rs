@@ -1,12 +1,16 @@
 //! One captured connection.
 
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use super::packet::{Packet, SEGMENT};
-use super::{Captures, Subject, hexdump, packet, pcapng};
+use super::{Captures, Subject, packet};
 use crate::relay::Side;
+
+/// Bytes in a line of a hexdump.
+const HEXDUMP_WIDTH: usize = 16;
 
 /// What a connection tells of its life to those who capture it.
 pub(crate) struct Tap {
@@ -71,10 +75,10 @@ impl Tap {
         let after = now.saturating_duration_since(self.began);
         let captures = Arc::clone(&self.captures);
         let (sender, receiver) = self.parties(from);
-        let head = hexdump::Head { id, after, from: &sender.name, to: &receiver.name };
+        let head = Head { id, after, from: &sender.name, to: &receiver.name };
         let offset = sender.sent;
         if let Some(sink) = captures.hexdump.as_ref().filter(|_| hexdump) {
-            sink.write(hexdump::dump(&head, offset, bytes).as_bytes());
+            sink.write(dump(&head, offset, bytes).into_bytes());
         }
         self.parties(from).0.sent += bytes.len() as u64;
         match self.kind {
@@ -107,7 +111,7 @@ impl Tap {
         let ack = if flags & packet::ACK == 0 { 0 } else { receiver.seq };
         let packet =
             Packet { from: sender.addr, to: receiver.addr, seq: sender.seq, ack, flags, payload };
-        sink.write(&pcapng::packet(SystemTime::now(), &packet.encode()));
+        sink.write(packet::block_of(SystemTime::now(), &packet.encode()));
         let counts = u32::from(flags & (packet::SYN | packet::FIN) != 0);
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         sender.seq = sender.seq.wrapping_add(length).wrapping_add(counts);
@@ -118,7 +122,7 @@ impl Tap {
         if let Some(sink) = captures.pcapng.as_ref().filter(|_| self.pcapng) {
             let (sender, receiver) = self.parties(from);
             let packet = packet::datagram(sender.addr, receiver.addr, payload);
-            sink.write(&pcapng::packet(SystemTime::now(), &packet));
+            sink.write(packet::block_of(SystemTime::now(), &packet));
         }
     }
 
@@ -133,4 +137,38 @@ impl Tap {
 /// IPv4 as it is, also where a dual-stack socket wrote it as IPv6.
 pub(super) fn canonical(addr: SocketAddr) -> (IpAddr, u16) {
     (addr.ip().to_canonical(), addr.port())
+}
+
+/// What is said of a piece of a connection's bytes.
+pub(super) struct Head<'a> {
+    /// The connection's number.
+    pub(super) id: u64,
+    /// Since the connection was made.
+    pub(super) after: Duration,
+    pub(super) from: &'a str,
+    pub(super) to: &'a str,
+}
+
+/// A line that says who sent what when, and lines of 16 bytes with their offset in all that this
+/// side has sent.
+pub(super) fn dump(head: &Head<'_>, offset: u64, bytes: &[u8]) -> String {
+    let Head { id, after, from, to } = head;
+    let seconds = after.as_secs_f64();
+    let mut text = format!("#{id} +{seconds:.6}s {from} > {to}: {} bytes\n", bytes.len());
+    for (index, line) in bytes.chunks(HEXDUMP_WIDTH).enumerate() {
+        let mut hex = String::new();
+        for (index, byte) in line.iter().enumerate() {
+            let gap = if index == HEXDUMP_WIDTH / 2 { "  " } else { " " };
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{gap}{byte:02x}");
+        }
+        let plain: String = line.iter().map(|byte| shown(*byte)).collect();
+        let at = offset + (index * HEXDUMP_WIDTH) as u64;
+        let _ = writeln!(text, "  {at:08x} {hex:<49}  |{plain}|");
+    }
+    text
+}
+
+fn shown(byte: u8) -> char {
+    if byte == b' ' || byte.is_ascii_graphic() { char::from(byte) } else { '.' }
 }

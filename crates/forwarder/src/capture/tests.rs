@@ -1,6 +1,8 @@
 use std::net::Ipv4Addr;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use super::sink::Output;
 use super::*;
 use crate::relay::Side;
 
@@ -33,7 +35,7 @@ impl Write for Full {
 }
 
 fn captures(filter: &str, hexdump: Option<Output>, pcapng: Option<Output>) -> Arc<Captures> {
-    let sink = |output| Sink::new(filter.parse().unwrap(), output, None);
+    let sink = |output| Sink::start(filter.parse().unwrap(), output, None).unwrap();
     let count = AtomicU64::new(0);
     Arc::new(Captures { hexdump: hexdump.map(sink), pcapng: pcapng.map(sink), count })
 }
@@ -80,6 +82,7 @@ fn packets_tell_a_whole_connection_with_its_sequence_numbers() {
     tap.data(Side::Target, b"pong!", now);
     tap.end(Side::Client);
     tap.reset(Side::Target);
+    captures.finish();
     let none = Vec::new;
     let expected = [
         (5000, 0, 0, packet::SYN, none()),
@@ -101,6 +104,7 @@ fn a_long_piece_is_cut_into_packets_that_ip_can_hold() {
     let mut tap = captures.tap(&subject(&target), Instant::now()).unwrap();
     let bytes: Vec<u8> = (0..100_000_u32).flat_map(u32::to_le_bytes).collect();
     tap.data(Side::Client, &bytes, Instant::now());
+    captures.finish();
     let payload: Vec<u8> =
         packets(&written.0.lock().unwrap()).into_iter().flat_map(|packet| packet.4).collect();
     assert!(payload == bytes);
@@ -115,6 +119,7 @@ fn the_hexdump_counts_each_sides_bytes_for_itself() {
     tap.data(Side::Client, b"abc", now);
     tap.data(Side::Target, b"x", now);
     tap.data(Side::Client, b"d", now + Duration::from_secs(1));
+    captures.finish();
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[0], "#1 +0.000000s 127.0.0.1:5000 > 10.0.0.5:80: 3 bytes");
@@ -136,19 +141,45 @@ fn an_output_that_fails_ends_the_capture_and_not_the_connection() {
     let (target, now) = (target(), Instant::now());
     let mut tap = captures.tap(&subject(&target), now).unwrap();
     tap.data(Side::Client, b"abc", now);
-    assert!(captures.hexdump.as_ref().unwrap().output.lock().unwrap().is_none());
+    captures.finish();
     tap.data(Side::Client, b"abc", now);
 }
 
 #[test]
 fn a_capture_ends_before_it_is_longer_than_it_may_be() {
     let written = Written::default();
-    let sink = Sink::new("all".parse().unwrap(), Box::new(written.clone()), Some(10));
+    let sink = Sink::start("all".parse().unwrap(), Box::new(written.clone()), Some(10)).unwrap();
     for record in [&b"1234"[..], b"567890", b"x", b""] {
-        sink.write(record);
+        sink.write(record.to_vec());
     }
+    sink.finish();
     assert_eq!(*written.0.lock().unwrap(), b"1234567890");
-    assert!(sink.output.lock().unwrap().is_none());
+}
+
+/// Takes nothing until it is told to.
+struct Hung(std::sync::mpsc::Receiver<()>);
+
+impl Write for Hung {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let _ = self.0.recv();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_output_that_hangs_holds_nothing_up_and_its_queue_is_bounded() {
+    let (go_on, hung) = std::sync::mpsc::channel();
+    let sink = Sink::start("all".parse().unwrap(), Box::new(Hung(hung)), None).unwrap();
+    for _ in 0..100 {
+        sink.write(vec![0; 1 << 20]);
+    }
+    assert_eq!(sink.dropped(), 100 - 16);
+    drop(go_on);
+    sink.finish();
 }
 
 #[test]
@@ -162,6 +193,7 @@ fn datagrams_are_written_one_packet_each() {
         tap.data(Side::Client, datagram, now);
     }
     tap.end(Side::Client);
+    captures.finish();
     let file = written.0.lock().unwrap();
     let mut rest = &file[..];
     for datagram in [&b"question"[..], b"", &longest] {
@@ -174,4 +206,14 @@ fn datagrams_are_written_one_packet_each() {
         rest = &rest[length..];
     }
     assert!(rest.is_empty());
+}
+
+#[test]
+fn lines_tell_who_when_where_and_what() {
+    let after = Duration::from_millis(1500);
+    let head = tap::Head { id: 7, after, from: "127.0.0.1:1", to: "10.0.0.5:80" };
+    let expected = "#7 +1.500000s 127.0.0.1:1 > 10.0.0.5:80: 18 bytes\n  \
+         00000010  47 45 54 20 2f 20 48 54  54 50 2f 31 2e 31 0d 0a  |GET / HTTP/1.1..|\n  \
+         00000020  00 ff                                             |..|\n";
+    assert_eq!(tap::dump(&head, 16, b"GET / HTTP/1.1\r\n\0\xff"), expected);
 }

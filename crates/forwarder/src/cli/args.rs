@@ -1,21 +1,23 @@
-//! The command line as it is written: `--help`, the man page and the completions come from here.
+//! The command line: `--help`, the man page and the completions come from here.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::str::FromStr;
+use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::config::invalid::{Invalid, quoted};
-use crate::config::model::Endpoint;
+use crate::config::diagnostic::{quoted, suggestion};
+use crate::config::notation::Notation as _;
 use crate::config::options::Options;
-use crate::config::rule::Route;
-use crate::config::value::Period;
+use crate::config::target::Route;
+use crate::config::value::{Number, Time};
+use crate::config::{Endpoint, Listen, ParseError, Target};
 
-use super::text;
+use super::{Error, text};
 
 /// Forwards TCP connections, UDP datagrams and Unix sockets, to one target or to several.
-#[derive(Clone, Debug, Parser)]
+#[derive(Clone, Parser)]
 #[command(
     name = "forwarder",
     version,
@@ -30,9 +32,8 @@ use super::text;
 pub(super) struct Args {
     /// Where to listen and where to forward to, in pairs
     ///
-    /// Several targets are separated by commas. How addresses are written is explained at the end of
-    /// this page. Without any rule, the program listens on 127.0.0.1:8080 and forwards to a small
-    /// built-in site.
+    /// Several targets are separated by commas. The end of this page explains how to write addresses.
+    /// Without any rule, the program listens on 127.0.0.1:8080 and forwards to a small built-in site.
     #[arg(value_name = "LISTEN TARGET")]
     pub(super) pairs: Vec<String>,
 
@@ -48,25 +49,28 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
 
-    /// Only check the file and the command line, and say what is wrong
+    /// Only check the file and the command line, and report what is wrong
     #[arg(long)]
     pub(super) check: bool,
 
-    /// Address to listen on [default: 127.0.0.1]
-    #[arg(short, long, value_name = "IP", help_heading = CLASSIC)]
-    pub(super) local_ip: Option<String>,
+    /// Address to listen on
+    #[arg(short, long, value_name = "IP", default_value = "127.0.0.1", help_heading = CLASSIC)]
+    #[arg(requires = "remote_ip")]
+    pub(super) local_ip: String,
 
-    /// Port to listen on [default: 80]
-    #[arg(short = 'p', long, value_name = "PORT", help_heading = CLASSIC)]
-    pub(super) local_port: Option<Port>,
+    /// Port to listen on
+    #[arg(short = 'p', long, value_name = "PORT", default_value = "80", help_heading = CLASSIC)]
+    #[arg(requires = "remote_ip", value_parser = Port::parse)]
+    pub(super) local_port: u16,
 
     /// Name or address to forward to; the other three need it
     #[arg(short, long, value_name = "HOST", help_heading = CLASSIC)]
     pub(super) remote_ip: Option<String>,
 
-    /// Port to forward to [default: 80]
-    #[arg(short = 'P', long, value_name = "PORT", help_heading = CLASSIC)]
-    pub(super) remote_port: Option<Port>,
+    /// Port to forward to
+    #[arg(short = 'P', long, value_name = "PORT", default_value = "80", help_heading = CLASSIC)]
+    #[arg(requires = "remote_ip", value_parser = Port::parse)]
+    pub(super) remote_port: u16,
 
     #[command(flatten)]
     pub(super) options: Options,
@@ -77,18 +81,20 @@ pub(super) struct Args {
 
 const CLASSIC: &str = "One rule, the classic way";
 
-/// What to do other than to forward.
+type Port = Number<u16, 0, 65535>;
+
+/// Tasks other than forwarding.
 #[derive(Clone, Debug, Subcommand)]
 pub(super) enum Task {
-    /// Show in the terminal what goes through a running forwarder
+    /// Show the connections of a running forwarder in the terminal
     Top {
         /// The address that it got with --status
-        #[arg(value_name = "ADDR", default_value = "127.0.0.1:8081")]
-        address: TopAddress,
+        #[arg(value_name = "ADDR", default_value = "127.0.0.1:8081", value_parser = page)]
+        address: Endpoint,
 
-        /// How often it is asked
-        #[arg(long, value_name = "TIME", default_value = "1s")]
-        every: Period,
+        /// Time between two updates
+        #[arg(long, value_name = "TIME", default_value = "1s", value_parser = <Time>::parse)]
+        every: Duration,
     },
     /// Print completions for a shell
     Completions {
@@ -101,36 +107,64 @@ pub(super) enum Task {
     Schema,
 }
 
-/// A port, 0 for any free one.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Port(pub(super) u16);
-
-impl FromStr for Port {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        let is_number = text.bytes().all(|b| b.is_ascii_digit());
-        text.parse().ok().filter(|_| is_number).map(Port).ok_or_else(|| {
-            Invalid::new(format!("{} is not a port: write a number from 0 to 65535", quoted(text)))
-        })
+fn page(text: &str) -> Result<Endpoint, ParseError> {
+    match text.parse()? {
+        Endpoint::Unix(_) => Err(ParseError::of(
+            text,
+            "is a Unix socket, and a status page has a host and a port: write it as in 127.0.0.1:8081",
+        )),
+        endpoint => Ok(endpoint),
     }
 }
 
-/// Where a status page is.
-#[derive(Clone, Debug)]
-pub(super) struct TopAddress(pub(super) Endpoint);
-
-impl FromStr for TopAddress {
-    type Err = Invalid;
-
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        match text.parse()? {
-            Endpoint::Unix(_) => Err(Invalid::new(format!(
-                "{} is a Unix socket, and a status page has a host and a port: write it as in \
-                 127.0.0.1:8081",
-                quoted(text)
-            ))),
-            endpoint => Ok(TopAddress(endpoint)),
+impl Args {
+    /// The rules: the classic one first, then pairs, then `--rule`.
+    pub(super) fn routes(&self) -> Result<Vec<Route>, Error> {
+        let wrong = |option: &str, error| Error::new(format!("{option}: {error}"));
+        let mut routes = Vec::new();
+        if let Some(host) = &self.remote_ip {
+            let listen = Listen::tcp(&self.local_ip, self.local_port)
+                .map_err(|error| wrong("--local-ip", error))?;
+            let target = Endpoint::host(host, self.remote_port)
+                .map_err(|error| wrong("--remote-ip", error))?;
+            routes.push(Route { listen, targets: vec![target.into()] });
         }
+        for pair in self.pairs.chunks(2) {
+            match pair {
+                [listen, targets] => {
+                    let route = Route::new(listen, targets);
+                    routes.push(route.map_err(|error| Error::new(error.to_string()))?);
+                }
+                rest => return Err(unpaired(rest.first().map_or("", String::as_str))),
+            }
+        }
+        routes.extend(self.rule.iter().cloned());
+        Ok(routes)
     }
+}
+
+/// The route from 127.0.0.1:8080 to the built-in site, whose port is not known yet.
+pub(super) fn demo() -> Route {
+    let site = Endpoint::Host(Ipv4Addr::LOCALHOST.to_string(), 0);
+    let listen = Listen::Tcp((Ipv4Addr::LOCALHOST, 8080).into());
+    Route { listen, targets: vec![Target::from(site)] }
+}
+
+fn unpaired(word: &str) -> Error {
+    let command = Args::command();
+    let task = suggestion(word, command.get_subcommands().map(clap::Command::get_name));
+    let route = word.split_once(':').filter(|(_, target)| target.parse::<Target>().is_ok());
+    Error::new(match (task, route) {
+        (Some(task), _) if task == word => {
+            format!("'{task}' stands alone: write 'forwarder {task}' without other options")
+        }
+        (Some(task), _) => format!("{} is unknown: did you mean 'forwarder {task}'?", quoted(word)),
+        (None, Some((listen, target))) if listen.parse::<Listen>().is_ok() => {
+            format!("{} is one word: write '{listen} {target}'", quoted(word))
+        }
+        (None, _) => format!(
+            "{} has no target: write LISTEN and TARGET, such as 8080 10.0.0.5:80",
+            quoted(word)
+        ),
+    })
 }

@@ -74,6 +74,7 @@ Environment:
 
 Signals:
   SIGHUP            read the file again; if it is wrong, nothing changes
+  SIGUSR1           open the log file again, after it was renamed
   SIGTERM, SIGINT   stop, see --drain; a second one ends at once
 
 Exit codes:

@@ -1,11 +1,11 @@
-//! How listening addresses, and addresses to connect to, are written.
+//! Addresses to listen on, and addresses to connect to.
 //!
 //! | text | listening | connecting |
 //! |---|---|---|
 //! | `8080`, `:8080` | 127.0.0.1, port 8080 | the same |
-//! | `localhost:8080` | 127.0.0.1 | whatever the name means |
+//! | `localhost:8080` | 127.0.0.1 | the addresses of the name |
 //! | `10.0.0.5:80`, `[fd00::5]:80` | that address only | that address |
-//! | `example.com:80` | — | the name's addresses, looked up again and again |
+//! | `example.com:80` | — | the addresses of the name, looked up periodically |
 //! | `0.0.0.0:80` | every IPv4 address | — |
 //! | `*:80`, `[::]:80` | every address, IPv4 and IPv6 | — |
 //! | `udp:5353`, `udp:10.0.0.5:53` | as above, for datagrams | — (the listener decides) |
@@ -15,54 +15,59 @@
 //! for listening only, and takes any free port.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::host;
-use super::invalid::{Invalid, quoted};
-use super::model::{Endpoint, Listen};
-use super::value::{Written, written};
+use super::diagnostic::ParseError;
+use super::host_port::{Host, check_name, corrected, split};
+use super::notation::Notation;
 
-/// What the system's address of a Unix socket has room for.
-pub(super) const UNIX_PATH_MAX: usize = 107;
+/// Maximum length of the path of a Unix socket: the system's address has room for no more.
+pub(super) const MAX_UNIX_PATH: usize = 107;
+
+/// Where a rule listens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Listen {
+    /// For connections. The unspecified IPv6 address takes IPv4 as well.
+    Tcp(SocketAddr),
+    /// For datagrams. The unspecified IPv6 address takes IPv4 as well.
+    Udp(SocketAddr),
+    /// For connections on this machine.
+    Unix(PathBuf),
+}
+
+/// An address to connect to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Endpoint {
+    /// A name or an address, and a port.
+    Host(String, u16),
+    /// A socket on this machine.
+    Unix(PathBuf),
+}
 
 impl FromStr for Listen {
-    type Err = Invalid;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return Ok(Listen::Unix(unix_path(path, text)?));
-        }
-        match text.strip_prefix("udp:") {
-            Some(rest) => Ok(Listen::Udp(listening(rest, text)?)),
-            None => Ok(Listen::Tcp(listening(text, text)?)),
-        }
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let parse = |text: &str| match text.split_once(':') {
+            Some(("unix", path)) => unix_path(path, text).map(Listen::Unix),
+            Some(("udp", rest)) => listening(rest, text).map(Listen::Udp),
+            _ => listening(text, text).map(Listen::Tcp),
+        };
+        parse(text).map_err(|error| corrected(text, error, |text| parse(text).is_ok()))
     }
 }
 
 impl FromStr for Endpoint {
-    type Err = Invalid;
+    type Err = ParseError;
 
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return Ok(Endpoint::Unix(unix_path(path, text)?));
-        }
-        if let Some(rest) = text.strip_prefix("udp:") {
-            return Err(Invalid::new(format!(
-                "{} names a protocol, which only a listening address does: write {}",
-                quoted(text),
-                quoted(rest)
-            )));
-        }
-        let (host, port) = split(text)?;
-        if port == 0 {
-            return Err(Invalid::new(format!(
-                "{} has port 0, which nothing can connect to: write a port from 1 to 65535",
-                quoted(text)
-            )));
-        }
-        Ok(Endpoint::Host(connecting(host, port, text)?, port))
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let parse = |text: &str| match text.split_once(':') {
+            Some(("unix", path)) => unix_path(path, text).map(Endpoint::Unix),
+            _ => connecting(text),
+        };
+        parse(text).map_err(|error| corrected(text, error, |text| parse(text).is_ok()))
     }
 }
 
@@ -86,42 +91,43 @@ impl fmt::Display for Endpoint {
     }
 }
 
-impl Written for Listen {
-    const WHAT: &'static str = "an address to listen on, such as \"127.0.0.1:8080\"";
+impl Notation for Listen {
+    type Value = Self;
+    const EXPECTED: &'static str = "an address to listen on, such as \"127.0.0.1:8080\"";
     const EXAMPLES: &'static [&'static str] =
         &["127.0.0.1:8080", "*:80", "[::1]:80", "udp:5353", "unix:/run/x.sock"];
+
+    fn parse(text: &str) -> Result<Self, ParseError> {
+        text.parse()
+    }
 }
 
-written!(Listen);
-
 impl Listen {
-    /// The listening address for an IP address (or `localhost`, or `*`) that stands without a port.
+    /// The listening address for an IP address, `localhost` or `*` without a port.
     ///
     /// # Errors
-    ///
     /// When `host` is something else, such as a name.
-    pub fn tcp(host: &str, port: u16) -> Result<Self, Invalid> {
+    pub fn tcp(host: &str, port: u16) -> Result<Self, ParseError> {
         Ok(Listen::Tcp(SocketAddr::new(own_address(bare(host), port, host)?, port)))
     }
 }
 
 impl Endpoint {
-    /// The address to connect to for a name or an IP address that stands without a port.
+    /// The address to connect to for a name or an IP address without a port.
     ///
     /// # Errors
-    ///
     /// When `host` is neither, or an address that means "every address", or `port` is 0.
-    pub fn host(host: &str, port: u16) -> Result<Self, Invalid> {
+    pub fn host(host: &str, port: u16) -> Result<Self, ParseError> {
         let bare = bare(host);
         if bare.is_empty() {
-            let what = quoted(host);
-            return Err(Invalid::new(format!(
-                "{what} is empty: write a name, or an address such as 10.0.0.5"
-            )));
+            let problem = "is empty: write a name, or an address such as 10.0.0.5";
+            return Err(ParseError::of(host, problem));
         }
-        let text =
-            if bare.contains(':') { format!("[{bare}]:{port}") } else { format!("{bare}:{port}") };
-        text.parse()
+        connecting(&if bare.contains(':') {
+            format!("[{bare}]:{port}")
+        } else {
+            format!("{bare}:{port}")
+        })
     }
 }
 
@@ -129,7 +135,7 @@ fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-fn listening(text: &str, whole: &str) -> Result<SocketAddr, Invalid> {
+fn listening(text: &str, whole: &str) -> Result<SocketAddr, ParseError> {
     let (host, port) = split(text)?;
     match host {
         Host::None => Ok((Ipv4Addr::LOCALHOST, port).into()),
@@ -138,123 +144,56 @@ fn listening(text: &str, whole: &str) -> Result<SocketAddr, Invalid> {
     }
 }
 
-fn own_address(host: &str, port: u16, whole: &str) -> Result<IpAddr, Invalid> {
+fn own_address(host: &str, port: u16, whole: &str) -> Result<IpAddr, ParseError> {
     if host == "*" {
         return Ok(Ipv6Addr::UNSPECIFIED.into());
     }
     if host.eq_ignore_ascii_case("localhost") {
         return Ok(Ipv4Addr::LOCALHOST.into());
     }
+    let problem = "is not an address to listen on: write an IP address of this machine such as";
     host.parse().map_err(|_| {
-        Invalid::new(format!(
-            "{} is not an address to listen on: write an IP address of this machine such as \
-             127.0.0.1:{port}, or *:{port} for all of them",
-            quoted(whole)
-        ))
+        ParseError::of(whole, format!("{problem} 127.0.0.1:{port}, or *:{port} for all of them"))
     })
 }
 
-fn connecting(host: Host<'_>, port: u16, whole: &str) -> Result<String, Invalid> {
+fn connecting(text: &str) -> Result<Endpoint, ParseError> {
+    let (host, port) = split(text)?;
+    if port == 0 {
+        let problem = "has port 0, which nothing can connect to: write a port from 1 to 65535";
+        return Err(ParseError::of(text, problem));
+    }
     let (name, address) = match host {
-        Host::None => return Ok(Ipv4Addr::LOCALHOST.to_string()),
+        Host::None => (Ipv4Addr::LOCALHOST.to_string(), Some(Ipv4Addr::LOCALHOST.into())),
         Host::V6(address) if address.scope_id() != 0 => {
-            return Ok(format!("{}%{}", address.ip(), address.scope_id()));
+            (format!("{}%{}", address.ip(), address.scope_id()), Some(IpAddr::V6(*address.ip())))
         }
         Host::V6(address) => (address.ip().to_string(), Some(IpAddr::V6(*address.ip()))),
         Host::Other(name) => (name.to_owned(), name.parse().ok()),
     };
     if name == "*" || address.is_some_and(|ip| ip.to_canonical().is_unspecified()) {
-        return Err(Invalid::new(format!(
-            "{} stands for every address, and a connection goes to one: write 127.0.0.1:{port} for \
-             this machine",
-            quoted(whole)
-        )));
+        let problem = "means every address, and a connection goes to one: write";
+        return Err(ParseError::of(text, format!("{problem} 127.0.0.1:{port} for this machine")));
     }
     if address.is_none() {
-        host::check(&name, whole)?;
+        check_name(&name, text)?;
     }
-    Ok(name)
+    Ok(Endpoint::Host(name, port))
 }
 
-/// What stands before the port.
-enum Host<'a> {
-    None,
-    /// It was in brackets.
-    V6(SocketAddrV6),
-    Other(&'a str),
-}
-
-fn split(text: &str) -> Result<(Host<'_>, u16), Invalid> {
-    if text.is_empty() {
-        return Err(Invalid::new("'' is empty: write an address such as 10.0.0.5:80"));
-    }
-    if let Some((_, rest)) = text.split_once("://") {
-        let rest = rest.split('/').next().unwrap_or_default();
-        let remedy = if rest.contains(':') { rest.to_owned() } else { format!("{rest}:PORT") };
-        return Err(Invalid::new(format!(
-            "{} is a URL: write its host and port only, {}",
-            quoted(text),
-            quoted(&remedy)
-        )));
-    }
-    if text.starts_with('[') {
-        return bracketed(text);
-    }
-    match text.rsplit_once(':') {
-        None if text.bytes().all(|b| b.is_ascii_digit()) => Ok((Host::None, port(text, text)?)),
-        None => Err(Invalid::new(format!(
-            "{} has no port: write {}",
-            quoted(text),
-            quoted(&format!("{text}:80"))
-        ))),
-        Some((host, _)) if host.contains(':') => Err(Invalid::new(format!(
-            "{} has too many colons: write an IPv6 address in brackets, such as [::1]:8080",
-            quoted(text)
-        ))),
-        Some(("", digits)) => Ok((Host::None, port(digits, text)?)),
-        Some((host, digits)) => Ok((Host::Other(host), port(digits, text)?)),
-    }
-}
-
-fn bracketed(text: &str) -> Result<(Host<'_>, u16), Invalid> {
-    let digits = text.rsplit_once("]:").map(|(_, digits)| digits).ok_or_else(|| {
-        Invalid::new(format!("{} has no port: write it as in [::1]:8080", quoted(text)))
-    })?;
-    let port = port(digits, text)?;
-    let address = text.parse().map_err(|_| {
-        Invalid::new(format!(
-            "{} has something else than an IPv6 address in its brackets: write it as in \
-             [::1]:{port}, and an interface by its number, as in [fe80::1%2]:{port}",
-            quoted(text)
-        ))
-    })?;
-    Ok((Host::V6(address), port))
-}
-
-fn port(digits: &str, whole: &str) -> Result<u16, Invalid> {
-    let number = digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse().ok()).flatten();
-    number.ok_or_else(|| {
-        Invalid::new(format!(
-            "{} in {} is not a port: write a number from 0 to 65535",
-            quoted(digits),
-            quoted(whole)
-        ))
-    })
-}
-
-fn unix_path(path: &str, whole: &str) -> Result<PathBuf, Invalid> {
-    let wrong = if path.is_empty() {
+fn unix_path(path: &str, whole: &str) -> Result<PathBuf, ParseError> {
+    let problem = if path.is_empty() {
         "has no path: write it as in unix:/run/x.sock".to_owned()
     } else if path.starts_with('@') {
         "is an abstract socket, which is not supported: write a path as in unix:/run/x.sock"
             .to_owned()
     } else if path.contains('\0') {
         "contains a zero byte: write a path as in unix:/run/x.sock".to_owned()
-    } else if path.len() > UNIX_PATH_MAX {
+    } else if path.len() > MAX_UNIX_PATH {
         let length = path.len();
-        format!("has a path of {length} bytes: choose one of at most {UNIX_PATH_MAX}")
+        format!("has a path of {length} bytes: choose one of at most {MAX_UNIX_PATH}")
     } else {
         return Ok(Path::new(path).to_owned());
     };
-    Err(Invalid::new(format!("{} {wrong}", quoted(whole))))
+    Err(ParseError::of(whole, problem))
 }

@@ -1,204 +1,178 @@
-//! All that can be said about the process, and about the rules in a file.
+//! The options of a file or of a command line, before they become a configuration.
 
-use std::path::PathBuf;
-use std::thread;
+use std::ops::Range;
 
 use clap::Args;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
-use super::capture::CaptureOptions;
-use super::log::LogOptions;
-use super::model::{Config, Rule};
-use super::problem::Problem;
-use super::rule_options::RuleOptions;
+use super::diagnostic::{quoted, suggestion};
+use super::process::Config;
+use super::rule::Rule;
+use super::schema::{self, Table};
 use super::status::StatusOptions;
-use super::value::{Count, Period};
 
-/// A configuration as it is written: a whole file, or the options on a command line.
-#[derive(Args, Clone, Debug, Default, Deserialize, JsonSchema, PartialEq)]
-#[serde(deny_unknown_fields)]
+/// All tables of a file. On the command line, `defaults` are the options of its rules.
+#[derive(Args, Clone, Default, JsonSchema)]
 #[schemars(title = "forwarder", description = "The configuration of forwarder.")]
-#[command(next_help_heading = "Process")]
 pub struct Options {
-    /// Threads that share the work; 0 for one per core [default: 1]
-    #[arg(long, value_name = "N")]
-    pub workers: Option<Count>,
-
-    /// How long to wait for open connections when stopping [default: 30s]
-    ///
-    /// SIGTERM or SIGINT stops: nothing new is accepted, and open connections may go on for this
-    /// long. A second signal ends them at once.
-    #[arg(long, value_name = "TIME")]
-    pub drain: Option<Period>,
-
-    /// Maximum connections open at once, in all rules together [default: 100000]
-    ///
-    /// Further clients wait in the system's queue (--backlog) until others have gone; datagrams of
-    /// further clients are dropped. It is less if the limit on open files is too low for that many.
-    #[arg(long, value_name = "N")]
-    pub max_connections_total: Option<Count>,
-
-    /// Unix socket over which a new process takes over the listening sockets [default: none]
-    ///
-    /// A process that is started with the same path takes the sockets over, without a connection
-    /// being refused, and the one before drains.
-    #[arg(long, value_name = "PATH")]
-    pub handover: Option<PathBuf>,
-
-    /// File that holds the process ID while the program runs [default: none]
-    #[arg(long, value_name = "FILE")]
-    pub pid_file: Option<PathBuf>,
-
-    /// User to run as once all addresses are bound, a name or a number [default: none]
-    #[arg(long, value_name = "USER")]
-    pub user: Option<String>,
-
-    /// Group to run as once all addresses are bound, a name or a number [default: none]
-    ///
-    /// With --user alone, it is the primary group of that user.
-    #[arg(long, value_name = "GROUP")]
-    pub group: Option<String>,
-
-    /// Directory that becomes the root once all addresses are bound [default: none]
-    ///
-    /// Files that are used later (Unix sockets, the configuration at a reload) are then looked up in
-    /// it.
-    #[arg(long, value_name = "DIR")]
-    pub chroot: Option<PathBuf>,
-
-    /// Reload when the configuration file changes [default: no]
-    #[arg(long)]
-    #[serde(default)]
-    pub reload_on_change: bool,
-
-    /// A page that shows live what goes through.
+    /// Options of the process.
     #[command(flatten)]
-    #[serde(default)]
+    #[schemars(flatten)]
+    pub config: Config,
+
+    /// A page that shows connections, targets and traffic.
+    #[command(flatten)]
     pub status: StatusOptions,
-
-    /// What is logged.
-    #[command(flatten)]
-    #[serde(default)]
-    pub log: LogOptions,
-
-    /// The bytes of connections, shown or written to a file.
-    #[command(flatten)]
-    #[serde(default)]
-    pub capture: CaptureOptions,
 
     /// Options for every rule that does not set them itself.
     #[command(flatten)]
-    #[serde(default)]
-    pub defaults: RuleOptions,
+    pub defaults: Rule,
 
     /// One table for each rule: where it listens, where its connections go, and options.
     #[arg(skip)]
-    #[serde(default)]
-    pub rule: Vec<RuleOptions>,
+    pub rule: Vec<Rule>,
 }
+
+/// Places and messages of mistakes.
+pub(super) type Found = Vec<(Range<usize>, String)>;
 
 impl Options {
-    /// What is said here about the process, and otherwise what `base` says; the rules are `base`'s.
-    pub fn over(self, base: Self) -> Self {
-        Options {
-            workers: self.workers.or(base.workers),
-            drain: self.drain.or(base.drain),
-            max_connections_total: self.max_connections_total.or(base.max_connections_total),
-            handover: self.handover.or(base.handover),
-            pid_file: self.pid_file.or(base.pid_file),
-            user: self.user.or(base.user),
-            group: self.group.or(base.group),
-            chroot: self.chroot.or(base.chroot),
-            reload_on_change: self.reload_on_change || base.reload_on_change,
-            status: self.status.over(base.status),
-            log: self.log.over(base.log),
-            capture: self.capture.over(base.capture),
-            defaults: base.defaults,
-            rule: base.rule,
+    /// Sets what `document` contains; returns what is wrong with it.
+    pub(super) fn apply(&mut self, document: Spanned<DeTable<'_>>) -> Found {
+        let mut found = unknown_keys(document.get_ref());
+        if !found.is_empty() {
+            return found;
         }
-    }
+        let span = document.span();
+        let mut document = document.into_inner();
+        let (rules, status) = (document.remove("rule"), document.remove("status"));
+        let defaults = document.remove("defaults");
 
-    /// The configuration that this describes, not yet checked; `token` is for the status page when
-    /// nothing is said about one here.
-    ///
-    /// # Errors
-    ///
-    /// What is missing or stands where it does not belong.
-    pub fn config(self, token: Option<&str>) -> Result<Config, Vec<Problem>> {
-        let usual = Config::default();
-        let mut problems = Vec::new();
-        let status = self.status.status(token).unwrap_or_else(|problem| {
-            problems.push(problem);
-            None
-        });
-        if self.capture.pcapng.is_none() && self.capture.pcapng_filter.is_some() {
-            let sentence =
-                "there is no capture file that this could apply to: name one with `pcapng`";
-            problems.push(Problem::process("capture", "pcapng_filter", sentence));
+        let document = Deserializer::from(Spanned::new(span, document));
+        set(&mut self.config, Config::deserialize(document), &mut found);
+        set_table(&mut self.status, status, &mut found);
+        let mut inherited = DeTable::new();
+        if let Some(DeValue::Table(table)) = defaults.as_ref().map(Spanned::get_ref) {
+            inherited = table.clone();
         }
-        let rules = rules(self.rule, &self.defaults, &mut problems);
-        if !problems.is_empty() {
-            return Err(problems);
+        let before = found.len();
+        set_table(&mut self.defaults, defaults, &mut found);
+        let Some(DeValue::Array(rules)) = rules.map(Spanned::into_inner) else { return found };
+        // The same mistake in the defaults would be found again in each rule.
+        if found.len() > before {
+            return found;
         }
-        Ok(Config {
-            workers: self.workers.map_or(usual.workers, threads),
-            drain: self.drain.map_or(usual.drain, |Period(time)| time),
-            max_connections: self
-                .max_connections_total
-                .map_or(usual.max_connections, |Count(n)| n as usize),
-            status,
-            log: self.log.log(),
-            capture: self.capture.capture(),
-            handover: self.handover,
-            pid_file: self.pid_file,
-            user: self.user,
-            group: self.group,
-            chroot: self.chroot,
-            reload_on_change: self.reload_on_change,
-            rules,
-        })
+        for mut rule in rules {
+            if let DeValue::Table(table) = rule.get_mut() {
+                for (key, value) in &inherited {
+                    table.entry(key.clone()).or_insert_with(|| value.clone());
+                }
+            }
+            let place = rule.get_ref().get("listen").map_or(rule.span(), Spanned::span);
+            let lacks = |key: &str| rule.get_ref().get(key).is_none();
+            let needed = [("listen", "\"8080\""), ("targets", "[\"10.0.0.5:80\"]")];
+            if let Some((key, example)) = needed.into_iter().find(|(key, _)| lacks(key)) {
+                let message =
+                    format!("this rule has no {key}: add a line such as {key} = {example}");
+                found.push((place, message));
+                continue;
+            }
+            let is_named = !lacks("name");
+            let mut read = Rule::default();
+            set_table(&mut read, Some(rule), &mut found);
+            if !is_named {
+                read.name = read.listen.to_string();
+            }
+            self.rule.push(read);
+        }
+        found
     }
 }
 
-fn rules(
-    written: Vec<RuleOptions>,
-    defaults: &RuleOptions,
-    problems: &mut Vec<Problem>,
-) -> Vec<Rule> {
-    for (is_given, key) in [
-        (defaults.name.is_some(), "name"),
-        (defaults.listen.is_some(), "listen"),
-        (defaults.targets.is_some(), "targets"),
+fn set_table<'de, T: Deserialize<'de>>(
+    to: &mut T,
+    table: Option<Spanned<DeValue<'de>>>,
+    found: &mut Found,
+) {
+    if let Some(table) = table {
+        set(to, T::deserialize(ValueDeserializer::from(table)), found);
+    }
+}
+
+fn set<T>(to: &mut T, read: Result<T, toml::de::Error>, found: &mut Found) {
+    match read {
+        Ok(value) => *to = value,
+        Err(error) => found.push(message(&error)),
+    }
+}
+
+/// The place and the message of an error that the TOML reader found.
+pub(super) fn message(error: &toml::de::Error) -> (Range<usize>, String) {
+    let words: Vec<&str> = error.message().split_whitespace().collect();
+    (error.span().unwrap_or(0..0), words.join(" "))
+}
+
+/// Keys that no table has, or that are in the wrong table.
+fn unknown_keys(document: &DeTable<'_>) -> Found {
+    let mut found = unknown_in(document, Table::Process);
+    for (key, table) in [
+        ("status", Table::Status),
+        ("log", Table::Log),
+        ("capture", Table::Capture),
+        ("defaults", Table::Rule),
     ] {
-        if is_given {
-            let sentence =
-                format!("`{key}` is for one rule and not for all: move it to a [[rule]]");
-            problems.push(Problem::process("defaults", key, sentence));
+        match document.get(key).map(|value| (value.get_ref(), value.span())) {
+            Some((DeValue::Table(value), _)) => found.extend(unknown_in(value, table)),
+            Some((_, span)) => found.push((span, format!("this should be a table: write [{key}]"))),
+            None => {}
         }
     }
-    let mut rules = Vec::with_capacity(written.len());
-    for (index, rule) in written.into_iter().enumerate() {
-        let mut rule = rule.or(defaults);
-        match (rule.listen.take(), rule.targets.take()) {
-            (None, _) => {
-                let sentence = "this rule has no `listen`: add a line such as listen = \"8080\"";
-                problems.push(Problem::rule(index, "listen", sentence));
-            }
-            (_, None) => {
-                let sentence =
-                    "this rule has no `targets`: add a line such as targets = [\"10.0.0.5:80\"]";
-                problems.push(Problem::rule(index, "targets", sentence));
-            }
-            (Some(listen), Some(targets)) => rules.push(rule.rule(listen, targets)),
+    if let Some(DeValue::Table(defaults)) = document.get("defaults").map(Spanned::get_ref) {
+        for key in ["name", "listen", "targets"] {
+            let message = format!("{key} is for one rule and not for all: move it to a [[rule]]");
+            found.extend(defaults.get(key).map(|value| (value.span(), message)));
         }
     }
-    rules
+    match document.get("rule").map(|value| (value.get_ref(), value.span())) {
+        Some((DeValue::Array(rules), _)) => {
+            for rule in rules.iter() {
+                match rule.get_ref() {
+                    DeValue::Table(rule) => found.extend(unknown_in(rule, Table::Rule)),
+                    _ => found.push((rule.span(), "this should be a table: write [[rule]]".into())),
+                }
+            }
+        }
+        Some((_, span)) => {
+            let message = "a file has a list of rules: write [[rule]], with two brackets";
+            found.push((span, message.to_owned()));
+        }
+        None => {}
+    }
+    found
 }
 
-fn threads(Count(n): Count) -> usize {
-    match n {
-        0 => thread::available_parallelism().map_or(1, usize::from),
-        n => n as usize,
-    }
+fn unknown_in(table: &DeTable<'_>, kind: Table) -> Found {
+    let known = schema::keys(kind);
+    let unknown = table.keys().filter(|key| !known.contains(key.get_ref().as_ref()));
+    unknown.map(|key| (key.span(), unknown_key(key.get_ref(), kind))).collect()
+}
+
+fn unknown_key(key: &str, table: Table) -> String {
+    let known = |table| schema::keys(table).iter().map(String::as_str);
+    let (other, home) = match table {
+        Table::Rule => (Table::Process, "above the first [table]"),
+        _ => (Table::Rule, "in a [[rule]] or in [defaults]"),
+    };
+    let elsewhere = || suggestion(key, known(other)).map(|near| format!("'{near}' belongs {home}"));
+    let remedy = suggestion(key, known(table))
+        .map(|near| format!("did you mean '{near}'?"))
+        .or_else(elsewhere)
+        .unwrap_or_else(|| {
+            let keys: Vec<&str> = known(table).collect();
+            format!("the keys here are '{}'", keys.join("', '"))
+        });
+    format!("unknown key {}: {remedy}", quoted(key))
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use asyncore::{Channel, Dispatcher, Result, Socket, SocketMap, Token};
 use rustix::net::sockopt;
 
-use super::{FDS_PER_MESSAGE, Predecessor, SERVING, listen, send};
+use super::{FDS_PER_MESSAGE, Predecessor, SERVING, is_own, listen, send};
 use crate::config::Listen;
 use crate::shared::{Drain, Shared};
 
@@ -55,7 +55,7 @@ impl Dispatcher for HandoverListener {
             return Ok(());
         };
         let peer = sockopt::socket_peercred(fd)?;
-        if peer.uid != rustix::process::geteuid() {
+        if !is_own(peer.uid) {
             tracing::warn!("another user asked for the listening sockets, and got none");
             return Ok(());
         }

@@ -14,22 +14,22 @@ use crate::config::Balance;
 pub struct Balancer {
     policy: Balance,
     targets: Vec<Arc<TargetState>>,
-    /// How far each target's turn has come, by the smooth weighted round robin.
-    turns: Mutex<Vec<i64>>,
+    /// Each target's credit in the smooth weighted round robin.
+    credits: Mutex<Vec<i64>>,
 }
 
 impl Balancer {
     /// Chooses among `targets` by `policy`.
     pub fn new(policy: Balance, targets: Vec<Arc<TargetState>>) -> Self {
-        let turns = Mutex::new(vec![0; targets.len()]);
-        Balancer { policy, targets, turns }
+        let credits = Mutex::new(vec![0; targets.len()]);
+        Balancer { policy, targets, credits }
     }
 
-    /// The index of the target for a connection, or `None` when there is none left to try.
+    /// The index of the target for a connection, or `None` when none is left to try.
     ///
     /// `tried` are the indices that failed this connection before, so that it moves on at once.
     /// Only targets that [take something new](TargetState::takes_new) are chosen. While any of
-    /// those is well the policy chooses among the well:
+    /// those is up, the policy chooses among these:
     ///
     /// - round robin: in turn by weight, spread evenly (weights 2 and 1 give `a b a a b a`);
     /// - least connections: the fewest active ones for its weight, in turn among equals;
@@ -39,17 +39,17 @@ impl Balancer {
     ///   a Unix socket, gets its turn by round robin;
     /// - first: the first in the order of the configuration.
     ///
-    /// When none is well, the one whose rest ends first is tried all the same, which is better
+    /// When none is up, the one that has backed off first is tried all the same, which is better
     /// than to refuse; targets that checks found down come last.
     pub fn choose(&self, now: Instant, client: Option<IpAddr>, tried: &[usize]) -> Option<usize> {
         let open = |index: usize| self.targets[index].takes_new() && !tried.contains(&index);
         if self.targets.len() == 1 {
             return open(0).then_some(0);
         }
-        let well = |index: usize| open(index) && self.targets[index].health().is_well(now);
-        // A target whose rest is over takes one connection: whoever comes second looks again.
+        let up = |index: usize| open(index) && self.targets[index].health().is_up(now);
+        // A target that has backed off takes one connection; the next one looks again.
         for _ in 0..self.targets.len() {
-            match self.pick(client, well) {
+            match self.pick(client, up) {
                 Some(index) if self.targets[index].health().claim(now) => return Some(index),
                 Some(_) => {}
                 None => break,
@@ -58,37 +58,37 @@ impl Balancer {
         self.indices().filter(|i| open(*i)).min_by_key(|i| self.targets[*i].health().last_resort())
     }
 
-    fn pick(&self, client: Option<IpAddr>, well: impl Fn(usize) -> bool) -> Option<usize> {
+    fn pick(&self, client: Option<IpAddr>, up: impl Fn(usize) -> bool) -> Option<usize> {
         match (self.policy, client) {
-            (Balance::First, _) => self.indices().find(|index| well(*index)),
-            (Balance::ClientHash, Some(client)) => self.by_hash(client, well),
-            (Balance::ClientHash, None) | (Balance::RoundRobin, _) => self.in_turn(well),
-            (Balance::LeastConnections, _) => self.least(well),
+            (Balance::First, _) => self.indices().find(|index| up(*index)),
+            (Balance::ClientHash, Some(client)) => self.by_hash(client, up),
+            (Balance::ClientHash, None) | (Balance::RoundRobin, _) => self.in_turn(up),
+            (Balance::LeastConnections, _) => self.least(up),
         }
     }
 
-    /// Smooth weighted round robin: everyone's turn comes nearer by its weight, and whose is
-    /// nearest goes back by the weight of all.
-    fn in_turn(&self, well: impl Fn(usize) -> bool) -> Option<usize> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Smooth weighted round robin: each target's credit grows by its weight, and the one with the
+    /// most is chosen and pays the weight of all.
+    fn in_turn(&self, up: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut credits = self.credits.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all = 0;
-        let mut nearest = None;
-        for (index, turn) in turns.iter_mut().enumerate().filter(|(index, _)| well(*index)) {
+        let mut most = None;
+        for (index, credit) in credits.iter_mut().enumerate().filter(|(index, _)| up(*index)) {
             let weight = i64::from(self.targets[index].weight());
-            *turn += weight;
+            *credit += weight;
             all += weight;
-            if nearest.is_none_or(|(_, nearest)| *turn > nearest) {
-                nearest = Some((index, *turn));
+            if most.is_none_or(|(_, most)| *credit > most) {
+                most = Some((index, *credit));
             }
         }
-        let (index, _) = nearest?;
-        turns[index] -= all;
+        let (index, _) = most?;
+        credits[index] -= all;
         Some(index)
     }
 
-    fn least(&self, well: impl Fn(usize) -> bool) -> Option<usize> {
+    fn least(&self, up: impl Fn(usize) -> bool) -> Option<usize> {
         let mut least: Option<(usize, Load)> = None;
-        for index in self.indices().filter(|index| well(*index)) {
+        for index in self.indices().filter(|index| up(*index)) {
             let load = Load::of(&self.targets[index]);
             if least.is_none_or(|(_, least)| load.is_at_most(least)) {
                 least = Some((index, load));
@@ -96,14 +96,14 @@ impl Balancer {
         }
         let (index, least) = least?;
         // Another worker may have added to all of them since.
-        self.in_turn(|index| well(index) && Load::of(&self.targets[index]).is_at_most(least))
+        self.in_turn(|index| up(index) && Load::of(&self.targets[index]).is_at_most(least))
             .or(Some(index))
     }
 
-    fn by_hash(&self, client: IpAddr, well: impl Fn(usize) -> bool) -> Option<usize> {
+    fn by_hash(&self, client: IpAddr, up: impl Fn(usize) -> bool) -> Option<usize> {
         let client = hash::client(client);
         let mut best: Option<(usize, f64)> = None;
-        for index in self.indices().filter(|index| well(*index)) {
+        for index in self.indices().filter(|index| up(*index)) {
             let target = &self.targets[index];
             let score = score(hash::pair(target.hash(), client), target.weight());
             if best.is_none_or(|(_, best)| score > best) {

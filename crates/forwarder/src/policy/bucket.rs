@@ -3,7 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The longest wait that is answered. Who waited that long asks again.
+/// The longest wait that is answered. The caller asks again after it.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// The burst a bucket of bytes has at least, so that a low rate does not cut reads to pieces.
 pub const LEAST_BYTE_BURST: u64 = 64 * 1024;
@@ -76,7 +76,7 @@ impl Bucket {
     /// Takes up to `most` tokens: what is there if that is worth while, and otherwise a small
     /// share of what comes, with the wait until it has.
     ///
-    /// Worth while is a [`share`](Self::share). Who waits holds its share already: each of many
+    /// Worth while is a [`share`](Self::share). A waiting connection holds its share already: each of many
     /// waits once, in the order they came, and is not woken to find that another was quicker. Each
     /// that waits adds at most a hundredth of a second to the next one's wait (the time of one token
     /// at rates below 100). What would take [`LONGEST_WAIT`] is not given: the amount is 0 then.
@@ -170,37 +170,8 @@ impl SharedBucket {
         SharedBucket(Mutex::new(bucket))
     }
 
-    /// See [`Bucket::take`].
-    pub fn take(&self, now: Instant, n: u64) -> Result<(), Duration> {
-        self.bucket().take(now, n)
-    }
-
-    /// See [`Bucket::wait_for`]; another worker may take them first.
-    pub fn wait_for(&self, now: Instant, n: u64) -> Duration {
-        self.bucket().wait_for(now, n)
-    }
-
-    /// See [`Bucket::draw`].
-    pub fn draw(&self, now: Instant, most: u64) -> Draw {
-        self.bucket().draw(now, most)
-    }
-
-    /// See [`Bucket::give_back`].
-    pub fn give_back(&self, n: u64) {
-        self.bucket().give_back(n);
-    }
-
-    /// See [`Bucket::set_rate`].
-    pub fn set_rate(&self, now: Instant, rate: u64) {
-        self.bucket().set_rate(now, rate);
-    }
-
-    /// See [`Bucket::available`]; another worker may take them first.
-    pub fn available(&self, now: Instant) -> u64 {
-        self.bucket().available(now)
-    }
-
-    fn bucket(&self) -> MutexGuard<'_, Bucket> {
+    /// The bucket, for one operation: another worker may be next.
+    pub fn lock(&self) -> MutexGuard<'_, Bucket> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

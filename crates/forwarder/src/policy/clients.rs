@@ -1,4 +1,4 @@
-//! Who has how many connections.
+//! The number of connections of each client.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -62,7 +62,7 @@ impl Clients {
         self.shards.iter().map(|shard| lock(shard).len()).sum()
     }
 
-    /// Whether nobody has a connection.
+    /// Whether no client has a connection.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

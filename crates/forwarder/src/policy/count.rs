@@ -1,4 +1,4 @@
-//! A number of connections, its limit, and who waits for a place.
+//! A number of connections, its limit, and the listeners that wait for room.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,15 +8,32 @@ use std::time::{Duration, Instant};
 
 use super::Refusal;
 
-/// How long it is not told again that all places are taken.
-const TOLD_FOR: Duration = Duration::from_secs(60);
+/// How long what was logged is not logged again.
+const NEWS_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
-/// Who waits for a place, with what wakes it from any thread.
+/// Something that can happen often and is logged once a minute.
+#[derive(Debug, Default)]
+pub(super) struct News(Mutex<Option<Instant>>);
+
+impl News {
+    /// Notes that it has happened; true if that is worth a line of the log.
+    pub(super) fn is_news(&self, now: Instant) -> bool {
+        let mut logged = lock(&self.0);
+        let is_old = |at| now.saturating_duration_since(at) >= NEWS_AGAIN_AFTER;
+        let is_news = logged.is_none_or(is_old);
+        if is_news {
+            *logged = Some(now);
+        }
+        is_news
+    }
+}
+
+/// A listener that waits for room, and how to wake it from any thread.
 pub struct Waiter(Box<dyn Fn() + Send + Sync>);
 
 impl Waiter {
-    /// One that `wake` wakes. It has to try and take a place then, and give it back if it has no
-    /// use for it, so that the next one's turn comes.
+    /// A waiter that `wake` wakes. It has to try and reserve room then, and give that back if it has
+    /// no use for it, so that the next one's turn comes.
     pub fn new(wake: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
         Arc::new(Waiter(Box::new(wake)))
     }
@@ -30,20 +47,20 @@ impl fmt::Debug for Waiter {
 
 /// A number of connections and its limit.
 ///
-/// A place that is given back wakes the one who has waited longest. Since whoever finds no place
-/// queues before it looks a last time, and whoever leaves does so before it looks whether anybody
-/// waits, one of them sees the other: hence the strict order of all that happens here.
+/// What is given back wakes the one that has waited longest. A waiter queues before it looks a last
+/// time, and a connection leaves before it looks for waiters, so one of them sees the other: hence
+/// the strict order of all that happens here.
 #[derive(Debug)]
 pub(super) struct Count {
     open: AtomicUsize,
     limit: AtomicUsize,
     /// What it is called when the limit is reached.
     pub(super) refusal: Refusal,
-    /// How many wait, so that leaving costs no lock where nobody does.
+    /// How many wait, so that leaving costs no lock without waiters.
     waiting: AtomicUsize,
     waiters: Mutex<VecDeque<Arc<Waiter>>>,
-    /// When it was told last that all places are taken.
-    told_full: Mutex<Option<Instant>>,
+    /// The limit is reached, and clients wait.
+    pub(super) full: News,
 }
 
 impl Count {
@@ -54,7 +71,7 @@ impl Count {
             refusal,
             waiting: AtomicUsize::new(0),
             waiters: Mutex::default(),
-            told_full: Mutex::new(None),
+            full: News::default(),
         }
     }
 
@@ -109,17 +126,6 @@ impl Count {
 
     pub(super) fn limit(&self) -> usize {
         self.limit.load(SeqCst)
-    }
-
-    /// Notes that all places are taken while somebody waits; true if that was not noted in the last
-    /// minute, and is worth telling.
-    pub(super) fn note_full(&self, now: Instant) -> bool {
-        let mut told = lock(&self.told_full);
-        let is_news = told.is_none_or(|told| now.saturating_duration_since(told) >= TOLD_FOR);
-        if is_news {
-            *told = Some(now);
-        }
-        is_news
     }
 }
 

@@ -1,13 +1,18 @@
 //! How many connections are open, and how many may be.
 
+mod permit;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::count::Count;
-use super::{Clients, EndReason, Refusal, Waiter};
-use crate::config::Limits;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+
+pub use self::permit::{Permit, Reservation};
+use super::count::{Count, News};
+use super::{Clients, DatagramDrop, EndReason, Refusal, Waiter};
+use crate::config::Rule;
 
 /// Something counted for each refusal there is.
 type ByRefusal = [AtomicU64; Refusal::ALL.len()];
@@ -19,6 +24,7 @@ pub struct ProcessCounts {
     /// The most connections that there are descriptors for.
     room: AtomicUsize,
     draining: AtomicBool,
+    exhaustion: News,
 }
 
 impl ProcessCounts {
@@ -28,7 +34,13 @@ impl ProcessCounts {
             connections: Count::new(max_connections, Refusal::GlobalLimit),
             room: AtomicUsize::new(usize::MAX),
             draining: AtomicBool::new(false),
+            exhaustion: News::default(),
         }
+    }
+
+    /// Notes that this machine is short of something; true if that is worth a line of the log.
+    pub fn shortage_is_news(&self, now: Instant) -> bool {
+        self.exhaustion.is_news(now)
     }
 
     /// Keeps the limit, now and whatever it is changed to, at what there are descriptors for.
@@ -63,8 +75,8 @@ impl ProcessCounts {
     }
 }
 
-fn per_client(limits: &Limits) -> usize {
-    limits.max_connections_per_client.unwrap_or(usize::MAX)
+fn per_client(rule: &Rule) -> usize {
+    rule.max_connections_per_client.unwrap_or(usize::MAX)
 }
 
 /// The connections of one rule, those it refused, and how often clients had to wait. A reload keeps
@@ -81,58 +93,64 @@ pub struct RuleCounts {
     refused: ByRefusal,
     waits: ByRefusal,
     ended: [AtomicU64; EndReason::ALL.len()],
+    dropped: [AtomicU64; DatagramDrop::ALL.len()],
+    connect_time: Histogram,
+    duration: Histogram,
 }
 
 impl RuleCounts {
     /// No connections yet.
-    pub(super) fn new(process: Arc<ProcessCounts>, limits: &Limits) -> Self {
+    pub(super) fn new(process: Arc<ProcessCounts>, rule: &Rule) -> Self {
         RuleCounts {
             process,
-            connections: Count::new(limits.max_connections, Refusal::RuleLimit),
+            connections: Count::new(rule.max_connections, Refusal::RuleLimit),
             clients: Clients::default(),
-            client_limit: AtomicUsize::new(per_client(limits)),
-            client_prefix: AtomicU8::new(limits.ipv6_client_prefix),
+            client_limit: AtomicUsize::new(per_client(rule)),
+            client_prefix: AtomicU8::new(rule.ipv6_client_prefix),
             admitted: AtomicU64::new(0),
             refused: ByRefusal::default(),
             waits: ByRefusal::default(),
             ended: Default::default(),
+            dropped: Default::default(),
+            connect_time: Histogram::new(exponential_buckets(0.001, 4.0, 8)),
+            duration: Histogram::new(exponential_buckets(0.01, 10.0, 8)),
         }
     }
 
-    /// Takes a place for a connection that may be on its way.
+    /// Reserves room for a connection that may be on its way.
     ///
     /// # Errors
     /// With the limit that leaves none.
-    pub(super) fn place(self: &Arc<Self>) -> Result<Place, Refusal> {
-        self.take_place().map_err(|full| full.refusal)
+    pub(super) fn reserve(self: &Arc<Self>) -> Result<Reservation, Refusal> {
+        self.take().map_err(|full| full.refusal)
     }
 
-    /// As [`place`](Self::place); where there is none, `waiter` is woken when there may be one.
-    pub(super) fn place_or_wait(
+    /// As [`reserve`](Self::reserve); without room, `waiter` is woken when there may be some.
+    pub(super) fn reserve_or_wait(
         self: &Arc<Self>,
         waiter: &Arc<Waiter>,
         now: Instant,
-    ) -> Result<Place, Full> {
+    ) -> Result<Reservation, AtCapacity> {
         loop {
-            let full = match self.take_place() {
-                Ok(place) => return Ok(place),
+            let full = match self.take() {
+                Ok(reservation) => return Ok(reservation),
                 Err(full) => full,
             };
-            // One may have become free before it was known that somebody waits for it.
+            // Room may have come before the waiter was queued.
             if !full.queue(waiter) {
                 self.waits[full.refusal as usize].fetch_add(1, Relaxed);
-                return Err(Full { refusal: full.refusal, is_news: full.note_full(now) });
+                return Err(AtCapacity { refusal: full.refusal, is_news: full.full.is_news(now) });
             }
         }
     }
 
-    /// Wakes the next who waits in the place of one who was woken and is no longer there.
-    pub fn pass_place_on(self: &Arc<Self>) {
-        // A place that is given back does that.
-        drop(self.take_place());
+    /// Wakes the next waiter instead of one that was woken and is no longer there.
+    pub fn pass_on(self: &Arc<Self>) {
+        // A reservation that is given back does that.
+        drop(self.take());
     }
 
-    fn take_place(self: &Arc<Self>) -> Result<Place, &Count> {
+    fn take(self: &Arc<Self>) -> Result<Reservation, &Count> {
         let process = &self.process.connections;
         if !process.enter() {
             return Err(process);
@@ -141,14 +159,14 @@ impl RuleCounts {
             process.leave();
             return Err(&self.connections);
         }
-        Ok(Place { counts: Arc::clone(self) })
+        Ok(Reservation { counts: Arc::clone(self) })
     }
 
     /// Changes the limits. What is open stays open, also when it is more.
-    pub(super) fn set_limits(&self, limits: &Limits) {
-        self.connections.set_limit(limits.max_connections);
-        self.client_limit.store(per_client(limits), Relaxed);
-        self.client_prefix.store(limits.ipv6_client_prefix, Relaxed);
+    pub(super) fn set_limits(&self, rule: &Rule) {
+        self.connections.set_limit(rule.max_connections);
+        self.client_limit.store(per_client(rule), Relaxed);
+        self.client_prefix.store(rule.ipv6_client_prefix, Relaxed);
     }
 
     /// The address that a client is counted under: that of its network, if it is IPv6.
@@ -171,9 +189,22 @@ impl RuleCounts {
         self.refused[refusal as usize].fetch_add(1, Relaxed);
     }
 
-    /// Counts a connection that has ended.
-    pub fn note_ended(&self, reason: EndReason) {
-        self.ended[reason as usize].fetch_add(1, Relaxed);
+    /// Counts a connection to a target, which took this long to make.
+    pub fn note_connected(&self, time: Duration) {
+        self.connect_time.observe(time.as_secs_f64());
+    }
+
+    /// Counts a connection that has ended after this long.
+    pub fn note_ended(&self, reason: Option<EndReason>, duration: Duration) {
+        if let Some(reason) = reason {
+            self.ended[reason as usize].fetch_add(1, Relaxed);
+        }
+        self.duration.observe(duration.as_secs_f64());
+    }
+
+    /// Counts a datagram that was not passed on.
+    pub fn note_dropped(&self, reason: DatagramDrop) {
+        self.dropped[reason as usize].fetch_add(1, Relaxed);
     }
 
     /// Connections open now.
@@ -206,7 +237,22 @@ impl RuleCounts {
         self.ended[reason as usize].load(Relaxed)
     }
 
-    /// Who has connections.
+    /// Datagrams that were not passed on for this reason.
+    pub fn dropped(&self, reason: DatagramDrop) -> u64 {
+        self.dropped[reason as usize].load(Relaxed)
+    }
+
+    /// How many seconds it took to connect to targets: buckets from 1 ms to 16 s.
+    pub fn connect_time(&self) -> &Histogram {
+        &self.connect_time
+    }
+
+    /// How many seconds connections lasted: buckets from 10 ms to 28 hours.
+    pub fn duration(&self) -> &Histogram {
+        &self.duration
+    }
+
+    /// The clients that have connections.
     pub fn clients(&self) -> &Clients {
         &self.clients
     }
@@ -217,74 +263,13 @@ impl RuleCounts {
     }
 }
 
-/// Why there is no place.
+/// Why there is no room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full {
+pub struct AtCapacity {
     /// The limit that is reached.
     pub refusal: Refusal,
-    /// Whether that was not told in the last minute, and is worth telling.
+    /// Whether that was not logged in the last minute, and is worth a line.
     pub is_news: bool,
-}
-
-/// A place in the process and in a rule, kept free for a connection; dropping it gives it back.
-#[derive(Debug)]
-pub struct Place {
-    counts: Arc<RuleCounts>,
-}
-
-impl Place {
-    /// Takes a place under the client's address as well, if it has one.
-    pub(super) fn enter(self, client: Option<IpAddr>) -> Result<Permit, Refusal> {
-        let mut permit = Permit { place: self, client: None };
-        if let Some(client) = client {
-            permit.identify(client)?;
-        }
-        Ok(permit)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.counts.connections.leave();
-        self.counts.process.connections.leave();
-    }
-}
-
-/// A connection's place in the process, in its rule and under its client's address; dropping it
-/// gives back all three.
-#[derive(Debug)]
-pub struct Permit {
-    place: Place,
-    client: Option<IpAddr>,
-}
-
-impl Permit {
-    /// Counts the connection under `client` and no longer under the address it had before. When
-    /// that one has its limit, all stays as it was.
-    pub(super) fn identify(&mut self, client: IpAddr) -> Result<(), Refusal> {
-        let counts = &self.place.counts;
-        let client = counts.counted_as(client);
-        if !counts.clients.enter(client, counts.client_limit.load(Relaxed)) {
-            return Err(Refusal::ClientLimit);
-        }
-        if let Some(before) = self.client.replace(client) {
-            counts.clients.leave(before);
-        }
-        Ok(())
-    }
-
-    /// The address that the connection is counted under.
-    pub fn client(&self) -> Option<IpAddr> {
-        self.client
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        if let Some(client) = self.client {
-            self.place.counts.clients.leave(client);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -1,27 +1,27 @@
-//! Whether a target is well, from what connections and checks met there.
+//! Whether a target is up, from what connections and health checks met there.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The rest after the first failed connection; every further failure doubles it.
-pub const FIRST_REST: Duration = Duration::from_secs(1);
-/// The longest rest.
-pub const LONGEST_REST: Duration = Duration::from_secs(60);
+/// How long a target backs off after the first failed connection; every further failure doubles it.
+pub const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+/// The longest time for which a target backs off.
+pub const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 /// Active checks that have to fail in a row before the target counts as down. One that succeeds
 /// brings it back.
 pub const FALL: u32 = 2;
 
 /// The health of one target, shared by the workers.
 ///
-/// **Passive**: a failed connection rests the target, for [`FIRST_REST`] at first and twice as
-/// long each time up to [`LONGEST_REST`]. When the rest is over, one connection goes there (see
-/// [`claim`](Self::claim)): if it succeeds all is well, if it fails the next rest begins. Of the
+/// **Passive**: after a failed connection the target backs off, for [`FIRST_BACKOFF`] at first and twice as
+/// long each time up to [`LONGEST_BACKOFF`]. After that, one connection goes there (see
+/// [`claim`](Self::claim)): if it succeeds the target is up, if it fails it backs off again. Of the
 /// many connections that can be under way when a target goes away, only the first to fail counts:
 /// the others say nothing new.
 ///
 /// **Active**: [`FALL`] failed checks in a row make the target [`Down`](HealthState::Down), one
-/// that succeeds makes it well and ends its rest. A client's connection does not lift what checks
+/// that succeeds brings it up and ends its backing off. A client's connection does not lift what checks
 /// found, because a check may ask for more than a connection.
 ///
 /// Asking costs two atomic loads; only failures and what ends them take a lock.
@@ -33,16 +33,18 @@ pub const FALL: u32 = 2;
 /// let now = Instant::now();
 /// let health = Health::new(now);
 /// assert_eq!(health.failed(now, now), Some(Duration::from_secs(1)));
-/// assert!(!health.is_well(now));
+/// assert!(!health.is_up(now));
 /// health.succeeded();
-/// assert!(health.is_well(now));
+/// assert!(health.is_up(now));
 /// ```
 #[derive(Debug)]
 pub struct Health {
     epoch: Instant,
-    /// When the rest ends, in nanoseconds after `epoch`; 0 is no rest. Written under `record`.
-    rest_until: AtomicU64,
+    /// When backing off ends, in nanoseconds after `epoch`; 0 is never. Written under `record`.
+    backoff_until: AtomicU64,
     down: AtomicBool,
+    /// It was used or checked.
+    known: AtomicBool,
     record: Mutex<Record>,
 }
 
@@ -59,12 +61,14 @@ struct Record {
 /// What [`Health`] comes to at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HealthState {
-    /// It takes connections.
-    Well,
-    /// A connection failed; for `left` longer it gets none while others are well. Zero is a rest
-    /// that is over without a success so far.
-    Resting {
-        /// How much of the rest is left.
+    /// It was not used or checked so far. It takes connections.
+    Unknown,
+    /// It takes connections, as the last one or a check has shown.
+    Up,
+    /// A connection failed; for `left` longer it gets none while others are up. Zero is a time that
+    /// is over without a success so far.
+    BackingOff {
+        /// How much of the time is left.
         left: Duration,
     },
     /// Checks failed.
@@ -72,18 +76,19 @@ pub enum HealthState {
 }
 
 impl Health {
-    /// The health of a target that nothing is known about: well.
+    /// The health of a target that nothing is known about.
     pub fn new(now: Instant) -> Self {
         Health {
             epoch: now,
-            rest_until: AtomicU64::new(0),
+            backoff_until: AtomicU64::new(0),
             down: AtomicBool::new(false),
+            known: AtomicBool::new(false),
             record: Mutex::default(),
         }
     }
 
     /// A connection that was begun at `began` was refused or timed out. Returns how long the
-    /// target rests if this is what it rests for, `None` if it rested already.
+    /// target backs off if it does for this, `None` if it did already.
     ///
     /// Only for what the target is to blame for: running out of descriptors here says nothing.
     pub fn failed(&self, now: Instant, began: Instant) -> Option<Duration> {
@@ -92,20 +97,23 @@ impl Health {
             return None;
         }
         record.streak = record.streak.saturating_add(1);
-        let rest = rest_after(record.streak);
-        record.counts_from = self.nanos(now).saturating_add(nanos(rest));
-        self.rest_until.store(record.counts_from, Relaxed);
-        Some(rest)
+        let backoff = backoff_after(record.streak);
+        record.counts_from = self.nanos(now).saturating_add(nanos(backoff));
+        self.backoff_until.store(record.counts_from, Relaxed);
+        Some(backoff)
     }
 
-    /// A connection succeeded. Returns whether that ended a rest.
+    /// A connection succeeded. Returns whether that ended a time of backing off.
     pub fn succeeded(&self) -> bool {
-        if self.rest_until.load(Relaxed) == 0 {
+        if !self.known.load(Relaxed) {
+            self.known.store(true, Relaxed);
+        }
+        if self.backoff_until.load(Relaxed) == 0 {
             return false;
         }
         let mut record = self.record();
         record.streak = 0;
-        self.rest_until.swap(0, Relaxed) != 0
+        self.backoff_until.swap(0, Relaxed) != 0
     }
 
     /// An active check failed. Returns whether the target went down by it.
@@ -115,7 +123,7 @@ impl Health {
         record.checks_failed >= FALL && !self.down.swap(true, Relaxed)
     }
 
-    /// An active check succeeded. Returns whether the target was down or resting before.
+    /// An active check succeeded. Returns whether the target was down or backing off.
     pub fn check_succeeded(&self) -> bool {
         let was_down = self.forget_checks();
         self.succeeded() || was_down
@@ -129,46 +137,48 @@ impl Health {
         self.down.swap(false, Relaxed)
     }
 
-    /// Takes leave to connect: true if the target is well, and for the first who asks after a
-    /// rest. That one's connection decides how it goes on; until then, or for as long as the rest
-    /// was, the others are told false.
+    /// Takes leave to connect: true if the target is up, and for the first caller after it backed
+    /// off. That connection decides how it goes on; until then, or for as long as the target backed
+    /// off, the answer is false.
     pub fn claim(&self, now: Instant) -> bool {
-        if self.rest_until.load(Relaxed) == 0 {
+        if self.backoff_until.load(Relaxed) == 0 {
             return !self.down.load(Relaxed);
         }
         let record = self.record();
-        if !self.is_well(now) {
+        if !self.is_up(now) {
             return false;
         }
         if record.streak > 0 {
-            let until = self.nanos(now).saturating_add(nanos(rest_after(record.streak)));
-            self.rest_until.store(until, Relaxed);
+            let until = self.nanos(now).saturating_add(nanos(backoff_after(record.streak)));
+            self.backoff_until.store(until, Relaxed);
         }
         true
     }
 
-    /// Whether connections may go there: not down, and not in a rest.
-    pub fn is_well(&self, now: Instant) -> bool {
-        !self.down.load(Relaxed) && self.rest_until.load(Relaxed) <= self.nanos(now)
+    /// Whether connections may go there: not down, and not backing off.
+    pub fn is_up(&self, now: Instant) -> bool {
+        !self.down.load(Relaxed) && self.backoff_until.load(Relaxed) <= self.nanos(now)
     }
 
     /// What to say about the target.
     pub fn state(&self, now: Instant) -> HealthState {
-        let until = self.rest_until.load(Relaxed);
+        let until = self.backoff_until.load(Relaxed);
         if self.down.load(Relaxed) {
             HealthState::Down
+        } else if until == 0 && !self.known.load(Relaxed) {
+            HealthState::Unknown
         } else if until == 0 {
-            HealthState::Well
+            HealthState::Up
         } else {
             let left = until.saturating_sub(self.nanos(now));
-            HealthState::Resting { left: Duration::from_nanos(left) }
+            HealthState::BackingOff { left: Duration::from_nanos(left) }
         }
     }
 
-    /// A place in the order in which targets are tried when none is well: those that only rest
-    /// before those that are down, then the one whose rest ends first.
+    /// A place in the order in which targets are tried when none is up: those that back off before
+    /// those that are down, then the one that has backed off first.
     pub(super) fn last_resort(&self) -> (bool, u64) {
-        (self.down.load(Relaxed), self.rest_until.load(Relaxed))
+        (self.down.load(Relaxed), self.backoff_until.load(Relaxed))
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {
@@ -181,9 +191,9 @@ impl Health {
     }
 }
 
-fn rest_after(streak: u32) -> Duration {
+fn backoff_after(streak: u32) -> Duration {
     let doublings = streak.saturating_sub(1).min(31);
-    FIRST_REST.saturating_mul(1 << doublings).min(LONGEST_REST)
+    FIRST_BACKOFF.saturating_mul(1 << doublings).min(LONGEST_BACKOFF)
 }
 
 /// Nanoseconds, at most 584 years of them.

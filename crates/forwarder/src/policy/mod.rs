@@ -1,17 +1,17 @@
 //! The rules by which connections are let in, spread and slowed down.
 //!
-//! Nothing here has a socket or a clock: time is an argument, and what happened is told by the
-//! caller. What workers share is `Sync`: mostly single atomics, a lock where several numbers have
+//! Nothing here has a socket or a clock: time is an argument, and the caller reports what
+//! happened. What workers share is `Sync`: mostly single atomics, a lock where several numbers have
 //! to change together, held for some nanoseconds.
 //!
 //! The life of a connection:
 //!
-//! 1. [`RuleState::place_or_wait`] takes a [`Place`] in the process and in the rule, out of the
-//!    [`RuleCounts`], before the connection is accepted; where there is none, clients wait in the
-//!    backlog until a [`Waiter`] is woken. [`RuleState::admit_to`] asks the [`AccessList`], takes a
-//!    place under the client's address and a token from the rate, and gives a [`Permit`], or says
-//!    why not with a [`Refusal`]. A client that a PROXY header names later is held to the rules by
-//!    [`RuleState::identify`]. Datagrams cannot wait: [`RuleState::admit`] does all at once.
+//! 1. [`RuleState::reserve_or_wait`] makes a [`Reservation`] in the process and in the rule, out of
+//!    the [`RuleCounts`], before the connection is accepted; at capacity, clients wait in the backlog
+//!    until a [`Waiter`] is woken. [`RuleState::admit_to`] asks the [`AccessList`], counts the client's
+//!    address, takes a token from the rate, and gives a [`Permit`], or a [`Refusal`]. A client that a
+//!    PROXY header names later is held to the rules by [`RuleState::identify`]. Datagrams cannot
+//!    wait: [`RuleState::admit`] does all at once.
 //! 2. [`RuleState::choose`] asks the [`Balancer`] for a target; [`TargetState::assign`] counts the
 //!    connection there. [`Assignment::failed`] tells the target's [`Health`], and the connection
 //!    chooses again without that one.
@@ -25,25 +25,21 @@ mod bucket;
 mod clients;
 mod count;
 mod counts;
-mod end_reason;
 mod hash;
 mod health;
-mod nets;
-mod refusal;
+mod reasons;
 mod rule;
 mod target;
 mod throttle;
 
-pub use access::AccessList;
+pub use access::{AccessList, NetSet};
 pub use balance::Balancer;
 pub use bucket::{Bucket, Draw, LEAST_BYTE_BURST, LONGEST_WAIT, SharedBucket};
 pub use clients::Clients;
 pub use count::Waiter;
-pub use counts::{Full, Permit, Place, ProcessCounts, RuleCounts};
-pub use end_reason::EndReason;
-pub use health::{FALL, FIRST_REST, Health, HealthState, LONGEST_REST};
-pub use nets::NetSet;
-pub use refusal::Refusal;
+pub use counts::{AtCapacity, Permit, ProcessCounts, Reservation, RuleCounts};
+pub use health::{FALL, FIRST_BACKOFF, Health, HealthState, LONGEST_BACKOFF};
+pub use reasons::{DatagramDrop, EndReason, Refusal};
 pub use rule::RuleState;
-pub use target::{Assignment, TargetError, TargetState};
+pub use target::{Assignment, ERROR_LIFE, TargetError, TargetState};
 pub use throttle::{GRANT_LIFE, Throttle};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{
-    AccessList, Balancer, Bucket, Full, Permit, Place, ProcessCounts, Refusal, RuleCounts,
-    SharedBucket, TargetState, Throttle, Waiter,
+    AccessList, AtCapacity, Balancer, Bucket, Permit, ProcessCounts, Refusal, Reservation,
+    RuleCounts, SharedBucket, TargetState, Throttle, Waiter,
 };
-use crate::config::{Limits, Rule};
+use crate::config::Rule;
 
 /// A rule at work: who is let in, where connections go, how fast, and what was counted.
 ///
@@ -31,11 +31,11 @@ impl RuleState {
         let targets = rule.targets.iter().map(|target| Arc::new(TargetState::new(target, now)));
         RuleState {
             balancer: Balancer::new(rule.balance, targets.collect()),
-            access: AccessList::new(&rule.access),
-            counts: Arc::new(RuleCounts::new(process, &rule.limits)),
-            connection_rate: connection_rate(None, &rule.limits, now),
-            byte_rate: byte_rate(None, &rule.limits, now),
-            byte_rate_per_connection: rule.limits.bytes_per_second_per_connection,
+            access: AccessList::new(&rule.allow, &rule.deny),
+            counts: Arc::new(RuleCounts::new(process, rule)),
+            connection_rate: connection_rate(None, rule, now),
+            byte_rate: byte_rate(None, rule, now),
+            byte_rate_per_connection: rule.rate_per_connection,
         }
     }
 
@@ -56,46 +56,49 @@ impl RuleState {
             };
             let state = old.remove(stays);
             state.set_weight(target.weight);
-            if rule.check.is_none() {
+            if rule.check().is_none() {
                 state.health().forget_checks();
             }
             state
         });
-        self.counts.set_limits(&rule.limits);
+        self.counts.set_limits(rule);
         RuleState {
             balancer: Balancer::new(rule.balance, targets.collect()),
-            access: AccessList::new(&rule.access),
+            access: AccessList::new(&rule.allow, &rule.deny),
             counts: Arc::clone(&self.counts),
-            connection_rate: connection_rate(self.connection_rate.as_ref(), &rule.limits, now),
-            byte_rate: byte_rate(self.byte_rate.as_ref(), &rule.limits, now),
-            byte_rate_per_connection: rule.limits.bytes_per_second_per_connection,
+            connection_rate: connection_rate(self.connection_rate.as_ref(), rule, now),
+            byte_rate: byte_rate(self.byte_rate.as_ref(), rule, now),
+            byte_rate_per_connection: rule.rate_per_connection,
         }
     }
 
-    /// Takes a place for a connection that may be on its way, so that those which would be too
-    /// many are left in the backlog.
+    /// Reserves room for a connection that may be on its way, so that those which would be too many
+    /// are left in the backlog.
     ///
     /// # Errors
     /// With the limit that leaves none.
-    pub fn place(&self) -> Result<Place, Refusal> {
-        self.counts.place()
+    pub fn reserve(&self) -> Result<Reservation, Refusal> {
+        self.counts.reserve()
     }
 
-    /// As [`place`](Self::place) for one that is on its way, and has to wait where there is none:
-    /// `waiter` is woken when there may be one.
-    pub fn place_or_wait(&self, waiter: &Arc<Waiter>, now: Instant) -> Result<Place, Full> {
-        self.counts.place_or_wait(waiter, now)
+    /// As [`reserve`](Self::reserve) for one that is on its way, and has to wait without room:
+    /// `waiter` is woken when there may be some.
+    pub fn reserve_or_wait(
+        &self,
+        waiter: &Arc<Waiter>,
+        now: Instant,
+    ) -> Result<Reservation, AtCapacity> {
+        self.counts.reserve_or_wait(waiter, now)
     }
 
-    /// Lets a client in that cannot wait, since it sends datagrams: into a place if there is one,
-    /// and then as [`admit_to`](Self::admit_to).
+    /// Lets a client in that cannot wait, since it sends datagrams: if there is room, as [`admit_to`](Self::admit_to).
     pub fn admit(&self, now: Instant, client: Option<IpAddr>) -> Result<Permit, Refusal> {
-        let place = match self.counts.process().is_draining() {
+        let reservation = match self.counts.process().is_draining() {
             true => Err(Refusal::Draining),
-            false => self.place(),
+            false => self.reserve(),
         };
-        let place = place.inspect_err(|refusal| self.counts.note_refused(*refusal))?;
-        self.admit_to(place, now, client)
+        let reservation = reservation.inspect_err(|refusal| self.counts.note_refused(*refusal))?;
+        self.admit_to(reservation, now, client)
     }
 
     /// Lets a connection in, or says why not; either is counted. The connection is the permit's
@@ -106,11 +109,11 @@ impl RuleState {
     /// the client is, see [`identify`](Self::identify).
     pub fn admit_to(
         &self,
-        place: Place,
+        reservation: Reservation,
         now: Instant,
         client: Option<IpAddr>,
     ) -> Result<Permit, Refusal> {
-        let admitted = self.check(place, now, client);
+        let admitted = self.check(reservation, now, client);
         match &admitted {
             Ok(_) => self.counts.note_admitted(),
             Err(refusal) => self.counts.note_refused(*refusal),
@@ -118,19 +121,24 @@ impl RuleState {
         admitted
     }
 
-    fn check(&self, place: Place, now: Instant, client: Option<IpAddr>) -> Result<Permit, Refusal> {
+    fn check(
+        &self,
+        reservation: Reservation,
+        now: Instant,
+        client: Option<IpAddr>,
+    ) -> Result<Permit, Refusal> {
         if client.is_some_and(|client| !self.access.permits(client)) {
             return Err(Refusal::Denied);
         }
-        let permit = place.enter(client)?;
+        let permit = reservation.enter(client)?;
         // Last, so that a refused connection does not use up the rate of others.
         match &self.connection_rate {
-            Some(rate) => rate.take(now, 1).map_or(Err(Refusal::Rate), |()| Ok(permit)),
+            Some(rate) => rate.lock().take(now, 1).map_or(Err(Refusal::Rate), |()| Ok(permit)),
             None => Ok(permit),
         }
     }
 
-    /// Holds an admitted connection to the rules for `client`, whom a PROXY header named: whether
+    /// Holds an admitted connection to the rules for `client`, which a PROXY header named: whether
     /// it is allowed, and how many it may have. A refusal is counted; the connection is to be
     /// closed then.
     pub fn identify(&self, permit: &mut Permit, client: IpAddr) -> Result<(), Refusal> {
@@ -155,7 +163,7 @@ impl RuleState {
     /// How long a listener does best to leave connections in its backlog, because the rate would
     /// refuse them; `None` when it may accept.
     pub fn pause(&self, now: Instant) -> Option<Duration> {
-        let wait = self.connection_rate.as_ref()?.wait_for(now, 1);
+        let wait = self.connection_rate.as_ref()?.lock().wait_for(now, 1);
         (!wait.is_zero()).then_some(wait)
     }
 
@@ -172,19 +180,19 @@ impl RuleState {
 
 type Shared = Arc<SharedBucket>;
 
-fn connection_rate(old: Option<&Shared>, limits: &Limits, now: Instant) -> Option<Shared> {
-    let rate = u64::from(limits.connections_per_second?);
+fn connection_rate(old: Option<&Shared>, rule: &Rule, now: Instant) -> Option<Shared> {
+    let rate = u64::from(rule.connections_per_second?);
     Some(kept(old, rate, now).unwrap_or_else(|| shared(Bucket::events(rate, now))))
 }
 
-fn byte_rate(old: Option<&Shared>, limits: &Limits, now: Instant) -> Option<Shared> {
-    let rate = limits.bytes_per_second?;
+fn byte_rate(old: Option<&Shared>, rule: &Rule, now: Instant) -> Option<Shared> {
+    let rate = rule.rate?;
     Some(kept(old, rate, now).unwrap_or_else(|| shared(Bucket::bytes(rate, now))))
 }
 
 fn kept(old: Option<&Shared>, rate: u64, now: Instant) -> Option<Shared> {
     let old = old?;
-    old.set_rate(now, rate);
+    old.lock().set_rate(now, rate);
     Some(Arc::clone(old))
 }
 

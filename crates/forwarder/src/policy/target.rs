@@ -10,6 +10,8 @@ use crate::config::{Endpoint, Target};
 
 /// The longest text kept of an error, in bytes.
 const ERROR_LIMIT: usize = 256;
+/// How long an error is remembered.
+pub const ERROR_LIFE: Duration = Duration::from_secs(3600);
 
 /// What workers and status page share about one target: its counters, its health, and whether it
 /// is drained.
@@ -68,7 +70,7 @@ impl TargetState {
         Assignment { target: Arc::clone(self), began: now }
     }
 
-    /// An active check succeeded. Returns whether the target was not well before.
+    /// An active check succeeded. Returns whether the target was not up before.
     pub fn check_succeeded(&self) -> bool {
         self.health.check_succeeded()
     }
@@ -120,7 +122,7 @@ impl TargetState {
         self.drained.load(Relaxed)
     }
 
-    /// Whether it takes new connections, well or not: its weight is not 0, and it is not drained.
+    /// Whether it takes new connections, up or not: its weight is not 0, and it is not drained.
     pub fn takes_new(&self) -> bool {
         self.weight() > 0 && !self.is_drained()
     }
@@ -135,7 +137,7 @@ impl TargetState {
         self.total.load(Relaxed)
     }
 
-    /// Connections that failed, as [`Assignment::failed`] was told; checks do not count.
+    /// Connections that failed by [`Assignment::failed`]; checks do not count.
     pub fn failures(&self) -> u64 {
         self.failures.load(Relaxed)
     }
@@ -150,12 +152,14 @@ impl TargetState {
         self.bytes_received.load(Relaxed)
     }
 
-    /// What went wrong last, in a connection or a check; it stays when all is well again.
-    pub fn last_error(&self) -> Option<TargetError> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What went wrong last, in a connection or a check, also when the target is up again; nothing
+    /// when that was more than [`ERROR_LIFE`] ago.
+    pub fn last_error(&self, now: Instant) -> Option<TargetError> {
+        let error = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        error.filter(|error| now.saturating_duration_since(error.at) <= ERROR_LIFE)
     }
 
-    /// Whether it is well.
+    /// Whether it is up.
     pub fn health(&self) -> &Health {
         &self.health
     }
@@ -174,13 +178,13 @@ pub struct Assignment {
 }
 
 impl Assignment {
-    /// The connection was made. Returns whether that ended a rest of the target.
+    /// The connection was made. Returns whether that ended a time of backing off.
     pub fn succeeded(&self) -> bool {
         self.target.health.succeeded()
     }
 
-    /// The connection was refused or timed out. Returns how long the target rests if this is what
-    /// it rests for, `None` if it rested already.
+    /// The connection was refused or timed out. Returns how long the target backs off if it does
+    /// for this, `None` if it did already.
     pub fn failed(&self, now: Instant, error: &dyn Display) -> Option<Duration> {
         self.target.failures.fetch_add(1, Relaxed);
         self.target.note(now, error);

@@ -53,13 +53,13 @@ impl Throttle {
     pub fn spend(&mut self, now: Instant, n: u64) {
         let n = n.min(self.held);
         if let Some(own) = &mut self.own {
-            // There is as much as when it was granted, since nobody else takes from it.
+            // There is as much as when it was granted, since no other connection takes from it.
             let _ = own.take(now, n);
         }
         self.give_back(self.held - n);
     }
 
-    /// First waits for its own bucket, where nobody can be quicker, then for its turn at the
+    /// First waits for its own bucket, which is no other's, then for its turn at the
     /// rule's. Its own is charged when bytes go through: what is taken from it before a wait
     /// would be filled up meanwhile, and come on top of the burst.
     fn draw(&mut self, now: Instant, most: u64) -> Result<(), Duration> {
@@ -72,7 +72,7 @@ impl Throttle {
             draw.amount = most.min(own.available(now));
         }
         if let Some(rule) = &self.rule {
-            draw = rule.draw(now, draw.amount);
+            draw = rule.lock().draw(now, draw.amount);
             if draw.amount == 0 && !draw.wait.is_zero() {
                 return Err(draw.wait);
             }
@@ -85,7 +85,7 @@ impl Throttle {
     fn give_back(&mut self, unspent: u64) {
         self.held = 0;
         if let Some(rule) = &self.rule {
-            rule.give_back(unspent);
+            rule.lock().give_back(unspent);
         }
     }
 }

@@ -2,35 +2,49 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use asyncore::{Channel, Dispatcher, Error, Result, Token};
 
+use crate::policy::{Refusal, RuleCounts};
+use crate::relay::close_reason::CloseReason;
 use crate::relay::connection::{Connection, Side};
-use crate::relay::ending::Ending;
-use crate::relay::{dial, silence, stall};
+use crate::relay::{dial, timeouts};
 
-/// How much one read takes at the most; on loopback this beats 64 KiB, which leaves a tail.
+/// Maximum bytes of one read; on loopback this beats 64 KiB, which leaves a tail.
 const READ: usize = 32 * 1024;
 /// A side is not read while this much waits for the other.
 pub(crate) const HIGH_WATER: usize = 256 * 1024;
 /// A read of this much is a stream's; a segment of 65,483 bytes, as loopback has them, makes two.
 const LARGE: usize = READ / 2;
-/// How many large reads in a row it takes until the stream is spliced.
+/// Large reads in a row after which the stream is spliced.
 const LARGE_READS: u8 = 4;
-/// How much one splice moves at the most.
+/// Maximum bytes that one splice moves.
 const SPLICE: usize = 256 * 1024;
-/// How many there are at the most before other channels have their turn.
+/// Maximum number of splices before other channels have their turn.
 const SPLICES: usize = 4;
 
 /// The client's or the target's side of a connection.
 pub(crate) struct Half {
-    pub(crate) other: Option<Token<Half>>,
     pub(crate) side: Side,
-    /// Both sides are connected, so that bytes can be passed on.
-    pub(crate) open: bool,
+    pub(crate) state: State,
     copying: Copying,
     pub(crate) connection: Rc<Connection>,
+}
+
+/// What a half is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// A target is being connected to. The client is not read meanwhile, and has no other half while
+    /// a target's turn is yet to come.
+    Dialing(Option<Token<Half>>),
+    /// Both sides are connected: what is received here goes to the other half.
+    Relaying(Token<Half>),
+    /// The other half has ended; this one sends what is queued, and ends the connection.
+    Closing,
+    /// A target's half whose connection goes on with another target.
+    Replaced,
 }
 
 /// How bytes are passed on: small exchanges through a buffer, streams inside the kernel.
@@ -42,7 +56,32 @@ enum Copying {
 
 impl Half {
     pub(crate) fn new(side: Side, other: Option<Token<Half>>, connection: Rc<Connection>) -> Self {
-        Half { other, side, open: false, copying: Copying::Buffer(0), connection }
+        Half { side, state: State::Dialing(other), copying: Copying::Buffer(0), connection }
+    }
+
+    /// The other half, as long as there is one.
+    pub(crate) fn other(&self) -> Option<Token<Half>> {
+        match self.state {
+            State::Dialing(other) => other,
+            State::Relaying(other) => Some(other),
+            State::Closing | State::Replaced => None,
+        }
+    }
+
+    /// Whether this is the target's half of a connection that counts in the limit which is reached:
+    /// that of the rule with `counts`, or that of the process.
+    pub(crate) fn is_target_of(&self, reached: Refusal, counts: &Arc<RuleCounts>) -> bool {
+        let is_relaying = matches!(self.state, State::Relaying(_));
+        let of_rule = Arc::ptr_eq(self.connection.worker_rule.state.counts(), counts);
+        self.side == Side::Target && is_relaying && (of_rule || reached == Refusal::GlobalLimit)
+    }
+
+    /// Where what is received goes.
+    fn sink(&self) -> Result<Token<Half>> {
+        match self.state {
+            State::Relaying(other) => Ok(other),
+            _ => Err(Error::msg("bytes came in while there was nowhere to send them")),
+        }
     }
 
     /// How much may be received now, or how long until some may.
@@ -67,7 +106,7 @@ impl Half {
         ch.call_later(wait, move |map| {
             map.with(this, |half, ch| {
                 // One that has lost its target meanwhile reads when it has another.
-                if half.open {
+                if matches!(half.state, State::Relaying(_)) {
                     ch.resume_reading();
                 }
             });
@@ -78,14 +117,19 @@ impl Half {
     /// This half has ended, and so does the other one: cut off if the connection is, and otherwise
     /// when it has sent what is queued.
     fn end_other(&self, ch: &mut Channel<'_>, other: Token<Half>) {
-        let is_cut_off = self.connection.is_cut_off();
-        if !is_cut_off {
-            stall::watch_rest(ch, &self.connection, ch.token::<Half>(), other);
-        }
-        match ch.channel(other) {
-            Some(mut other) if is_cut_off => other.abort(),
-            Some(mut other) => other.close_when_done(),
-            None => {}
+        let Some(half) = ch.get_mut(other) else {
+            return self.connection.finish(ch, true);
+        };
+        half.state = State::Closing;
+        self.connection.note_channel(other.untyped());
+        let Some(mut other) = ch.channel(other) else {
+            return;
+        };
+        if self.connection.is_cut_off() {
+            other.abort();
+        } else {
+            timeouts::limit_rest(&mut other, &self.connection.worker_rule.rule);
+            other.close_when_done();
         }
     }
 
@@ -178,17 +222,12 @@ fn cannot_splice(error: &io::Error) -> bool {
 
 impl Dispatcher for Half {
     fn handle_data(&mut self, ch: &mut Channel<'_>, data: &[u8]) -> Result {
-        let Some(other) = self.other else {
-            return Err(Error::msg("bytes came in before there was somewhere to send them"));
-        };
-        self.pass_on(ch, other, data);
+        self.pass_on(ch, self.sink()?, data);
         Ok(())
     }
 
     fn handle_read(&mut self, ch: &mut Channel<'_>) -> Result {
-        let Some(other) = self.other else {
-            return Err(Error::msg("bytes came in before there was somewhere to send them"));
-        };
+        let other = self.sink()?;
         match self.copying {
             Copying::Buffer(_) => self.copy(ch, other),
             Copying::Splice => self.splice(ch, other),
@@ -196,56 +235,54 @@ impl Dispatcher for Half {
     }
 
     fn handle_connect(&mut self, ch: &mut Channel<'_>) -> Result {
-        dial::connected(self, ch);
-        Ok(())
+        dial::connected(self, ch)
     }
 
     fn handle_eof(&mut self, ch: &mut Channel<'_>) -> Result {
-        self.connection.note_ending(Ending::Done(self.side));
+        self.connection.note_close(CloseReason::Done(self.side));
         if let Some(tap) = &mut *self.connection.tap.borrow_mut() {
             tap.end(self.side);
         }
-        if let Some(mut other) = self.other.and_then(|other| ch.channel(other)) {
+        if let Some(mut other) = self.other().and_then(|other| ch.channel(other)) {
             other.shutdown_write();
         }
         Ok(())
     }
 
     fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
-        if !self.open {
-            // Connecting has a time of its own.
-            return Ok(());
+        // Connecting has a time limit of its own.
+        if !matches!(self.state, State::Dialing(_)) {
+            timeouts::silent(self, ch);
         }
-        silence::reached(self, ch);
         Ok(())
     }
 
     fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
-        if self.open {
-            self.connection.note_ending(Ending::Failed(self.side, error.to_string()));
-            ch.abort();
-        } else {
-            dial::failed(self, ch, &error);
+        if matches!(self.state, State::Dialing(_)) {
+            return dial::failed(self, ch, &error);
         }
+        self.connection.note_close(CloseReason::Failed(self.side, error.to_string()));
+        ch.abort();
     }
 
     fn handle_close(&mut self, ch: &mut Channel<'_>) {
         self.connection.note_bytes(self.side, ch.stats().bytes_in);
-        let cause = ch.close_cause().map(|cause| Ending::caused_by(self.side, cause));
+        let rule = &self.connection.worker_rule.rule;
+        let cause = ch.close_cause();
+        let cause = cause.map(|cause| CloseReason::caused_by(self.side, cause, rule));
         if cause.is_some() && dial::retried(self, ch) {
             return;
         }
-        if let Some(ending) = cause {
-            self.connection.note_ending(ending);
+        if let Some(reason) = cause {
+            self.connection.note_close(reason);
             if let Some(tap) = &mut *self.connection.tap.borrow_mut() {
                 tap.reset(self.side);
             }
         }
-        let linked = self.side == Side::Client || self.other.is_some();
-        match self.other.filter(|other| ch.contains(*other)) {
-            Some(other) => self.end_other(ch, other),
-            None if linked => self.connection.finish(ch),
-            None => {}
+        match self.state {
+            State::Dialing(Some(other)) | State::Relaying(other) => self.end_other(ch, other),
+            State::Dialing(None) | State::Closing => self.connection.finish(ch, true),
+            State::Replaced => {}
         }
     }
 

@@ -1,5 +1,7 @@
-//! The PROXY protocol's header: who the client is, told ahead of the stream.
+//! The PROXY protocol's header, which names the client ahead of the stream.
 
+use std::fmt;
+use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use ppp::{v1, v2};
@@ -10,10 +12,15 @@ use crate::config::ProxyVersion;
 const LONGEST_LINE: usize = 107;
 /// Version 2 up to its length field.
 const FIXED: usize = 16;
-/// The longest header of version 2 that is read; the addresses take 216 bytes of it at the most,
-/// the rest is for what else a proxy has to tell.
+/// The longest header of version 2 that is read; the addresses take at most 216 bytes of it,
+/// other fields the rest.
 const LONGEST: usize = 4096;
 const LINE_START: &[u8] = b"PROXY ";
+/// The field of version 2, from the range for private use, that counts the forwarders which a
+/// connection has come through with a header each.
+const HOPS: u8 = 0xE5;
+/// Maximum number of forwarders in a row that send each other headers; a loop ends there.
+const MAX_HOPS: u8 = 16;
 
 /// Both ends of the connection that a proxy took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,23 +34,43 @@ pub(crate) struct Ends {
 pub(crate) struct Header {
     /// `None` when the proxy speaks for itself, as in a health check, or does not know.
     pub(crate) ends: Option<Ends>,
+    /// The forwarders and proxies that the connection has come through, as far as headers tell.
+    pub(crate) hops: u8,
     /// How many bytes it took.
     pub(crate) len: usize,
 }
 
 /// Why something is no header.
-#[derive(Debug, PartialEq, thiserror::Error)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum Malformed {
-    #[error("it begins neither with 'PROXY ' nor with the signature of version 2")]
     Start,
-    #[error("no end of the line in its first 107 bytes")]
     Endless,
-    #[error("it is {0} bytes long, and at most 4096 are read")]
     TooLong(usize),
-    #[error("{}", .0.to_string().escape_debug())]
-    Line(#[from] v1::BinaryParseError),
-    #[error("{0}")]
-    Binary(#[from] v2::ParseError),
+    Sign,
+    Loop,
+    Line(v1::BinaryParseError),
+    Binary(v2::ParseError),
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Malformed::Start => {
+                f.write_str("it begins neither with 'PROXY ' nor with the signature of version 2")
+            }
+            Malformed::Endless => write!(f, "no end of the line in its first {LONGEST_LINE} bytes"),
+            Malformed::TooLong(len) => {
+                write!(f, "it is {len} bytes long, and at most {LONGEST} are read")
+            }
+            Malformed::Sign => f.write_str("a port with a sign"),
+            Malformed::Loop => write!(
+                f,
+                "it has come through {MAX_HOPS} forwarders, which is a loop: change a rule's targets"
+            ),
+            Malformed::Line(error) => write!(f, "{}", error.to_string().escape_debug()),
+            Malformed::Binary(error) => error.fmt(f),
+        }
+    }
 }
 
 impl Header {
@@ -53,12 +80,65 @@ impl Header {
         let Some(len) = length(bytes)? else {
             return Ok(None);
         };
-        let ends = if bytes.starts_with(v2::PROTOCOL_PREFIX) {
-            binary(&v2::Header::try_from(&bytes[..len])?)
-        } else {
-            line(v1::Header::try_from(&bytes[..len])?.addresses)
+        let bytes = &bytes[..len];
+        if !bytes.starts_with(v2::PROTOCOL_PREFIX) {
+            return Ok(Some(Header { ends: line(bytes)?, hops: 1, len }));
+        }
+        let header = match v2::Header::try_from(bytes) {
+            Ok(header) => header,
+            // Whatever a LOCAL header has for addresses is ignored.
+            Err(_) if bytes[FIXED - 4] == v2::Version::Two | v2::Command::Local => {
+                return Ok(Some(Header { ends: None, hops: 1, len }));
+            }
+            Err(error) => return Err(Malformed::Binary(error)),
         };
-        Ok(Some(Header { ends, len }))
+        // The crate takes all that a header without addresses has for its addresses.
+        let fields = match header.addresses {
+            v2::Addresses::Unspecified => v2::TypeLengthValues::from(&bytes[FIXED..]),
+            _ => header.tlvs(),
+        };
+        let hops = fields.flatten().find(|tlv| tlv.kind == HOPS);
+        let hops = hops.and_then(|tlv| tlv.value.first().copied()).unwrap_or(0).saturating_add(1);
+        if hops > MAX_HOPS {
+            return Err(Malformed::Loop);
+        }
+        Ok(Some(Header { ends: ends(&header), hops, len }))
+    }
+}
+
+/// The ends that a line of version 1 names.
+fn line(line: &[u8]) -> Result<Option<Ends>, Malformed> {
+    let header = v1::Header::try_from(line).map_err(Malformed::Line)?;
+    // The crate takes a number with a sign for a port, which the specification does not.
+    if line.contains(&b'+') && header.addresses != v1::Addresses::Unknown {
+        return Err(Malformed::Sign);
+    }
+    Ok(match header.addresses {
+        v1::Addresses::Unknown => None,
+        v1::Addresses::Tcp4(it) => Some(Ends::new(
+            (it.source_address, it.source_port),
+            (it.destination_address, it.destination_port),
+        )),
+        v1::Addresses::Tcp6(it) => Some(Ends::new(
+            (it.source_address, it.source_port),
+            (it.destination_address, it.destination_port),
+        )),
+    })
+}
+
+/// The ends that a header of version 2 names.
+fn ends(header: &v2::Header<'_>) -> Option<Ends> {
+    match header.addresses {
+        _ if header.command == v2::Command::Local => None,
+        v2::Addresses::IPv4(it) => Some(Ends::new(
+            (it.source_address, it.source_port),
+            (it.destination_address, it.destination_port),
+        )),
+        v2::Addresses::IPv6(it) => Some(Ends::new(
+            (it.source_address, it.source_port),
+            (it.destination_address, it.destination_port),
+        )),
+        v2::Addresses::Unix(_) | v2::Addresses::Unspecified => None,
     }
 }
 
@@ -89,93 +169,45 @@ fn agree(a: &[u8], b: &[u8]) -> bool {
     a.iter().zip(b).all(|(a, b)| a == b)
 }
 
-fn line(addresses: v1::Addresses) -> Option<Ends> {
-    match addresses {
-        v1::Addresses::Unknown => None,
-        v1::Addresses::Tcp4(it) => Some(ends(
-            (it.source_address, it.source_port),
-            (it.destination_address, it.destination_port),
-        )),
-        v1::Addresses::Tcp6(it) => Some(ends(
-            (it.source_address, it.source_port),
-            (it.destination_address, it.destination_port),
-        )),
-    }
-}
-
-fn binary(header: &v2::Header<'_>) -> Option<Ends> {
-    match header.addresses {
-        _ if header.command == v2::Command::Local => None,
-        v2::Addresses::IPv4(it) => Some(ends(
-            (it.source_address, it.source_port),
-            (it.destination_address, it.destination_port),
-        )),
-        v2::Addresses::IPv6(it) => Some(ends(
-            (it.source_address, it.source_port),
-            (it.destination_address, it.destination_port),
-        )),
-        v2::Addresses::Unix(_) | v2::Addresses::Unspecified => None,
-    }
-}
-
-fn ends<A: Into<IpAddr>>(source: (A, u16), destination: (A, u16)) -> Ends {
-    Ends { source: source.into(), destination: destination.into() }
-}
-
-/// The header that tells a target who the client is; `None` if that has no address.
-pub(crate) fn encode(version: ProxyVersion, ends: Option<Ends>) -> Vec<u8> {
-    let family = ends.map(Ends::of_one_family);
-    match version {
-        ProxyVersion::V1 => text(family),
-        ProxyVersion::V2 => bytes(family),
-    }
-}
-
-fn text(ends: Option<Ends>) -> Vec<u8> {
-    let Some(Ends { source, destination }) = ends else {
-        return b"PROXY UNKNOWN\r\n".to_vec();
-    };
-    let family = if source.is_ipv4() { "TCP4" } else { "TCP6" };
-    let (from, to) = (source.ip(), destination.ip());
-    format!("PROXY {family} {from} {to} {} {}\r\n", source.port(), destination.port()).into_bytes()
-}
-
-fn bytes(ends: Option<Ends>) -> Vec<u8> {
-    let mut header = v2::PROTOCOL_PREFIX.to_vec();
-    let Some(Ends { source, destination }) = ends else {
-        // LOCAL: the target takes the connection for our own, since there is nobody to name.
-        header.extend([0x20, 0, 0, 0]);
-        return header;
-    };
-    match (source.ip(), destination.ip()) {
-        (IpAddr::V4(from), IpAddr::V4(to)) => {
-            header.extend([0x21, 0x11, 0, 12]);
-            header.extend(from.octets());
-            header.extend(to.octets());
+/// Writes the header that names the client to a target, or says that the connection is our own if it
+/// has no address; `hops` are those that the connection has come through, as [`Header::hops`].
+///
+/// # Errors
+/// Never, since no such header is too long.
+pub(crate) fn encode(version: ProxyVersion, ends: Option<Ends>, hops: u8) -> io::Result<Vec<u8>> {
+    let addresses = ends.map(|ends| ends.of_one_family());
+    let builder = match (version, addresses) {
+        (ProxyVersion::V1, ends) => {
+            let line = ends.map_or(v1::Addresses::Unknown, |ends| ends.into());
+            return Ok(line.to_string().into_bytes());
         }
-        (from, to) => {
-            header.extend([0x21, 0x21, 0, 36]);
-            header.extend(v6(from).octets());
-            header.extend(v6(to).octets());
-        }
+        (ProxyVersion::V2, Some(ends)) => v2::Builder::with_addresses(
+            v2::Version::Two | v2::Command::Proxy,
+            v2::Protocol::Stream,
+            ends,
+        ),
+        (ProxyVersion::V2, None) => v2::Builder::new(v2::Version::Two | v2::Command::Local, 0),
+    };
+    match hops {
+        0 => builder.build(),
+        hops => builder.write_tlv(HOPS, &[hops])?.build(),
     }
-    header.extend(source.port().to_be_bytes());
-    header.extend(destination.port().to_be_bytes());
-    header
 }
 
 impl Ends {
-    /// A dual-stack socket reports IPv4 as IPv6, and a header has one family for both.
-    fn of_one_family(self) -> Self {
+    fn new<A: Into<IpAddr>>(source: (A, u16), destination: (A, u16)) -> Ends {
+        Ends { source: source.into(), destination: destination.into() }
+    }
+
+    /// Source and destination; a dual-stack socket reports IPv4 as IPv6, and a header has one family
+    /// for both.
+    fn of_one_family(self) -> (SocketAddr, SocketAddr) {
         let (mut from, mut to) =
             (self.source.ip().to_canonical(), self.destination.ip().to_canonical());
         if from.is_ipv4() != to.is_ipv4() {
             (from, to) = (v6(from).into(), v6(to).into());
         }
-        Ends {
-            source: SocketAddr::new(from, self.source.port()),
-            destination: SocketAddr::new(to, self.destination.port()),
-        }
+        (SocketAddr::new(from, self.source.port()), SocketAddr::new(to, self.destination.port()))
     }
 }
 

@@ -3,8 +3,10 @@
 use asyncore::sim::{self, Network, Peer};
 use fastrand::Rng;
 
-use super::scene::Scene;
+use fixture::Scene;
 
+mod cut_offs;
+pub(super) mod fixture;
 mod resets;
 
 const PASSES: usize = 20_000;
@@ -95,7 +97,7 @@ fn live(network: &Network, rng: &mut Rng) -> [End; 2] {
         }
     }
     assert_eq!(scene.map.len(), 1, "the listener is left and nothing else");
-    let state = &scene.serving.state;
+    let state = &scene.worker_rule.state;
     assert_eq!((state.counts().open(), state.counts().process().open()), (0, 0));
     assert_eq!(state.targets()[0].active(), 0);
     // What the relay sent last is on its way still.

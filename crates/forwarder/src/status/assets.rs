@@ -1,6 +1,15 @@
 //! The files of the pages, which are part of the program.
 
-use crate::http::Response;
+/// A page is of this moment, is made of nothing from elsewhere, and is not part of anything.
+pub(crate) const HEADERS: &str = "Cache-Control: no-store\r\n\
+    Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; \
+    img-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; \
+    frame-ancestors 'none'\r\n\
+    Cross-Origin-Resource-Policy: same-origin\r\n\
+    Referrer-Policy: no-referrer\r\n\
+    X-Content-Type-Options: nosniff\r\n";
+
+use asyncore_http::Response;
 
 const HTML: &str = "text/html; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
@@ -9,12 +18,14 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 /// A file of the status page.
 pub(crate) fn status(name: &str) -> Option<Response> {
     match name {
-        "" => Some(Response::fixed(HTML, include_str!("page/index.html"))),
-        "status.css" => Some(Response::fixed(CSS, include_str!("page/status.css"))),
-        "status.js" => Some(Response::fixed(SCRIPT, include_str!("page/status.js"))),
-        "rules.js" => Some(Response::fixed(SCRIPT, include_str!("page/rules.js"))),
-        "connections.js" => Some(Response::fixed(SCRIPT, include_str!("page/connections.js"))),
-        "token.js" => Some(Response::fixed(SCRIPT, include_str!("page/token.js"))),
+        "" => Some(Response::new(HTML, include_str!("page/index.html").as_bytes())),
+        "status.css" => Some(Response::new(CSS, include_str!("page/status.css").as_bytes())),
+        "status.js" => Some(Response::new(SCRIPT, include_str!("page/status.js").as_bytes())),
+        "rules.js" => Some(Response::new(SCRIPT, include_str!("page/rules.js").as_bytes())),
+        "connections.js" => {
+            Some(Response::new(SCRIPT, include_str!("page/connections.js").as_bytes()))
+        }
+        "token.js" => Some(Response::new(SCRIPT, include_str!("page/token.js").as_bytes())),
         _ => shared(name),
     }
 }
@@ -22,9 +33,9 @@ pub(crate) fn status(name: &str) -> Option<Response> {
 /// A file of the built-in site.
 pub(crate) fn site(name: &str) -> Option<Response> {
     match name {
-        "" => Some(Response::fixed(HTML, include_str!("../site/page/index.html"))),
-        "site.css" => Some(Response::fixed(CSS, include_str!("../site/page/site.css"))),
-        "site.js" => Some(Response::fixed(SCRIPT, include_str!("../site/page/site.js"))),
+        "" => Some(Response::new(HTML, include_str!("../site/page/index.html").as_bytes())),
+        "site.css" => Some(Response::new(CSS, include_str!("../site/page/site.css").as_bytes())),
+        "site.js" => Some(Response::new(SCRIPT, include_str!("../site/page/site.js").as_bytes())),
         _ => shared(name),
     }
 }
@@ -32,10 +43,12 @@ pub(crate) fn site(name: &str) -> Option<Response> {
 /// A file that both have.
 fn shared(name: &str) -> Option<Response> {
     match name {
-        "base.css" => Some(Response::fixed(CSS, include_str!("page/base.css"))),
-        "graph.js" => Some(Response::fixed(SCRIPT, include_str!("page/graph.js"))),
-        "live.js" => Some(Response::fixed(SCRIPT, include_str!("page/live.js"))),
-        "icon.svg" => Some(Response::fixed("image/svg+xml", include_str!("page/icon.svg"))),
+        "base.css" => Some(Response::new(CSS, include_str!("page/base.css").as_bytes())),
+        "graph.js" => Some(Response::new(SCRIPT, include_str!("page/graph.js").as_bytes())),
+        "live.js" => Some(Response::new(SCRIPT, include_str!("page/live.js").as_bytes())),
+        "icon.svg" => {
+            Some(Response::new("image/svg+xml", include_str!("page/icon.svg").as_bytes()))
+        }
         _ => None,
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use asyncore::{Channel, Dispatcher, SocketMap, Timer, Token, Trigger};
+use asyncore_http::{Answer, Refusal, Reply};
 
 use super::report_builder::{Query, ReportBuilder};
 use super::snapshot::{Scan, Snapshot};
 use super::totals::{ByTarget, Totals};
-use crate::http::{Answer, Refusal, Reply};
-use crate::shared::Shared;
+use crate::shared::{Handle, Shared};
 
 /// Time between two gatherings, and the time that a worker has to answer. Requests that come
 /// meanwhile share the next gathering, so that readers cost the workers the same however many they
@@ -18,7 +18,7 @@ use crate::shared::Shared;
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
 /// Maximum number of requests that wait for a report. It is more than all clients of both pages;
 /// requests whose client has gone make room.
-const MAX_WAITING: usize = 4 * crate::http::MAX_CONNECTIONS;
+const MAX_WAITING: usize = 4 * super::MAX_CLIENTS;
 
 /// A channel without a socket that asks the workers and never waits for them.
 ///
@@ -86,10 +86,7 @@ impl Hub {
                 timer: None,
             })
         })?;
-        map.call_later(Duration::ZERO, move |map| {
-            map.with(hub, Hub::gather);
-            Ok(())
-        });
+        map.with(hub, Hub::gather);
         Ok(hub)
     }
 
@@ -176,8 +173,9 @@ impl Hub {
             });
         };
         let scan = Scan { worker, with_rows, elapsed, done: Box::new(done) };
-        let asked = self.shared.workers()[worker].trigger.pull_trigger(move |map| {
-            scan.start(map);
+        let Handle { trigger, token } = self.shared.workers()[worker].clone();
+        let asked = trigger.pull_trigger(move |map| {
+            scan.start(map, token);
             Ok(())
         });
         link.is_busy = asked.is_ok();
@@ -212,7 +210,7 @@ impl Hub {
         let before = self.sampled_at.replace(began);
         let elapsed = before.map(|before| (began - before).as_secs_f64());
         self.totals.sample(began, elapsed, self.shared.process.open());
-        let mut builder = ReportBuilder::new(&self.shared, &self.totals, &rules, answers, ch.now());
+        let mut builder = ReportBuilder::new(&self.shared, &self.totals, rules, answers, ch.now());
         for (query, reply) in readers {
             reply.send(ch, builder.answer(&query));
         }

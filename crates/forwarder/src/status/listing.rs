@@ -2,8 +2,9 @@
 
 use std::cmp::Ordering;
 
+use asyncore_http::{Refusal, Request};
+
 use super::snapshot::Row;
-use crate::http::{Refusal, Request};
 
 /// Number of connections that are listed unless the request says otherwise, and its maximum.
 const DEFAULT_LIMIT: usize = 1_000;
@@ -17,7 +18,7 @@ pub(crate) struct Listing {
     pub(crate) limit: usize,
 }
 
-/// What connections are sorted by.
+/// An order of connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sort {
     Rule,
@@ -27,12 +28,13 @@ pub(crate) enum Sort {
     Idle,
     BytesUp,
     BytesDown,
+    Queued,
     PerSecond,
 }
 
 impl Sort {
-    /// All of them, in the order of the columns.
-    pub(crate) const ALL: [Sort; 8] = [
+    /// All orders, in the order of the columns.
+    pub(crate) const ALL: [Sort; 9] = [
         Sort::Client,
         Sort::Rule,
         Sort::Target,
@@ -40,10 +42,11 @@ impl Sort {
         Sort::Idle,
         Sort::BytesUp,
         Sort::BytesDown,
+        Sort::Queued,
         Sort::PerSecond,
     ];
 
-    /// What it is called in a report.
+    /// Its name in a request.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Sort::Rule => "rule",
@@ -53,6 +56,7 @@ impl Sort {
             Sort::Idle => "idle",
             Sort::BytesUp => "bytes_up",
             Sort::BytesDown => "bytes_down",
+            Sort::Queued => "queued",
             Sort::PerSecond => "per_second",
         }
     }
@@ -109,6 +113,7 @@ impl Listing {
             Sort::Idle => a.idle.cmp(&b.idle),
             Sort::BytesUp => a.bytes.up.cmp(&b.bytes.up),
             Sort::BytesDown => a.bytes.down.cmp(&b.bytes.down),
+            Sort::Queued => a.queued().cmp(&b.queued()),
             Sort::PerSecond => a.per_second.cmp(&b.per_second),
         };
         let order = if self.ascending { order } else { order.reverse() };

@@ -8,16 +8,25 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::report::{ForReason, Report, RuleReport, TargetReport};
+use crate::shared::ActiveRule;
 
 pub(super) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Returns the numbers of a report, in which connections are not listed.
-pub(super) fn encode(report: &Report, wrong_tokens: u64) -> String {
+pub(super) fn encode(report: &Report, rules: &[ActiveRule], wrong_tokens: u64) -> String {
+    let times = |(rule, state): &ActiveRule| Times {
+        rule: rule.name.clone(),
+        connect: state.counts().connect_time().clone(),
+        duration: state.counts().duration().clone(),
+    };
+    let times = rules.iter().map(times).collect();
     let mut registry = Registry::with_prefix("forwarder");
-    registry.register_collector(Box::new(Exposition { report: report.clone(), wrong_tokens }));
+    let exposition = Exposition { report: report.clone(), times, wrong_tokens };
+    registry.register_collector(Box::new(exposition));
     let mut text = String::new();
     // Writing to a string cannot fail.
     let _ = prometheus_text::encode(&mut text, &registry);
@@ -27,7 +36,16 @@ pub(super) fn encode(report: &Report, wrong_tokens: u64) -> String {
 #[derive(Debug)]
 struct Exposition {
     report: Report,
+    times: Vec<Times>,
     wrong_tokens: u64,
+}
+
+/// The histograms of a rule.
+#[derive(Debug)]
+struct Times {
+    rule: String,
+    connect: Histogram,
+    duration: Histogram,
 }
 
 impl Collector for Exposition {
@@ -54,7 +72,9 @@ impl Exposition {
         let help = "Limit on open connections of all rules";
         out.gauges("max_connections", help, [(NO_LABELS, limit)])?;
         let help = "Wrong tokens that the status page was shown";
-        out.counters("status_wrong_tokens", help, [(NO_LABELS, self.wrong_tokens)])
+        out.counters("status_wrong_tokens", help, [(NO_LABELS, self.wrong_tokens)])?;
+        let help = "Lines of the log that were dropped because nothing read them in time";
+        out.counters("log_lines_dropped", help, [(NO_LABELS, report.log_lines_dropped)])
     }
 
     fn workers(&self, out: &mut Families<'_>) -> fmt::Result {
@@ -97,7 +117,19 @@ impl Exposition {
             waits,
         )?;
         let closed = self.by_reason(|rule| &rule.ended);
-        out.counters("closed_connections", "Connections that were closed, by reason", closed)
+        out.counters("closed_connections", "Connections that were closed, by reason", closed)?;
+        let dropped = self.by_reason(|rule| &rule.dropped);
+        let help = "Datagrams that were not passed on, by reason";
+        out.counters("dropped_datagrams", help, dropped)?;
+        let times = |of: fn(&Times) -> &Histogram| {
+            self.times.iter().map(move |it| ([("rule", it.rule.clone())], of(it).clone()))
+        };
+        let help = "Time until a target was connected";
+        let connect = times(|it| &it.connect);
+        out.family("connect_duration_seconds", help, MetricType::Histogram, connect)?;
+        let help = "Time for which closed connections were open";
+        let duration = times(|it| &it.duration);
+        out.family("connection_duration_seconds", help, MetricType::Histogram, duration)
     }
 
     fn by_reason(

@@ -9,7 +9,6 @@ mod actions;
 pub(crate) mod assets;
 mod guard;
 mod hub;
-mod id;
 mod listing;
 mod metrics;
 pub(crate) mod report;
@@ -19,11 +18,14 @@ mod snapshot;
 mod totals;
 mod wrong_tokens;
 
-use std::rc::Rc;
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use asyncore::{SocketMap, Token};
+use asyncore_http::Server;
+use socket2::{Domain, Socket, Type};
 
 pub(crate) use self::guard::Guard;
 pub(crate) use self::hub::Hub;
@@ -31,27 +33,43 @@ pub(crate) use self::listing::{Listing, Sort};
 pub(crate) use self::report_builder::Query;
 use self::routes::Routes;
 use crate::config::Status;
-use crate::http::{self, Server};
 use crate::shared::Shared;
 
-/// Serves the status page on the control loop, `map`, on the socket that was `passed` by
-/// another process if there is one.
+/// Maximum number of clients of a page at once. A further client displaces the quietest one.
+pub(crate) const MAX_CLIENTS: usize = 128;
+/// More than browsers and monitors open at once.
+const BACKLOG: i32 = 128;
+
+/// Opens a socket for a page; port 0 lets the system choose one.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// When the address is in use, or not this machine's.
+pub(crate) fn listen(addr: SocketAddr) -> io::Result<Socket> {
+    let addr = crate::bind::usable(addr);
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.bind(&addr.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket)
+}
+
+/// Serves the status page on a socket that listens, on the control loop.
+///
+/// # Errors
+/// When the system has no descriptors left.
 pub(crate) fn start(
     map: &mut SocketMap,
     shared: &Arc<Shared>,
     status: &Status,
-    passed: Option<socket2::Socket>,
+    socket: Socket,
 ) -> anyhow::Result<Token<Server>> {
-    let socket = passed
-        .map_or_else(|| http::listen(status.listen), Ok)
-        .with_context(|| format!("the status page cannot listen on {}", status.listen))?;
     let hub = Hub::of(map, shared).context("the status page cannot start")?;
-    let guard = Rc::new(Guard::new(status.token.clone(), status.public));
+    let guard = Guard::new(status.token.clone(), status.public);
     let routes = Routes { shared: Arc::clone(shared), hub, guard };
-    let server = Server::start(map, socket, Rc::new(routes))?;
+    let server = Server::start(map, socket, routes)?;
     if let Some(addr) = map.channel(server).and_then(|ch| ch.addr().cloned()) {
         tracing::info!("status page at http://{addr}/");
     }

@@ -16,6 +16,8 @@ pub(crate) struct Report {
     pub(crate) max_connections: usize,
     pub(crate) total: Counts,
     pub(crate) per_second: Rates,
+    /// Lines of the log that nothing read in time.
+    pub(crate) log_lines_dropped: u64,
     pub(crate) history: History,
     pub(crate) rules: Vec<RuleReport>,
     /// The first of the connections in the order that was asked for.
@@ -77,9 +79,10 @@ pub(crate) struct RuleReport {
     pub(crate) refused: Vec<ForReason>,
     /// How often clients had to wait in the backlog for a place.
     pub(crate) waits: Vec<ForReason>,
-    /// Connections that ended.
-    #[serde(default)]
+    /// Connections that were closed.
     pub(crate) ended: Vec<ForReason>,
+    /// Datagrams that were not passed on.
+    pub(crate) dropped: Vec<ForReason>,
     pub(crate) bytes_up: u64,
     pub(crate) bytes_down: u64,
     pub(crate) bytes_up_per_second: u64,
@@ -152,6 +155,8 @@ pub(crate) struct ConnectionReport {
     pub(crate) target: Option<String>,
     pub(crate) state: ConnectionState,
     pub(crate) age: f64,
+    /// Seconds until the target was connected; `None` before that.
+    pub(crate) connect_time: Option<f64>,
     /// How long no byte came or went.
     pub(crate) idle: f64,
     pub(crate) bytes_up: u64,

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use asyncore_http::Response;
+
 use super::listing::Listing;
 use super::metrics;
 use super::report::{
@@ -12,9 +14,11 @@ use super::report::{
 use super::snapshot::{Row, Snapshot};
 use super::totals::Totals;
 use crate::config::{Balance, Endpoint, Rule};
-use crate::http::Response;
-use crate::policy::{EndReason, HealthState, Refusal, RuleCounts, RuleState, TargetState};
-use crate::shared::{RuleAtWork, Shared};
+use crate::logging;
+use crate::policy::{
+    DatagramDrop, EndReason, HealthState, Refusal, RuleCounts, RuleState, TargetState,
+};
+use crate::shared::{ActiveRule, Shared};
 
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +39,7 @@ impl Query {
 pub(super) struct ReportBuilder {
     /// Everything but the connections.
     report: Report,
+    rules: Vec<ActiveRule>,
     rows: Vec<Row>,
     open: usize,
     answers: Vec<(Query, &'static str, Vec<u8>)>,
@@ -45,7 +50,7 @@ impl ReportBuilder {
     pub(super) fn new(
         shared: &Shared,
         totals: &Totals,
-        rules: &[RuleAtWork],
+        rules: Vec<ActiveRule>,
         snapshots: Vec<Option<Snapshot>>,
         now: Instant,
     ) -> Self {
@@ -59,6 +64,7 @@ impl ReportBuilder {
             max_connections: shared.process.max_connections(),
             total: totals.total(),
             per_second: totals.rates(),
+            log_lines_dropped: logging::lines_dropped(),
             history: totals.history(now),
             rules: rules.iter().map(|(rule, state)| self::rule(totals, now, rule, state)).collect(),
             connections: Vec::new(),
@@ -66,7 +72,7 @@ impl ReportBuilder {
         };
         let open = snapshots.iter().flatten().map(|snapshot| snapshot.open).sum();
         let rows = snapshots.into_iter().flatten().flat_map(|snapshot| snapshot.rows).collect();
-        ReportBuilder { report, rows, open, answers: Vec::new() }
+        ReportBuilder { report, rules, rows, open, answers: Vec::new() }
     }
 
     pub(super) fn answer(&mut self, query: &Query) -> Response {
@@ -75,7 +81,7 @@ impl ReportBuilder {
         }
         let (kind, body) = match query {
             Query::Metrics { wrong_tokens } => {
-                let text = metrics::encode(&self.report, *wrong_tokens);
+                let text = metrics::encode(&self.report, &self.rules, *wrong_tokens);
                 (metrics::CONTENT_TYPE, text.into_bytes())
             }
             Query::Json { listing, actions } => {
@@ -106,9 +112,7 @@ fn worker(answer: Option<&Snapshot>) -> WorkerReport {
 fn rule(totals: &Totals, now: Instant, rule: &Rule, state: &RuleState) -> RuleReport {
     let counts = state.counts();
     let by_reason = |reasons: &[Refusal], count: fn(&RuleCounts, Refusal) -> u64| {
-        let one =
-            |it: &Refusal| ForReason { reason: it.label().to_owned(), count: count(counts, *it) };
-        reasons.iter().map(one).collect()
+        reasons.iter().map(|it| for_reason(it.label(), count(counts, *it))).collect()
     };
     let targets: Vec<_> = state.targets().iter().map(|it| target(totals, now, it)).collect();
     let sum = |of: fn(&TargetReport) -> u64| targets.iter().map(of).sum();
@@ -122,7 +126,8 @@ fn rule(totals: &Totals, now: Instant, rule: &Rule, state: &RuleState) -> RuleRe
         accepted: counts.admitted(),
         refused: by_reason(&Refusal::ALL, RuleCounts::refused),
         waits: by_reason(&Refusal::WAITED_FOR, RuleCounts::waits),
-        ended: EndReason::ALL.map(|reason| ended(counts, reason)).into(),
+        ended: EndReason::ALL.map(|it| for_reason(it.label(), counts.ended(it))).into(),
+        dropped: DatagramDrop::ALL.map(|it| for_reason(it.label(), counts.dropped(it))).into(),
         bytes_up: sum(|target| target.bytes_up),
         bytes_down: sum(|target| target.bytes_down),
         bytes_up_per_second: sum(|target| target.bytes_up_per_second),
@@ -131,16 +136,17 @@ fn rule(totals: &Totals, now: Instant, rule: &Rule, state: &RuleState) -> RuleRe
     }
 }
 
-fn ended(counts: &RuleCounts, reason: EndReason) -> ForReason {
-    ForReason { reason: reason.label().to_owned(), count: counts.ended(reason) }
+fn for_reason(reason: &str, count: u64) -> ForReason {
+    ForReason { reason: reason.to_owned(), count }
 }
 
 fn target(totals: &Totals, now: Instant, target: &Arc<TargetState>) -> TargetReport {
     let (bytes, per_second) = totals.of(target);
     let (health, retry_in) = match target.health().state(now) {
         _ if !target.takes_new() => (HealthReport::Draining, None),
-        HealthState::Well => (HealthReport::Up, None),
-        HealthState::Resting { left } => (HealthReport::BackingOff, Some(seconds(left))),
+        HealthState::Unknown => (HealthReport::Unknown, None),
+        HealthState::Up => (HealthReport::Up, None),
+        HealthState::BackingOff { left } => (HealthReport::BackingOff, Some(seconds(left))),
         HealthState::Down => (HealthReport::Down, None),
     };
     TargetReport {
@@ -156,7 +162,7 @@ fn target(totals: &Totals, now: Instant, target: &Arc<TargetState>) -> TargetRep
         bytes_down: bytes.down,
         bytes_up_per_second: per_second.up,
         bytes_down_per_second: per_second.down,
-        last_error: target.last_error().map(|error| ErrorReport {
+        last_error: target.last_error(now).map(|error| ErrorReport {
             ago: seconds(now.saturating_duration_since(error.at)),
             text: without_endpoint(target.endpoint(), &error.text).to_owned(),
         }),
@@ -176,11 +182,12 @@ fn connection(row: &Row) -> ConnectionReport {
         target: row.endpoint().map(ToString::to_string),
         state: row.state,
         age: seconds(row.age),
+        connect_time: row.connect_time.map(seconds),
         idle: seconds(row.idle),
         bytes_up: row.bytes.up,
         bytes_down: row.bytes.down,
         per_second: row.per_second,
-        queued: row.queued_up + row.queued_down,
+        queued: row.queued(),
         queued_up: row.queued_up,
         queued_down: row.queued_down,
     }

@@ -1,26 +1,25 @@
 //! Which request gets which answer.
 
 use std::borrow::Cow;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use asyncore::{Channel, Token};
+use asyncore_http::{Answer, Refusal, Reply, Request, Response, Service};
 use percent_encoding::percent_decode_str;
 
+use super::actions::ConnectionId;
 use super::assets;
 use super::guard::Guard;
 use super::hub::Hub;
-use super::id::ConnectionId;
 use super::listing::Listing;
 use super::report_builder::Query;
-use crate::http::{Answer, Refusal, Reply, Request, Response, Service};
 use crate::shared::Shared;
 
 /// The status page and its kin.
 pub(super) struct Routes {
     pub(super) shared: Arc<Shared>,
     pub(super) hub: Token<Hub>,
-    pub(super) guard: Rc<Guard>,
+    pub(super) guard: Guard,
 }
 
 impl Service for Routes {
@@ -36,6 +35,14 @@ impl Service for Routes {
             Err(_) => Err(missing()),
         };
         answer.unwrap_or_else(|refusal| Answer::Now(Response::from(&refusal)))
+    }
+
+    fn max_connections(&self) -> usize {
+        super::MAX_CLIENTS
+    }
+
+    fn headers(&self) -> &'static str {
+        assets::HEADERS
     }
 }
 

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use asyncore::{SocketMap, Stats, Token};
 
-use super::id::ConnectionId;
+use super::actions::ConnectionId;
 use super::report::ConnectionState;
 use super::totals::{ByTarget, Bytes, per_second};
 use crate::config::{Endpoint, Rule};
 use crate::policy::TargetState;
-use crate::relay::{Connection, Half, Side};
+use crate::registry::{Number, Registry};
+use crate::relay::{Connection, Half, Side, State};
 use crate::udp::Session;
+use crate::worker::Worker;
 
 /// Channels that a worker looks at in one pass, some 50 us of work, so that a report delays no
 /// traffic.
@@ -34,12 +36,13 @@ pub(crate) struct Snapshot {
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) worker: usize,
-    pub(crate) token: Token,
+    pub(crate) number: Number,
     pub(crate) rule: Arc<Rule>,
     pub(crate) client: Option<SocketAddr>,
     pub(crate) target: Option<Arc<TargetState>>,
     pub(crate) state: ConnectionState,
     pub(crate) age: Duration,
+    pub(crate) connect_time: Option<Duration>,
     pub(crate) idle: Duration,
     pub(crate) bytes: Bytes,
     pub(crate) per_second: u64,
@@ -49,7 +52,12 @@ pub(crate) struct Row {
 
 impl Row {
     pub(crate) fn id(&self) -> ConnectionId {
-        ConnectionId::new(self.worker, self.token)
+        ConnectionId { worker: self.worker, number: self.number }
+    }
+
+    /// Bytes that wait to be sent on, in both directions.
+    pub(crate) fn queued(&self) -> usize {
+        self.queued_up + self.queued_down
     }
 
     pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
@@ -77,8 +85,11 @@ struct Walk {
 }
 
 impl Scan {
-    pub(crate) fn start(self, map: &mut SocketMap) {
-        let (tokens, places) = (map.tokens().collect(), HashMap::new());
+    /// Begins at the `worker` of this map.
+    pub(crate) fn start(self, map: &mut SocketMap, worker: Token<Worker>) {
+        let registry = Worker::registry(map, worker);
+        let tokens = registry.map(Registry::channels).unwrap_or_default();
+        let places = HashMap::new();
         Walk { scan: self, tokens, places, snapshot: Snapshot::default() }.step(map);
     }
 }
@@ -122,8 +133,6 @@ impl Walk {
 
 /// A connection as it is seen from its worker.
 struct View<'m> {
-    /// The client's side, or what is left when that has ended.
-    token: Token,
     client: Option<Token>,
     target: Option<Token>,
     connection: &'m Connection,
@@ -134,23 +143,26 @@ struct View<'m> {
 fn stream(map: &SocketMap, token: Token) -> Option<View<'_>> {
     let half = map.get(token.cast::<Half>())?;
     let own = map.channel_stats(token)?.bytes_in;
-    let other = half.other.and_then(|other| map.channel_stats(other));
+    let other = half.other().and_then(|other| map.channel_stats(other));
     let (up, down, state) = match (half.side, other) {
         // The client's side tells about both.
         (Side::Target, Some(_)) => return None,
         (Side::Target, None) => (0, own, ConnectionState::Closing),
         (Side::Client, other) => {
-            let state = if half.open { ConnectionState::Open } else { ConnectionState::Connecting };
+            let state = match half.state {
+                State::Dialing(_) => ConnectionState::Connecting,
+                State::Relaying(_) => ConnectionState::Open,
+                State::Closing | State::Replaced => ConnectionState::Closing,
+            };
             (own, other.map_or(0, |it| it.bytes_in), state)
         }
     };
     let (noted_up, noted_down) = half.connection.bytes();
     let (client, target) = match half.side {
-        Side::Client => (Some(token), half.other.map(Token::untyped)),
+        Side::Client => (Some(token), half.other().map(Token::untyped)),
         Side::Target => (None, Some(token)),
     };
     Some(View {
-        token,
         client,
         target,
         connection: &half.connection,
@@ -163,7 +175,6 @@ fn datagrams(map: &SocketMap, token: Token) -> Option<View<'_>> {
     let session = map.get(token.cast::<Session>())?;
     let stats = map.channel_stats(token)?;
     Some(View {
-        token,
         client: None,
         target: Some(token),
         connection: &session.connection,
@@ -183,12 +194,13 @@ impl View<'_> {
         let queued = stats.map(|stats| stats.map_or(0, |stats| stats.output_len));
         Row {
             worker,
-            token: self.token,
-            rule: Arc::clone(&self.connection.serving.rule),
+            number: self.connection.number(),
+            rule: Arc::clone(&self.connection.worker_rule.rule),
             client: self.connection.client,
             target: self.target(),
             state: self.state,
             age: map.now().saturating_duration_since(self.connection.started),
+            connect_time: self.connection.connect_time(),
             idle: stats.iter().flatten().map(|stats| stats.idle).min().unwrap_or_default(),
             bytes: self.bytes,
             per_second: self.connection.sampled.get().1,

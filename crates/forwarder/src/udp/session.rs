@@ -4,15 +4,23 @@ use std::fmt::Display;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use asyncore::{Channel, Dispatcher, Domain, Error, Result, SocketMap, Token, Type};
+use asyncore::{Channel, Dispatcher, Error, Result, SocketMap, Token};
 
-use crate::fault::{self, Shortage};
-use crate::policy::Assignment;
-use crate::relay::{Connection, Ending, Side, report_failure};
-use crate::serving::Serving;
+use crate::exhaustion::{self, Exhaustion};
+use crate::policy::{DatagramDrop, HealthState, TargetState};
+use crate::relay::{CloseReason, Connection, Side};
 use crate::udp::listener::Listener;
 use crate::udp::{BURST, DATAGRAM};
+use crate::worker_rule::WorkerRule;
+
+/// How long an answer to the last datagram may take once the listener drains, and how long a session
+/// that is never answered goes on then.
+const DRAIN_ANSWER: Duration = Duration::from_secs(5);
+/// Silence after the last answer that ends a session once the listener drains.
+const DRAIN_SILENCE: Duration = Duration::from_millis(500);
 
 /// A client's socket towards its target.
 pub(crate) struct Session {
@@ -21,111 +29,56 @@ pub(crate) struct Session {
     pub(crate) connection: Rc<Connection>,
     /// The target has sent something.
     answered: bool,
-}
-
-/// Opens a session for a client that has none, if it is let in and a target can be sent to.
-///
-/// To be called by the listener.
-pub(crate) fn open(
-    ch: &mut Channel<'_>,
-    serving: &Rc<Serving>,
-    client: SocketAddr,
-) -> Option<Token<Session>> {
-    let permit = match serving.state.admit(ch.now(), Some(client.ip())) {
-        Ok(permit) => permit,
-        Err(refusal) => {
-            tracing::debug!(rule = %serving.rule.name, client = %client, "refused: {refusal}");
-            return None;
-        }
-    };
-    let connection = Connection::new(Rc::clone(serving), Some(client), permit, ch.now());
-    let opened = assign(ch, &connection, client);
-    if opened.is_none() {
-        connection.discard();
-    }
-    opened
-}
-
-/// Connects to the target whose turn it is; a failure at once goes on to the next.
-fn assign(
-    ch: &mut Channel<'_>,
-    connection: &Rc<Connection>,
-    client: SocketAddr,
-) -> Option<Token<Session>> {
-    let serving = &connection.serving;
-    let listener = ch.token::<Listener>();
-    loop {
-        let tried = &connection.tried;
-        let index = serving.state.choose(ch.now(), Some(client.ip()), &tried.borrow())?;
-        tried.borrow_mut().push(index);
-        let addrs = serving.addresses[index].borrow();
-        let Some(addrs) = addrs.as_deref().filter(|addrs| !addrs.is_empty()) else {
-            let target = serving.state.targets()[index].endpoint();
-            tracing::debug!(rule = %serving.rule.name, %target, "no address of the target is known");
-            continue;
-        };
-        let assignment = serving.state.targets()[index].assign(ch.now());
-        let session = ch.add_with(|ch| {
-            connect(ch, addrs)?;
-            ch.set_timeout(serving.rule.timeouts.udp_session);
-            let connection = Rc::clone(connection);
-            Ok(Session { listener, client, connection, answered: false })
-        });
-        match session {
-            Ok(session) => {
-                connection.assignment.replace(Some(assignment));
-                let now = ch.now();
-                let target = ch.channel(session).and_then(|session| session.addr().cloned());
-                connection.capture(target.as_ref(), |captures, subject| {
-                    captures.tap_datagrams(subject, now)
-                });
-                return Some(session);
-            }
-            Err(error) => {
-                let shortage = fault::shortage_in(&error);
-                report_failure(connection, &assignment, ch.now(), &error, shortage);
-                if shortage == Some(Shortage::General) {
-                    return None;
-                }
-            }
-        }
-    }
-}
-
-/// Connects to the first of the addresses that there is a way to.
-fn connect(ch: &mut Channel<'_>, addrs: &[SocketAddr]) -> io::Result<()> {
-    let mut outcome = Ok(());
-    for addr in addrs {
-        ch.create_socket(Domain::for_address(*addr), Type::DGRAM)?;
-        outcome = ch.connect(*addr);
-        if outcome.is_ok() {
-            break;
-        }
-    }
-    outcome
+    /// When the first of those datagrams was sent that the target has not answered.
+    unanswered_since: Option<Instant>,
+    draining: bool,
+    /// It is worth a line of the access log, unlike one that met a refusal which was logged before.
+    is_worth_a_line: bool,
 }
 
 /// Ends a session for a reason of our own.
-pub(crate) fn end(map: &mut SocketMap, session: Token<Session>, ending: Ending) {
-    map.with(session, |session, ch| session.end(ch, ending));
+pub(crate) fn end(map: &mut SocketMap, session: Token<Session>, reason: CloseReason) {
+    map.with(session, |session, ch| session.end(ch, reason));
 }
 
 impl Session {
+    pub(super) fn new(
+        listener: Token<Listener>,
+        client: SocketAddr,
+        connection: Rc<Connection>,
+    ) -> Self {
+        Session {
+            listener,
+            client,
+            connection,
+            answered: false,
+            unanswered_since: None,
+            draining: false,
+            is_worth_a_line: true,
+        }
+    }
+
     /// Sends a datagram to the target, or loses it as the network might. False if the target
     /// refuses: the session has ended then.
     pub(crate) fn forward(&mut self, ch: &mut Channel<'_>, datagram: &[u8]) -> bool {
         if !self.allows(ch, datagram.len()) {
             return true;
         }
+        if self.unanswered_since.is_none() {
+            self.unanswered_since = Some(ch.now());
+            if self.draining {
+                ch.set_timeout(DRAIN_ANSWER);
+            }
+        }
         self.show(ch, Side::Client, datagram);
         match ch.send(datagram) {
             Ok(_) => true,
             Err(error) if concerns_one_datagram(&error) => {
-                tracing::debug!(client = %self.client, "cannot send a datagram: {error}");
+                self.lose(&error);
                 true
             }
             Err(error) => {
-                self.fail(ch, &error, fault::shortage_in(&error));
+                self.fail(ch, &error, exhaustion::exhaustion_in(&error));
                 false
             }
         }
@@ -135,7 +88,10 @@ impl Session {
     fn answer(&mut self, ch: &mut Channel<'_>, datagram: &[u8]) {
         if !self.answered {
             self.answered = true;
-            self.note_answer();
+            self.connection.note_up();
+        }
+        if self.unanswered_since.take().is_some() && self.draining {
+            ch.set_timeout(DRAIN_SILENCE);
         }
         if !self.allows(ch, datagram.len()) {
             return;
@@ -145,22 +101,71 @@ impl Session {
             return;
         };
         if let Err(error) = listener.send_to(datagram, self.client) {
-            tracing::debug!(client = %self.client, "cannot send a datagram back: {error}");
+            self.lose(&error);
         }
+    }
+
+    /// Ends the session if the client's next datagram is to go to another target: when this one has
+    /// left the rule, or has not answered for the time after which a client is forgotten, or is down
+    /// while another one is up. Returns the targets to try last.
+    pub(crate) fn end_if_outlived(
+        &mut self,
+        ch: &mut Channel<'_>,
+        worker_rule: &Rc<WorkerRule>,
+    ) -> Option<Vec<usize>> {
+        let target =
+            self.connection.assignment.borrow().as_ref().map(|it| Arc::clone(it.target()))?;
+        let (targets, now) = (worker_rule.state.targets(), ch.now());
+        let is_same_rule = Rc::ptr_eq(worker_rule, &self.connection.worker_rule);
+        if !is_same_rule && !targets.iter().any(|it| Arc::ptr_eq(it, &target)) {
+            self.end(ch, CloseReason::Removed);
+            return Some(Vec::new());
+        }
+        let is_other = |it: &&Arc<TargetState>| !Arc::ptr_eq(it, &target) && it.takes_new();
+        let mut others = targets.iter().filter(is_other).peekable();
+        others.peek()?;
+        let limit = worker_rule.rule.udp_session;
+        let unanswered = self.unanswered_since.map(|since| now.saturating_duration_since(since));
+        let why = if unanswered.is_some_and(|time| time >= limit) {
+            format!("it has not answered for {}", humantime::format_duration(limit))
+        } else if target.health().state(now) == HealthState::Down
+            && others.any(|it| it.health().is_up(now))
+        {
+            "its health checks fail".to_owned()
+        } else {
+            return None;
+        };
+        self.end(ch, CloseReason::Failed(Side::Target, why));
+        Some(if is_same_rule { self.connection.tried.take() } else { Vec::new() })
+    }
+
+    /// Ends the session as soon as nothing is on its way: a client that is merely remembered does
+    /// not hold the end of the process up.
+    pub(crate) fn drain(&mut self, ch: &mut Channel<'_>) {
+        self.draining = true;
+        if self.unanswered_since.is_none() {
+            if ch.stats().idle >= DRAIN_SILENCE {
+                return self.end(ch, CloseReason::Idle);
+            }
+            return ch.set_timeout(DRAIN_SILENCE);
+        }
+        ch.set_timeout(DRAIN_ANSWER);
+        let this = ch.token::<Session>();
+        ch.call_later(DRAIN_ANSWER, move |map| {
+            // What flows one way has no end.
+            map.with(this, |session, ch| {
+                if !session.answered {
+                    session.end(ch, CloseReason::Idle);
+                }
+            });
+            Ok(())
+        });
     }
 
     /// Tells those who capture the session what goes through.
     fn show(&self, ch: &Channel<'_>, from: Side, datagram: &[u8]) {
         if let Some(tap) = &mut *self.connection.tap.borrow_mut() {
             tap.data(from, datagram, ch.now());
-        }
-    }
-
-    fn note_answer(&self) {
-        let assignment = self.connection.assignment.borrow();
-        if assignment.as_ref().is_some_and(Assignment::succeeded) {
-            let target = self.connection.target();
-            tracing::info!(target = target, "the target is well again");
         }
     }
 
@@ -171,24 +176,37 @@ impl Session {
             return true;
         };
         let (mut throttle, len) = (throttle.borrow_mut(), len as u64);
-        let Ok(granted) = throttle.grant(ch.now(), len) else {
-            return false;
+        let whole = match throttle.grant(ch.now(), len) {
+            Ok(granted) => {
+                let whole = granted >= len;
+                throttle.spend(ch.now(), if whole { len } else { 0 });
+                whole
+            }
+            Err(_) => false,
         };
-        let whole = granted >= len;
-        throttle.spend(ch.now(), if whole { len } else { 0 });
+        if !whole {
+            self.connection.worker_rule.state.counts().note_dropped(DatagramDrop::Limit);
+        }
         whole
     }
 
-    /// The target refuses, or cannot be reached any more.
-    fn fail(&mut self, ch: &mut Channel<'_>, error: &dyn Display, shortage: Option<Shortage>) {
-        if let Some(assignment) = &*self.connection.assignment.borrow() {
-            report_failure(&self.connection, assignment, ch.now(), error, shortage);
-        }
-        self.end(ch, Ending::Failed(Side::Target, error.to_string()));
+    /// Counts a datagram that the system did not send.
+    fn lose(&self, error: &io::Error) {
+        tracing::debug!(client = %self.client, "cannot send a datagram: {error}");
+        self.connection.worker_rule.state.counts().note_dropped(DatagramDrop::NotSent);
     }
 
-    pub(crate) fn end(&mut self, ch: &mut Channel<'_>, ending: Ending) {
-        self.connection.note_ending(ending);
+    /// The target refuses, or cannot be reached any more.
+    fn fail(&mut self, ch: &mut Channel<'_>, error: &dyn Display, exhaustion: Option<Exhaustion>) {
+        if let Some(assignment) = &*self.connection.assignment.borrow() {
+            let is_news = self.connection.note_failure(assignment, ch.now(), error, exhaustion);
+            self.is_worth_a_line = is_news || self.answered;
+        }
+        self.end(ch, CloseReason::Failed(Side::Target, error.to_string()));
+    }
+
+    pub(crate) fn end(&mut self, ch: &mut Channel<'_>, reason: CloseReason) {
+        self.connection.note_close(reason);
         ch.close();
     }
 }
@@ -210,7 +228,7 @@ impl Dispatcher for Session {
                     Ok(n) => self.answer(ch, &buf[..n]),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                     Err(error) => {
-                        self.fail(ch, &error, fault::shortage_in(&error));
+                        self.fail(ch, &error, exhaustion::exhaustion_in(&error));
                         break;
                     }
                 }
@@ -220,20 +238,20 @@ impl Dispatcher for Session {
     }
 
     fn handle_timeout(&mut self, ch: &mut Channel<'_>) -> Result {
-        self.end(ch, Ending::Idle);
+        self.end(ch, CloseReason::Idle);
         Ok(())
     }
 
     fn handle_error(&mut self, ch: &mut Channel<'_>, error: Error) {
-        let shortage = fault::shortage(error.chain());
-        self.fail(ch, &error, shortage);
+        let exhaustion = exhaustion::exhaustion(error.chain());
+        self.fail(ch, &error, exhaustion);
     }
 
     fn handle_close(&mut self, ch: &mut Channel<'_>) {
         let stats = ch.stats();
         self.connection.note_bytes(Side::Client, stats.bytes_out);
         self.connection.note_bytes(Side::Target, stats.bytes_in);
-        self.connection.finish(ch);
+        self.connection.finish(ch, self.is_worth_a_line);
         let (client, this) = (self.client, ch.token::<Session>());
         ch.with(self.listener, |listener, ch| listener.forget(ch, client, this));
     }

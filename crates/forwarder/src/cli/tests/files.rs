@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use crate::cli::{Command, Usage, parse_with};
-use crate::config::model::Config;
+use crate::cli::{Command, Error, parse_with};
+use crate::config::Config;
 use crate::config::tests::Folder;
 
 /// A folder with a file `f.toml`.
@@ -13,7 +13,7 @@ fn folder(text: &str) -> Folder {
     folder
 }
 
-fn command(folder: &Folder, arguments: &[&str], token: Option<&str>) -> Result<Command, Usage> {
+fn command(folder: &Folder, arguments: &[&str], token: Option<&str>) -> Result<Command, Error> {
     let file = folder.path().join("f.toml").display().to_string();
     let arguments = [&["forwarder", "--config", &file], arguments].concat();
     parse_with(arguments, token.map(str::to_owned))
@@ -46,23 +46,23 @@ fn the_command_line_overrides_the_file_and_adds_rules() {
         None,
     );
     assert_eq!((config.workers, config.drain.as_secs()), (3, 5));
-    assert_eq!(format!("{:?}", config.log), "Log { level: Warn, format: Json, file: None }");
+    assert_eq!(format!("{:?}", config.log), "Log { format: Json, level: Warn, file: None }");
     assert_eq!(config.rules.len(), 2);
     assert_eq!((config.rules[0].backlog, config.rules[1].backlog), (9, 4096));
-    assert_eq!(config.rules[0].limits.bytes_per_second, None);
-    assert_eq!(config.rules[1].limits.bytes_per_second, Some(1024));
+    assert_eq!(config.rules[0].rate, None);
+    assert_eq!(config.rules[1].rate, Some(1024));
 }
 
 #[test]
 fn a_wrong_file_is_exit_code_1_and_a_wrong_command_line_2() {
     assert_eq!(
         refused(&format!("{RULE}backlog = 0\n"), &["81", "b:1"]),
-        (1, "f.toml:4:11: 0 would let nobody in: write a number from 1 on".into())
+        (1, "f.toml:4:11: '0' is too little: write at least 1".into())
     );
     assert_eq!(refused("workers = 'x'\n", &[]).0, 1);
     assert_eq!(
-        refused(RULE, &["81", "b:1", "--backlog", "0"]),
-        (2, "--backlog: 0 would let nobody in: write a number from 1 on".into())
+        refused(RULE, &["81", "b:1", "--unix-mode", "0600"]),
+        (2, "--unix-mode: only a Unix socket has permissions and an owner: remove this for rules that listen on a port".into())
     );
     assert_eq!(
         refused(RULE, &["80", "b:1"]),
@@ -71,15 +71,13 @@ fn a_wrong_file_is_exit_code_1_and_a_wrong_command_line_2() {
 }
 
 #[test]
-fn who_said_it_last_is_told() {
-    let text = format!("max_connections_total = 0\n{RULE}");
-    let nobody = "0 would let nobody in: write a number from 1 on";
-    assert_eq!(refused(&text, &[]), (1, format!("f.toml:1:25: {nobody}")));
-    assert_eq!(
-        refused(&text, &["--max-connections-total", "0"]),
-        (2, format!("--max-connections-total: {nobody}"))
-    );
-    config(&text, &["--max-connections-total", "1"], None);
+fn a_mistake_is_located_where_the_value_comes_from() {
+    let text = format!("handover = ''\n{RULE}");
+    let no_path = "this is no path for a Unix socket: write one of 1 to 107 bytes";
+    assert_eq!(refused(&text, &[]), (1, format!("f.toml:1:12: {no_path}")));
+    let long = "x".repeat(108);
+    assert_eq!(refused(&text, &["--handover", &long]), (2, format!("--handover: {no_path}")));
+    config(&text, &["--handover", "/run/x"], None);
 }
 
 #[test]
@@ -158,4 +156,15 @@ fn a_wrong_token_in_the_environment_is_named_but_not_shown() {
 fn a_public_page_needs_no_token() {
     let config = config(RULE, &["--status", "*:8081", "--status-public"], None);
     assert!(config.status.unwrap().public);
+}
+
+#[test]
+fn an_option_without_its_value_is_true_and_false_overrides_the_file() {
+    let text =
+        format!("reload_on_change = true\n[status]\nlisten = '*:8081'\npublic = true\n{RULE}");
+    assert!(config(&text, &[], None).reload_on_change);
+    assert!(!config(&text, &["--reload-on-change=false"], None).reload_on_change);
+    assert!(config(RULE, &["--reload-on-change"], None).reload_on_change);
+    let refused = refused(&text, &["--status-public=false"]);
+    assert!(refused.1.contains("can be reached from other machines"), "{refused:?}");
 }

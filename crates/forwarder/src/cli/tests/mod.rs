@@ -6,12 +6,12 @@ mod options;
 mod rules;
 mod usage;
 
-use crate::config::model::Config;
+use crate::config::Config;
 
-use super::{Command, Usage, parse_with};
+use super::{Command, Error, parse_with};
 
 /// What the program is to do with these arguments.
-fn command(arguments: &[&str]) -> Result<Command, Usage> {
+fn command(arguments: &[&str]) -> Result<Command, Error> {
     parse_with(["forwarder"].iter().chain(arguments), None)
 }
 

@@ -1,13 +1,13 @@
 //! The ways to say what is forwarded.
 
 use crate::cli::Command;
-use crate::config::model::{Config, Endpoint};
+use crate::config::{Config, Endpoint};
 
 use super::{command, run};
 
 /// Each rule as `LISTEN=TARGET,TARGET`.
 fn routes(config: &Config) -> Vec<String> {
-    let targets = |rule: &crate::config::model::Rule| {
+    let targets = |rule: &crate::config::Rule| {
         rule.targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     };
     config.rules.iter().map(|rule| format!("{}={}", rule.listen, targets(rule))).collect()
@@ -52,7 +52,7 @@ fn without_a_rule_the_built_in_site_is_forwarded() {
                 assert_eq!(routes(&config), ["127.0.0.1:8080=127.0.0.1:0"]);
                 let given = !arguments.is_empty();
                 assert_eq!(config.workers, if given { 2 } else { 1 });
-                assert_eq!(config.rules[0].limits.max_connections, if given { 9 } else { 10_000 });
+                assert_eq!(config.rules[0].max_connections, if given { 9 } else { 10_000 });
             }
             other => panic!("{other:?}"),
         }

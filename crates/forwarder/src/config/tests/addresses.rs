@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
-use crate::config::model::{Endpoint, Listen, Target};
-use crate::config::rule::Route;
+use crate::config::target::Route;
+use crate::config::{Endpoint, Listen, Target};
 
 fn listen(text: &str) -> String {
     text.parse::<Listen>()
@@ -73,23 +73,17 @@ fn a_wrong_listening_address_is_answered_with_one_sentence() {
         ("127.0.0.1:", "'' in '127.0.0.1:' is not a port: write a number from 0 to 65535"),
         ("65536", "'65536' in '65536' is not a port: write a number from 0 to 65535"),
         ("127.0.0.1:+80", "'+80' in '127.0.0.1:+80' is not a port: write a number from 0 to 65535"),
+        ("a::b:c:80", "'a::b:c:80' is an IPv6 address without brackets: write '[a::b:c]:80'"),
         (
-            "127.0.0.1:80-90",
-            "'80-90' in '127.0.0.1:80-90' is not a port: write a number from 0 to 65535",
-        ),
-        (
-            "::1:80",
-            "'::1:80' has too many colons: write an IPv6 address in brackets, such as [::1]:8080",
+            "a:b:80",
+            "'a:b:80' has too many colons: write an IPv6 address in brackets, such as [::1]:8080",
         ),
         ("[::1]", "'[::1]' has no port: write it as in [::1]:8080"),
         (
             "[web1]:80",
-            "'[web1]:80' has something else than an IPv6 address in its brackets: write it as in [::1]:80, and an interface by its number, as in [fe80::1%2]:80",
+            "'[web1]:80' has no IPv6 address in its brackets: write it as in [::1]:80, and an interface by its number, as in [fe80::1%2]:80",
         ),
-        (
-            "http://127.0.0.1:80/",
-            "'http://127.0.0.1:80/' is a URL: write its host and port only, '127.0.0.1:80'",
-        ),
+        ("http://127.0.0.1:80/", "'http://127.0.0.1:80/' is a URL: write '127.0.0.1:80'"),
         ("unix:", "'unix:' has no path: write it as in unix:/run/x.sock"),
         (
             "unix:@x",
@@ -112,31 +106,31 @@ fn a_wrong_target_is_answered_with_one_sentence() {
         ),
         (
             "*:80",
-            "'*:80' stands for every address, and a connection goes to one: write 127.0.0.1:80 for this machine",
+            "'*:80' means every address, and a connection goes to one: write 127.0.0.1:80 for this machine",
         ),
         (
             "0.0.0.0:80",
-            "'0.0.0.0:80' stands for every address, and a connection goes to one: write 127.0.0.1:80 for this machine",
+            "'0.0.0.0:80' means every address, and a connection goes to one: write 127.0.0.1:80 for this machine",
         ),
         (
             "[::]:80",
-            "'[::]:80' stands for every address, and a connection goes to one: write 127.0.0.1:80 for this machine",
+            "'[::]:80' means every address, and a connection goes to one: write 127.0.0.1:80 for this machine",
         ),
         (
             "udp:10.0.0.5:53",
-            "'udp:10.0.0.5:53' names a protocol, which only a listening address does: write '10.0.0.5:53'",
+            "'udp:10.0.0.5:53' names a protocol, and only a listening address has one: write '10.0.0.5:53'",
         ),
         (
             "10.0.0.5:80*x",
-            "'x' in '10.0.0.5:80*x' is not a weight: write a number from 0 to 1000 behind the *",
+            "'x' in '10.0.0.5:80*x' is not a weight: write a number from 0 to 1000 after the *",
         ),
         (
             "10.0.0.5:80*",
-            "'' in '10.0.0.5:80*' is not a weight: write a number from 0 to 1000 behind the *",
+            "'' in '10.0.0.5:80*' is not a weight: write a number from 0 to 1000 after the *",
         ),
         (
             "10.0.0.5:80*1001",
-            "'1001' in '10.0.0.5:80*1001' is not a weight: write a number from 0 to 1000 behind the *",
+            "'1001' in '10.0.0.5:80*1001' is not a weight: write a number from 0 to 1000 after the *",
         ),
         (
             "127.1:80",
@@ -162,12 +156,45 @@ fn a_wrong_target_is_answered_with_one_sentence() {
             "bücher.example:80",
             "'bücher.example' in 'bücher.example:80' is not a host: write the name in its ASCII form, which begins with xn--",
         ),
-        (
-            "http://example.com",
-            "'http://example.com' is a URL: write its host and port only, 'example.com:PORT'",
-        ),
+        ("http://example.com", "'http://example.com' is a URL: write 'example.com:80'"),
     ] {
         assert_eq!(target(text), format!("error: {sentence}"));
+    }
+}
+
+#[test]
+fn the_notation_of_other_programs_is_answered_with_a_suggestion_that_works() {
+    for (text, suggestion) in [
+        ("8000-8010", "8000"),
+        ("*:8000-8010", "*:8000"),
+        ("udp:8000-8010", "udp:8000"),
+        ("127.0.0.1:80-90", "127.0.0.1:80"),
+        ("17001/udp", "udp:17001"),
+        ("10.0.0.5:53/udp", "udp:10.0.0.5:53"),
+        ("80/tcp", "80"),
+        ("tcp:0.0.0.0:80", "0.0.0.0:80"),
+        ("tcp://0.0.0.0:80", "0.0.0.0:80"),
+        ("udp://[::1]:53", "udp:[::1]:53"),
+        ("https://127.0.0.1/", "127.0.0.1:443"),
+        ("/run/x.sock", "unix:/run/x.sock"),
+        ("::1:80", "[::1]:80"),
+    ] {
+        let answer = listen(text);
+        assert!(answer.ends_with(&format!(": write '{suggestion}'")), "{text}: {answer}");
+        assert!(suggestion.parse::<Listen>().is_ok(), "{suggestion}");
+    }
+    for (text, suggestion) in [
+        ("tcp:db.example:5432", "db.example:5432"),
+        ("udp:10.0.0.5:53", "10.0.0.5:53"),
+        ("10.0.0.5:53/udp", "10.0.0.5:53"),
+        ("10.0.0.5:80-90*3", "10.0.0.5:80"),
+        ("http://example.com/path", "example.com:80"),
+        ("/run/x.sock", "unix:/run/x.sock"),
+        ("2001:db8::1:443", "[2001:db8::1]:443"),
+    ] {
+        let answer = target(text);
+        assert!(answer.ends_with(&format!(": write '{suggestion}'")), "{text}: {answer}");
+        assert!(suggestion.parse::<Target>().is_ok(), "{suggestion}");
     }
 }
 
@@ -191,7 +218,7 @@ fn a_rule_is_cut_at_its_first_equals_sign_and_its_commas() {
         ("8080", "'8080' has no '=': write LISTEN=TARGET, such as 8080=10.0.0.5:80"),
         (
             "8080= ",
-            "'8080= ' has nothing behind its '=': write LISTEN=TARGET, such as 8080=10.0.0.5:80",
+            "'8080= ' has nothing after its '=': write LISTEN=TARGET, such as 8080=10.0.0.5:80",
         ),
         (
             "=a:1",
@@ -229,6 +256,8 @@ fn nearly() -> impl Strategy<Value = String> {
         "localhost",
         "-",
         ".",
+        "tcp:",
+        "/udp",
     ]);
     prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
 }

@@ -5,9 +5,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::config::check::check;
-use crate::config::file::{File, load};
-use crate::config::schema;
+use crate::config::file::File;
+use crate::config::validate::check;
+use crate::config::{Config, schema};
+
+use super::load;
 
 fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -15,7 +17,7 @@ fn folder() -> &'static Path {
 
 #[test]
 fn the_example_is_a_configuration() {
-    let config = load(&folder().join("examples/forwarder.toml"), None).unwrap();
+    let config = load(&folder().join("examples/forwarder.toml")).unwrap();
     assert!(config.rules.len() > 1);
 }
 
@@ -24,10 +26,8 @@ fn the_example_shows_every_key_and_what_it_shows_commented_out_is_right() {
     let text = std::fs::read_to_string(folder().join("examples/forwarder.toml")).unwrap();
     let uncommented: String = text.lines().map(|line| format!("{}\n", uncommented(line))).collect();
     let file = File::parse(Path::new("forwarder.toml"), uncommented.clone()).unwrap();
-    let mut options = file.options.clone();
-    options.status.token_file = None;
-    let config = options.config(None).map_err(|problems| file.error(&problems)).unwrap();
-    assert_eq!(check(&config), []);
+    let options = file.options.clone();
+    assert_eq!(check(&Config { rules: options.rule, ..options.config }), []);
 
     let shown: BTreeSet<&str> = uncommented
         .lines()
@@ -81,4 +81,19 @@ fn the_schema_has_no_null_and_asks_for_what_a_rule_needs() {
     assert_eq!(rule[1]["required"], serde_json::json!(["listen", "targets"]));
     assert_eq!(schema["definitions"]["Rule"]["additionalProperties"], false);
     assert_eq!(schema["definitions"]["Rule"]["properties"]["allow"]["type"], "array");
+}
+
+#[test]
+fn the_schema_has_the_defaults_of_the_command_line() {
+    let schema: Value = serde_json::from_str(&schema::text()).unwrap();
+    for (place, default) in [
+        ("/properties/drain", serde_json::json!("30s")),
+        ("/properties/max_connections_total", serde_json::json!(100_000)),
+        ("/definitions/Log/properties/level", serde_json::json!("info")),
+        ("/definitions/Capture/properties/capture_max", serde_json::json!("1GiB")),
+        ("/definitions/Status/properties/public", serde_json::json!(false)),
+        ("/definitions/Rule/properties/ipv6_client_prefix", serde_json::json!(64)),
+    ] {
+        assert_eq!(schema.pointer(place).unwrap()["default"], default, "{place}");
+    }
 }

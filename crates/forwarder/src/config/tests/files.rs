@@ -4,7 +4,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::config::file::File;
-use crate::config::model::{Config, Rule};
+use crate::config::options::Options;
+use crate::config::validate::check;
+use crate::config::{Config, Rule};
 
 use super::{RULE, config, refused};
 
@@ -22,7 +24,7 @@ fn numbers_may_stand_without_quotes() {
     assert_eq!(config.drain, Duration::from_secs(5));
     assert_eq!(config.rules[0].listen.to_string(), "127.0.0.1:80");
     assert_eq!(config.rules[0].targets[1].to_string(), "127.0.0.1:82");
-    assert_eq!(config.rules[0].limits.bytes_per_second, Some(1000));
+    assert_eq!(config.rules[0].rate, Some(1000));
 }
 
 #[test]
@@ -34,17 +36,17 @@ fn a_rule_that_says_nothing_has_the_file_s_defaults_and_none_takes_one_away() {
     );
     let rules = config(&text).unwrap().rules;
     let first = &rules[0];
-    assert_eq!(first.timeouts.idle, Some(Duration::from_secs(5)));
-    assert_eq!(first.timeouts.lifetime, Some(Duration::from_secs(3600)));
-    assert_eq!(first.check.as_ref().map(|check| check.every), Some(Duration::from_secs(9)));
-    assert!(first.proxy_protocol.send.is_some());
-    assert_eq!(first.access.allow.len(), 1);
+    assert_eq!(first.idle_timeout, Some(Duration::from_secs(5)));
+    assert_eq!(first.lifetime, Some(Duration::from_secs(3600)));
+    assert_eq!(first.check().map(|check| check.every), Some(Duration::from_secs(9)));
+    assert!(first.proxy_send.is_some());
+    assert_eq!(first.allow.len(), 1);
     let other = &rules[1];
     assert_eq!(other.name, "other");
-    assert_eq!(other.timeouts.idle, Some(Duration::from_secs(6)));
-    assert_eq!((other.timeouts.lifetime, &other.check), (None, &None));
-    assert_eq!(other.proxy_protocol.send, None);
-    assert!(other.access.allow.is_empty());
+    assert_eq!(other.idle_timeout, Some(Duration::from_secs(6)));
+    assert_eq!((other.lifetime, other.check()), (None, None));
+    assert_eq!(other.proxy_send, None);
+    assert!(other.allow.is_empty());
 }
 
 #[test]
@@ -57,25 +59,34 @@ fn equal_texts_give_equal_configurations_and_others_do_not() {
 fn what_a_rule_lacks_is_named() {
     refused(
         "[[rule]]\n",
-        "forwarder.toml:1:1: this rule has no 'listen': add a line such as listen = \"8080\"",
+        "forwarder.toml:1:1: this rule has no listen: add a line such as listen = \"8080\"",
     );
     refused(
         &format!("{RULE}[[rule]]\nlisten = \"81\"\n"),
-        "forwarder.toml:5:10: this rule has no 'targets': add a line such as targets = [\"10.0.0.5:80\"]",
+        "forwarder.toml:5:10: this rule has no targets: add a line such as targets = [\"10.0.0.5:80\"]",
     );
-    refused("", "forwarder.toml:1:1: there is no rule: add a [[rule]] with 'listen' and 'targets'");
+    refused("", "forwarder.toml:1:1: there is no rule: add a [[rule]] with listen and targets");
 }
 
 #[test]
 fn every_problem_of_a_file_has_a_line_of_its_own() {
     refused(
-        "max_connections_total = 0\n[[rule]]\nlisten = \"80\"\ntargets = [\"a:1\", \"localhost:80\"]\n\
-         [[rule]]\nlisten = \"*:80\"\ntargets = [\"a:1\"]\nbacklog = 0\n",
-        "forwarder.toml:1:25: 0 would let nobody in: write a number from 1 on\n\
-         forwarder.toml:8:11: 0 would let nobody in: write a number from 1 on\n\
-         forwarder.toml:6:10: [::]:80 is taken by rule '127.0.0.1:80', which listens on 127.0.0.1:80: choose \
+        "max_connections_total = 0\n[[rule]]\nlisten = \"80\"\ntargets = [\"a:1\"]\nbacklog = 0\n\
+         lifetime = \"1w1\"\n[[rule]]\nlisten = \"http\"\ntargets = [\"a:1\"]\n",
+        "forwarder.toml:1:25: '0' is too little: write at least 1\n\
+         forwarder.toml:5:11: '0' is too little: write at least 1\n\
+         forwarder.toml:8:10: 'http' has no port: write 'http:80'",
+    );
+    refused(
+        "[status]\nlisten = \"0.0.0.0:81\"\n[[rule]]\nlisten = \"80\"\ntargets = [\"a:1\", \"localhost:80\"]\n\
+         [[rule]]\nlisten = \"*:80\"\ntargets = [\"a:1\"]\nunix_mode = \"0600\"\n",
+        "forwarder.toml:9:13: only a Unix socket has permissions and an owner: remove this for rules that \
+         listen on a port\n\
+         forwarder.toml:7:10: [::]:80 is taken by rule '127.0.0.1:80', which listens on 127.0.0.1:80: choose \
          another address or port\n\
-         forwarder.toml:4:19: 'localhost:80' is where this rule itself listens (127.0.0.1:80), so that every \
+         forwarder.toml:2:10: 0.0.0.0:81 can be reached from other machines, and the page has no token: listen \
+         on 127.0.0.1, set a token file, or make the page public\n\
+         forwarder.toml:5:19: 'localhost:80' is where this rule itself listens (127.0.0.1:80), so that every \
          connection would make another: choose another target",
     );
 }
@@ -84,7 +95,7 @@ fn every_problem_of_a_file_has_a_line_of_its_own() {
 fn a_problem_that_comes_from_the_defaults_is_placed_there() {
     refused(
         &format!("[defaults]\nbacklog = 0\n{RULE}"),
-        "forwarder.toml:2:11: 0 would let nobody in: write a number from 1 on",
+        "forwarder.toml:2:11: '0' is too little: write at least 1",
     );
 }
 
@@ -93,7 +104,8 @@ proptest! {
     fn no_text_makes_the_reader_panic(text in any::<String>(), lines in prop::collection::vec(line(), 0..12)) {
         for text in [text, lines.join("\n")] {
             if let Ok(file) = File::parse(Path::new("x.toml"), text) {
-                let _ = file.options.clone().config(None).map_err(|problems| file.error(&problems));
+                let Options { config, rule, .. } = file.options.clone();
+                let _ = file.error(&check(&Config { rules: rule, ..config })).to_string();
             }
         }
     }

@@ -12,10 +12,13 @@ mod values;
 
 pub(crate) use folder::Folder;
 
+use std::ffi::OsString;
 use std::fs;
+use std::path::Path;
 
-use super::file::load;
-use super::model::Config;
+use crate::cli::{self, Command};
+
+use super::Config;
 
 const RULE: &str = "[[rule]]\nlisten = \"80\"\ntargets = [\"a:1\"]\n";
 
@@ -25,7 +28,17 @@ fn config(text: &str) -> Result<Config, String> {
     let path = folder.path().join("forwarder.toml");
     fs::write(&path, text).unwrap();
     let prefix = format!("{}/", folder.path().display());
-    load(&path, None).map_err(|error| error.to_string().replace(&prefix, ""))
+    load(&path).map_err(|error| error.replace(&prefix, ""))
+}
+
+/// What the file at `path` contains, or why it is refused.
+fn load(path: &Path) -> Result<Config, String> {
+    let arguments = ["forwarder", "--check", "--config"].map(OsString::from);
+    match cli::parse(arguments.into_iter().chain([path.into()])) {
+        Ok(Command::Check(config)) => Ok(config),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 #[track_caller]

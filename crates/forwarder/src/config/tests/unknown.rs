@@ -18,7 +18,7 @@ fn an_unknown_key_is_named_with_its_place_and_the_nearest_one() {
     );
     refused(
         &format!("[log]\ncolour = true\n{RULE}"),
-        "forwarder.toml:2:1: unknown key 'colour': the keys here are 'format', 'level', 'file'",
+        "forwarder.toml:2:1: unknown key 'colour': the keys here are 'file', 'format', 'level'",
     );
 }
 
@@ -35,7 +35,7 @@ fn a_key_in_the_wrong_table_is_told_where_it_belongs() {
     );
     refused(
         &format!("[defaults]\nname = \"web\"\n{RULE}"),
-        "forwarder.toml:2:8: 'name' is for one rule and not for all: move it to a [[rule]]",
+        "forwarder.toml:2:8: name is for one rule and not for all: move it to a [[rule]]",
     );
 }
 
@@ -48,30 +48,34 @@ fn a_wrong_value_is_named_with_its_place_and_what_to_write() {
         ),
         (
             "idle_timeout = false",
-            "4:16: this is a boolean `false`, and should be a length of time such as \"30s\"",
+            "4:16: invalid type: boolean `false`, expected a length of time such as \"30s\"",
         ),
         (
             "keepalive = 1.5",
-            "4:13: this is a floating point `1.5`, and should be a length of time such as \"30s\"",
+            "4:13: invalid type: floating point `1.5`, expected a length of time such as \"30s\"",
         ),
         ("backlog = -1", "4:11: '-1' is not a count: write a whole number such as 1000"),
         (
             "rate = \"10X\"",
-            "4:8: '10X' is not a number of bytes a second: write it as in 500KiB, 10MiB or 1GB",
+            "4:8: '10X' is not a number of bytes per second: write it as in 500KiB, 10MiB or 1GB, or none",
         ),
         (
             "balance = \"round_robin\"",
-            "4:11: 'round_robin' is not known here: did you mean \"round-robin\"?",
+            "4:11: unknown variant `round_robin`, expected one of `round-robin`, `least-connections`, `client-hash`, `first`",
         ),
         (
             "balance = \"best\"",
-            "4:11: 'best' is not known here: write one of \"round-robin\", \"least-connections\", \"client-hash\", \"first\"",
+            "4:11: unknown variant `best`, expected one of `round-robin`, `least-connections`, `client-hash`, `first`",
         ),
-        ("balance = 3", "4:11: this should be text in double quotes"),
-        ("name = 3", "4:8: this is an integer `3`, and should be text in double quotes"),
+        ("balance = 3", "4:11: wanted string or table"),
+        (
+            "unix_mode = 0o660",
+            "4:13: invalid type: integer `432`, expected a file mode in quotes, such as \"0660\"",
+        ),
+        ("name = 3", "4:8: invalid type: integer `3`, expected a string"),
         (
             "allow = \"10.0.0.0/8\"",
-            "4:9: this is a string \"10.0.0.0/8\", and should be a list: write [\"10.0.0.0/8\"]",
+            "4:9: this is a text and should be a list: write [\"10.0.0.0/8\"]",
         ),
         (
             "allow = [\"10.0.0.0/8\", \"10.0.0.5/8\"]",
@@ -81,21 +85,21 @@ fn a_wrong_value_is_named_with_its_place_and_what_to_write() {
         refused(&format!("{RULE}{line}\n"), &format!("forwarder.toml:{sentence}"));
     }
     for (text, sentence) in [
-        ("workers = 99999999999\n", "1:11: '99999999999' is too much: write at most 4294967295"),
+        ("workers = 99999999999\n", "1:11: '99999999999' is too much: write at most 1024"),
+        ("log = 3\n", "1:7: this should be a table: write [log]"),
+        ("[status]\npublic = \"yes\"\n", "2:10: invalid type: string \"yes\", expected a boolean"),
         (
-            "log = 3\n",
-            "1:7: this is an integer `3`, and should be a table, with lines of key = value below it",
+            "[log]\nlevel = \"inf\"\n",
+            "2:9: unknown variant `inf`, expected one of `off`, `error`, `warn`, `info`, `debug`, `trace`",
         ),
         (
-            "[status]\npublic = \"yes\"\n",
-            "2:10: this is a string \"yes\", and should be true or false",
+            "[rule]\nlisten = \"80\"\n",
+            "1:1: a file has a list of rules: write [[rule]], with two brackets",
         ),
-        ("[log]\nlevel = \"inf\"\n", "2:9: 'inf' is not known here: did you mean \"info\"?"),
-        ("[rule]\nlisten = \"80\"\n", "1:1: one bracket makes this a single table: write [[rule]]"),
-        ("rule = 3\n", "1:8: this is an integer `3`, and should be a list in brackets"),
+        ("rule = 3\n", "1:8: a file has a list of rules: write [[rule]], with two brackets"),
         (
-            "[[rule]]\nlisten = true\n",
-            "2:10: this is a boolean `true`, and should be an address to listen on, such as \"127.0.0.1:8080\"",
+            "[[rule]]\nlisten = true\ntargets = [\"a:1\"]\n",
+            "2:10: invalid type: boolean `true`, expected an address to listen on, such as \"127.0.0.1:8080\"",
         ),
         (
             "[[rule]]\nlisten = \"80\"\ntargets = [\"a:1\", \"b\"]\n",
@@ -108,23 +112,12 @@ fn a_wrong_value_is_named_with_its_place_and_what_to_write() {
 
 #[test]
 fn a_text_that_is_no_toml_is_named_with_the_place_where_it_ends_to_be() {
-    let quotes = "put text, times and addresses in double quotes";
-    refused(
-        "x\n",
-        "forwarder.toml:1:2: this is not TOML (key with no value, expected `=`): write lines of key = \
-         value, below their [table]",
-    );
+    refused("x\n", "forwarder.toml:1:2: key with no value, expected `=`");
     refused(
         &format!("{RULE}lifetime = 30s\n"),
-        &format!(
-            "forwarder.toml:4:12: this is not TOML (string values must be quoted, expected literal string): \
-             {quotes}"
-        ),
+        "forwarder.toml:4:12: string values must be quoted, expected literal string",
     );
-    refused(
-        "workers = 1\nworkers = 2\n",
-        "forwarder.toml:2:1: this is not TOML (duplicate key): write each key once",
-    );
+    refused("workers = 1\nworkers = 2\n", "forwarder.toml:2:1: duplicate key");
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn threads_share_a_bucket_without_a_token_too_many() {
     let now = Instant::now();
     let bucket = SharedBucket::new(Bucket::events(10_000, now));
     let taken: usize = std::thread::scope(|scope| {
-        let take = || (0..5_000).filter(|_| bucket.take(now, 1).is_ok()).count();
+        let take = || (0..5_000).filter(|_| bucket.lock().take(now, 1).is_ok()).count();
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(take)).collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).sum()
     });

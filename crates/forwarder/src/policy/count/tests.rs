@@ -10,7 +10,7 @@ fn count(limit: usize) -> Count {
 #[test]
 fn that_all_places_are_taken_is_news_once_a_minute() {
     let (count, now) = (count(1), Instant::now());
-    let after = |seconds| count.note_full(now + Duration::from_secs(seconds));
+    let after = |seconds| count.full.is_news(now + Duration::from_secs(seconds));
     assert_eq!(
         [0, 1, 59, 60, 61, 119, 120].map(after),
         [true, false, false, true, false, false, true]

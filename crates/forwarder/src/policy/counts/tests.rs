@@ -18,12 +18,12 @@ fn rule(process: &Arc<ProcessCounts>, limit: usize, per_client: Option<usize>) -
     Arc::new(RuleCounts::new(Arc::clone(process), &at_most(limit, per_client)))
 }
 
-fn at_most(max_connections: usize, max_connections_per_client: Option<usize>) -> Limits {
-    Limits { max_connections, max_connections_per_client, ..Limits::default() }
+fn at_most(max_connections: usize, max_connections_per_client: Option<usize>) -> Rule {
+    Rule { max_connections, max_connections_per_client, ..Rule::default() }
 }
 
 fn enter(rule: &Arc<RuleCounts>, number: u8) -> Result<Permit, Refusal> {
-    rule.place()?.enter(Some(address(number)))
+    rule.reserve()?.enter(Some(address(number)))
 }
 
 #[test]
@@ -63,8 +63,8 @@ fn a_dropped_permit_gives_back_all_three_places() {
 fn a_client_without_an_address_counts_for_process_and_rule() {
     let process = process(2);
     let rule = rule(&process, 9, Some(0));
-    let _open = [(); 2].map(|()| rule.place().unwrap().enter(None).unwrap());
-    assert_eq!(rule.place().unwrap_err(), Refusal::GlobalLimit);
+    let _open = [(); 2].map(|()| rule.reserve().unwrap().enter(None).unwrap());
+    assert_eq!(rule.reserve().unwrap_err(), Refusal::GlobalLimit);
     assert!(rule.clients().is_empty());
 }
 
@@ -72,7 +72,7 @@ fn a_client_without_an_address_counts_for_process_and_rule() {
 fn a_permit_moves_to_the_client_that_is_named_later() {
     let process = process(9);
     let rule = rule(&process, 9, Some(1));
-    let mut permit = rule.place().unwrap().enter(None).unwrap();
+    let mut permit = rule.reserve().unwrap().enter(None).unwrap();
     permit.identify(address(1)).unwrap();
     assert_eq!(permit.client(), Some(address(1)));
     permit.identify(address(2)).unwrap();
@@ -175,11 +175,11 @@ fn the_limit_of_the_process_is_never_more_than_there_is_room_for() {
 fn all_addresses_of_an_ipv6_network_are_one_client() {
     let process = process(99);
     let by_prefix = |ipv6_client_prefix| {
-        let limits = Limits { ipv6_client_prefix, ..at_most(99, Some(1)) };
-        Arc::new(RuleCounts::new(Arc::clone(&process), &limits))
+        let rule = Rule { ipv6_client_prefix, ..at_most(99, Some(1)) };
+        Arc::new(RuleCounts::new(Arc::clone(&process), &rule))
     };
     let enter = |rule: &Arc<RuleCounts>, client: &str| {
-        rule.place().unwrap().enter(Some(client.parse().unwrap()))
+        rule.reserve().unwrap().enter(Some(client.parse().unwrap()))
     };
     let rule = by_prefix(64);
     let _one = enter(&rule, "2001:db8::1").unwrap();
@@ -210,13 +210,13 @@ fn who_finds_no_place_is_woken_by_whichever_limit_it_was() {
     let (first, second) = (enter(&one, 1).unwrap(), enter(&other, 1).unwrap());
     let now = Instant::now();
     let (waiter, woken) = waiter();
-    let refusal = |rule: &Arc<RuleCounts>| rule.place_or_wait(&waiter, now).unwrap_err().refusal;
+    let refusal = |rule: &Arc<RuleCounts>| rule.reserve_or_wait(&waiter, now).unwrap_err().refusal;
     assert_eq!(refusal(&one), Refusal::GlobalLimit);
     drop(second);
     assert_eq!((woken.load(Relaxed), refusal(&one)), (1, Refusal::RuleLimit));
     drop(first);
     assert_eq!(woken.load(Relaxed), 2);
-    assert!(one.place_or_wait(&waiter, now).is_ok());
+    assert!(one.reserve_or_wait(&waiter, now).is_ok());
     let waits = [Refusal::GlobalLimit, Refusal::RuleLimit].map(|refusal| one.waits(refusal));
     assert_eq!((waits, other.waits(Refusal::GlobalLimit)), ([1, 1], 0));
 }
@@ -229,15 +229,15 @@ fn a_place_goes_to_the_one_who_has_waited_longest_and_on_from_who_has_no_use_for
     let now = Instant::now();
     let waiters = [waiter(), waiter()];
     for (rule, (waiter, _)) in rules.iter().zip(&waiters) {
-        rule.place_or_wait(waiter, now).unwrap_err();
-        rule.place_or_wait(waiter, now).unwrap_err();
+        rule.reserve_or_wait(waiter, now).unwrap_err();
+        rule.reserve_or_wait(waiter, now).unwrap_err();
     }
     let woken = || [0, 1].map(|index| waiters[index].1.load(Relaxed));
     drop(open);
     assert_eq!(woken(), [1, 0]);
-    drop(rules[0].place().unwrap());
+    drop(rules[0].reserve().unwrap());
     assert_eq!(woken(), [1, 1]);
-    rules[0].pass_place_on();
+    rules[0].pass_on();
     assert_eq!(woken(), [1, 1], "nobody waits any more");
 }
 
@@ -248,11 +248,11 @@ fn a_place_that_the_rule_has_no_use_for_is_offered_to_another_rule() {
     let (_first, second) = (enter(&full, 1).unwrap(), enter(&other, 1).unwrap());
     let now = Instant::now();
     let ((greedy, _), (modest, woken)) = (waiter(), waiter());
-    full.place_or_wait(&greedy, now).unwrap_err();
-    other.place_or_wait(&modest, now).unwrap_err();
+    full.reserve_or_wait(&greedy, now).unwrap_err();
+    other.reserve_or_wait(&modest, now).unwrap_err();
     drop(second);
     assert_eq!(woken.load(Relaxed), 0, "it was the other one's turn");
-    assert_eq!(full.place_or_wait(&greedy, now).unwrap_err().refusal, Refusal::RuleLimit);
+    assert_eq!(full.reserve_or_wait(&greedy, now).unwrap_err().refusal, Refusal::RuleLimit);
     assert_eq!(woken.load(Relaxed), 1);
 }
 
@@ -262,7 +262,7 @@ fn a_limit_that_is_raised_wakes_as_many_as_may_enter_then() {
     let _open = enter(&rule, 1).unwrap();
     let waiters = [waiter(), waiter(), waiter()];
     for (waiter, _) in &waiters {
-        rule.place_or_wait(waiter, Instant::now()).unwrap_err();
+        rule.reserve_or_wait(waiter, Instant::now()).unwrap_err();
     }
     rule.set_limits(&at_most(3, None));
     assert_eq!([0, 1, 2].map(|index| waiters[index].1.load(Relaxed)), [1, 1, 0]);
@@ -317,7 +317,7 @@ proptest! {
                     } else {
                         Ok(())
                     };
-                    let place = rules[rule].place();
+                    let place = rules[rule].reserve();
                     let entered = place.and_then(|place| place.enter(client.map(address)));
                     prop_assert_eq!(entered.as_ref().map(|_| ()).map_err(|refusal| *refusal), expected);
                     open.extend(entered.ok().map(|permit| (rule, client, permit)));

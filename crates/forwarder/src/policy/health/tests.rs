@@ -4,17 +4,19 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn resting(seconds: u64) -> HealthState {
-    HealthState::Resting { left: Duration::from_secs(seconds) }
+fn backing_off(seconds: u64) -> HealthState {
+    HealthState::BackingOff { left: Duration::from_secs(seconds) }
 }
 
 #[test]
-fn a_target_nothing_is_known_about_is_well() {
+fn a_target_nothing_is_known_about_is_tried_and_not_called_up() {
     let now = Instant::now();
     let health = Health::new(now);
-    assert!(health.is_well(now));
+    assert!(health.is_up(now));
     assert!(health.claim(now));
-    assert_eq!(health.state(now), HealthState::Well);
+    assert_eq!(health.state(now), HealthState::Unknown);
+    health.succeeded();
+    assert_eq!(health.state(now), HealthState::Up);
 }
 
 #[test]
@@ -22,10 +24,10 @@ fn a_failure_rests_the_target_and_a_success_ends_the_rest() {
     let now = Instant::now();
     let health = Health::new(now);
     assert_eq!(health.failed(now, now), Some(SECOND));
-    assert!(!health.is_well(now));
-    assert_eq!(health.state(now), resting(1));
+    assert!(!health.is_up(now));
+    assert_eq!(health.state(now), backing_off(1));
     assert!(health.succeeded());
-    assert_eq!(health.state(now), HealthState::Well);
+    assert_eq!(health.state(now), HealthState::Up);
     assert!(!health.succeeded(), "there was no rest to end");
 }
 
@@ -36,9 +38,9 @@ fn rests_double_up_to_a_minute_and_begin_small_after_a_success() {
     for seconds in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
         let rest = Duration::from_secs(seconds);
         assert_eq!(health.failed(now, now), Some(rest));
-        assert!(!health.is_well(now + rest - Duration::from_nanos(1)));
+        assert!(!health.is_up(now + rest - Duration::from_nanos(1)));
         now += rest;
-        assert!(health.is_well(now));
+        assert!(health.is_up(now));
     }
     health.succeeded();
     assert_eq!(health.failed(now, now), Some(SECOND));
@@ -52,7 +54,7 @@ fn many_connections_that_fail_together_count_once() {
     for _ in 0..100 {
         assert_eq!(health.failed(now, now), None);
     }
-    assert_eq!(health.state(now), resting(1));
+    assert_eq!(health.state(now), backing_off(1));
 }
 
 #[test]
@@ -61,7 +63,7 @@ fn a_connection_begun_before_the_rest_that_fails_after_it_says_nothing_new() {
     let health = Health::new(now);
     assert_eq!(health.failed(now + 10 * SECOND, now), Some(SECOND));
     assert_eq!(health.failed(now + 15 * SECOND, now + 5 * SECOND), None);
-    assert!(health.is_well(now + 15 * SECOND));
+    assert!(health.is_up(now + 15 * SECOND));
 }
 
 #[test]
@@ -71,10 +73,10 @@ fn after_a_rest_one_connection_goes_and_the_others_wait_for_its_end() {
     health.failed(now, now);
     assert!(!health.claim(now));
     let over = now + SECOND;
-    assert_eq!(health.state(over), HealthState::Resting { left: Duration::ZERO });
+    assert_eq!(health.state(over), HealthState::BackingOff { left: Duration::ZERO });
     assert!(health.claim(over));
     assert!(!health.claim(over));
-    assert!(!health.is_well(over));
+    assert!(!health.is_up(over));
     health.succeeded();
     assert!(health.claim(over) && health.claim(over));
 }
@@ -87,7 +89,7 @@ fn the_one_that_went_after_a_rest_counts_when_it_fails() {
     let over = now + SECOND;
     assert!(health.claim(over));
     assert_eq!(health.failed(over, over), Some(2 * SECOND));
-    assert_eq!(health.state(over), resting(2));
+    assert_eq!(health.state(over), backing_off(2));
 }
 
 #[test]
@@ -107,7 +109,7 @@ fn a_target_goes_down_at_the_second_failed_check_in_a_row() {
     assert!(!health.check_failed());
     assert!(!health.check_succeeded());
     assert!(!health.check_failed());
-    assert!(health.is_well(now));
+    assert!(health.is_up(now));
     assert!(health.check_failed());
     assert_eq!(health.state(now), HealthState::Down);
     assert!(!health.claim(now));
@@ -122,7 +124,7 @@ fn a_check_that_succeeds_ends_everything() {
     health.check_failed();
     health.failed(now, now);
     assert!(health.check_succeeded());
-    assert_eq!(health.state(now), HealthState::Well);
+    assert_eq!(health.state(now), HealthState::Up);
 }
 
 #[test]
@@ -134,7 +136,7 @@ fn a_connection_does_not_lift_what_checks_found() {
     assert!(!health.succeeded());
     assert_eq!(health.state(now), HealthState::Down);
     assert!(health.forget_checks());
-    assert_eq!(health.state(now), HealthState::Well);
+    assert_eq!(health.state(now), HealthState::Up);
 }
 
 #[test]
@@ -146,7 +148,7 @@ fn time_before_the_start_and_centuries_after_do_no_harm() {
     assert!(health.claim(late));
     health.failed(late, late);
     health.succeeded();
-    assert!(health.is_well(late));
+    assert!(health.is_up(late));
 }
 
 #[test]
@@ -155,7 +157,7 @@ fn of_threads_that_ask_after_a_rest_one_goes() {
     let health = Health::new(now);
     for round in 1..50 {
         health.failed(now, now);
-        let over = now + round * LONGEST_REST;
+        let over = now + round * LONGEST_BACKOFF;
         let went: usize = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(|| health.claim(over))).collect();
             threads.into_iter().map(|thread| usize::from(thread.join().unwrap())).sum()
@@ -196,7 +198,7 @@ impl Plain {
         self.checks.len() - since >= 2
     }
 
-    fn is_well(&self) -> bool {
+    fn is_up(&self) -> bool {
         !self.is_down() && (self.failures == 0 || self.now >= self.rests_until)
     }
 
@@ -215,7 +217,7 @@ impl Plain {
     }
 
     fn claim(&mut self) -> bool {
-        let well = self.is_well();
+        let well = self.is_up();
         if well && self.failures > 0 {
             self.rests_until = self.now + self.rest();
         }
@@ -268,7 +270,7 @@ proptest! {
                 Step::Claim => prop_assert_eq!(health.claim(now), plain.claim()),
             }
             let now = at(plain.now);
-            prop_assert_eq!(health.is_well(now), plain.is_well());
+            prop_assert_eq!(health.is_up(now), plain.is_up());
             prop_assert_eq!(health.state(now) == HealthState::Down, plain.is_down());
         }
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{Check, Endpoint, Listen, Target};
+use crate::config::{Endpoint, Listen, Target};
 
 fn host(name: &str, weight: u32) -> Target {
     Target { endpoint: Endpoint::Host(name.into(), 80), weight }
@@ -29,8 +29,8 @@ fn workers_can_share_it() {
 fn a_connection_is_admitted_and_counted_and_so_is_a_refusal() {
     let now = Instant::now();
     let mut rule = rule(&[host("a", 1)]);
-    rule.access.deny = vec!["192.0.2.0/24".parse().unwrap()];
-    rule.limits.max_connections = 1;
+    rule.deny = vec!["192.0.2.0/24".parse().unwrap()];
+    rule.max_connections = 1;
     let state = state(&rule, now);
     let permit = state.admit(now, address("198.51.100.1")).unwrap();
     assert_eq!(state.admit(now, address("198.51.100.1")).unwrap_err(), Refusal::RuleLimit);
@@ -57,7 +57,7 @@ fn nobody_new_is_admitted_while_the_process_drains() {
 fn connections_beyond_the_rate_are_refused_until_the_pause_is_over() {
     let now = Instant::now();
     let mut rule = rule(&[host("a", 1)]);
-    rule.limits.connections_per_second = Some(2);
+    rule.connections_per_second = Some(2);
     let state = state(&rule, now);
     assert_eq!(state.pause(now), None);
     let _open = (state.admit(now, None).unwrap(), state.admit(now, None).unwrap());
@@ -73,8 +73,8 @@ fn connections_beyond_the_rate_are_refused_until_the_pause_is_over() {
 fn a_refused_connection_does_not_use_up_the_rate() {
     let now = Instant::now();
     let mut rule = rule(&[host("a", 1)]);
-    rule.limits.connections_per_second = Some(1);
-    rule.limits.max_connections_per_client = Some(0);
+    rule.connections_per_second = Some(1);
+    rule.max_connections_per_client = Some(0);
     let state = state(&rule, now);
     assert_eq!(state.admit(now, address("192.0.2.1")).unwrap_err(), Refusal::ClientLimit);
     assert!(state.admit(now, None).is_ok());
@@ -84,8 +84,8 @@ fn a_refused_connection_does_not_use_up_the_rate() {
 fn a_client_that_a_header_names_is_held_to_the_rules() {
     let now = Instant::now();
     let mut rule = rule(&[host("a", 1)]);
-    rule.access.deny = vec!["192.0.2.0/24".parse().unwrap()];
-    rule.limits.max_connections_per_client = Some(1);
+    rule.deny = vec!["192.0.2.0/24".parse().unwrap()];
+    rule.max_connections_per_client = Some(1);
     let state = state(&rule, now);
     let (mut first, mut second) =
         (state.admit(now, None).unwrap(), state.admit(now, None).unwrap());
@@ -144,7 +144,7 @@ fn open_connections_count_under_the_limits_after_a_reload() {
     let mut rule = rule(&[host("a", 1)]);
     let old = state(&rule, now);
     let permit = old.admit(now, address("192.0.2.1")).unwrap();
-    rule.limits.max_connections_per_client = Some(1);
+    rule.max_connections_per_client = Some(1);
     let new = old.reloaded(&rule, now);
     assert_eq!(new.admit(now, address("192.0.2.1")).unwrap_err(), Refusal::ClientLimit);
     assert_eq!((new.counts().open(), new.counts().admitted()), (1, 1));
@@ -156,15 +156,15 @@ fn open_connections_count_under_the_limits_after_a_reload() {
 fn rates_go_on_across_a_reload() {
     let now = Instant::now();
     let mut rule = rule(&[host("a", 1)]);
-    rule.limits.connections_per_second = Some(1);
-    rule.limits.bytes_per_second = Some(100_000);
+    rule.connections_per_second = Some(1);
+    rule.rate = Some(100_000);
     let old = state(&rule, now);
     old.admit(now, None).unwrap();
     let mut throttle = old.throttle(now).unwrap();
     assert_eq!(throttle.grant(now, 1_000_000), Ok(100_000));
     throttle.spend(now, 100_000);
-    rule.limits.connections_per_second = Some(10);
-    rule.limits.bytes_per_second = Some(1_000_000);
+    rule.connections_per_second = Some(10);
+    rule.rate = Some(1_000_000);
     let new = old.reloaded(&rule, now);
     assert_eq!(new.pause(now), Some(Duration::from_millis(100)), "at the new rate, not full anew");
     assert_eq!(throttle.grant(now, 5_000), Err(Duration::from_millis(5)), "the new one's");
@@ -176,12 +176,12 @@ fn limits_come_and_go_with_a_reload() {
     let mut rule = rule(&[host("a", 1)]);
     let none = state(&rule, now);
     assert!(none.throttle(now).is_none());
-    rule.limits.bytes_per_second_per_connection = Some(70_000);
-    rule.limits.connections_per_second = Some(0);
+    rule.rate_per_connection = Some(70_000);
+    rule.connections_per_second = Some(0);
     let some = none.reloaded(&rule, now);
     assert_eq!(some.throttle(now).unwrap().grant(now, u64::MAX), Ok(70_000));
     assert_eq!(some.admit(now, None).unwrap_err(), Refusal::Rate);
-    rule.limits = Limits::default();
+    rule = Rule::new(rule.listen, rule.targets);
     let none = some.reloaded(&rule, now);
     assert!(none.throttle(now).is_none());
     assert!(none.admit(now, None).is_ok());
@@ -192,13 +192,13 @@ fn a_rule_that_no_longer_checks_forgets_what_checks_found() {
     let now = Instant::now();
     let mut rule = rule(&[host("a", 1)]);
     let second = Duration::from_secs(1);
-    rule.check = Some(Check { every: second, timeout: second, expect: None });
+    rule.check_every = Some(Some(second));
     let old = state(&rule, now);
     old.targets()[0].check_failed(now, &"no answer");
     old.targets()[0].check_failed(now, &"no answer");
-    assert!(!old.reloaded(&rule, now).targets()[0].health().is_well(now));
-    rule.check = None;
-    assert!(old.reloaded(&rule, now).targets()[0].health().is_well(now));
+    assert!(!old.reloaded(&rule, now).targets()[0].health().is_up(now));
+    rule.check_every = None;
+    assert!(old.reloaded(&rule, now).targets()[0].health().is_up(now));
 }
 
 #[test]

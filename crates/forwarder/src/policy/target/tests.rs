@@ -20,13 +20,13 @@ fn an_assignment_counts_until_it_is_dropped() {
 #[test]
 fn a_failed_connection_is_counted_remembered_and_rests_the_target() {
     let (target, now) = (target(), Instant::now());
-    assert_eq!(target.last_error(), None);
+    assert_eq!(target.last_error(now), None);
     let assignment = target.assign(now);
     assert!(assignment.failed(now, &"connection refused").is_some());
     assert_eq!(target.failures(), 1);
     let text = "connection refused".to_string();
-    assert_eq!(target.last_error(), Some(TargetError { at: now, text }));
-    assert!(!target.health().is_well(now));
+    assert_eq!(target.last_error(now), Some(TargetError { at: now, text }));
+    assert!(!target.health().is_up(now));
     assert!(target.takes_new(), "resting is not drained");
 }
 
@@ -46,9 +46,9 @@ fn a_failed_check_is_remembered_and_no_failed_connection() {
     assert!(!target.check_failed(now, &"no answer"));
     assert!(target.check_failed(now, &"no answer"));
     assert_eq!(target.failures(), 0);
-    assert_eq!(target.last_error().unwrap().text, "no answer");
+    assert_eq!(target.last_error(now).unwrap().text, "no answer");
     assert!(target.check_succeeded());
-    assert_eq!(target.last_error().unwrap().text, "no answer");
+    assert_eq!(target.last_error(now).unwrap().text, "no answer");
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn a_long_error_is_cut_between_characters() {
     let (target, now) = (target(), Instant::now());
     let long = format!("x{}", "ä".repeat(1000));
     target.assign(now).failed(now, &long);
-    let text = target.last_error().unwrap().text;
+    let text = target.last_error(now).unwrap().text;
     assert_eq!(text, format!("x{}", "ä".repeat(127)));
 }
 

@@ -48,7 +48,7 @@ fn what_was_not_read_goes_back_to_both_limits() {
     let mut throttle = Throttle::new(Some(100_000), rule.clone(), now).unwrap();
     assert_eq!(throttle.grant(now, 50_000), Ok(50_000));
     throttle.spend(now, 10);
-    assert_eq!(rule.unwrap().available(now), 199_990);
+    assert_eq!(rule.unwrap().lock().available(now), 199_990);
     assert_eq!(throttle.grant(now, 262_144), Ok(99_990));
 }
 
@@ -59,7 +59,7 @@ fn a_connection_that_ends_gives_back_its_grant() {
     let mut throttle = Throttle::new(None, rule.clone(), now).unwrap();
     assert_eq!(throttle.grant(now, 30_000), Ok(30_000));
     drop(throttle);
-    assert_eq!(rule.unwrap().available(now), 100_000);
+    assert_eq!(rule.unwrap().lock().available(now), 100_000);
 }
 
 #[test]
@@ -74,7 +74,7 @@ fn asking_again_while_waiting_takes_nothing_more() {
     assert_eq!(throttle.grant(half, 1_000), Err(SECOND / 200));
     assert_eq!(throttle.grant(now + SECOND / 100, 400), Ok(400), "a smaller buffer than before");
     throttle.spend(now, 400);
-    assert_eq!(rule.unwrap().available(now + SECOND / 100), 600);
+    assert_eq!(rule.unwrap().lock().available(now + SECOND / 100), 600);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use rustix::io::Errno;
 use super::*;
 use crate::config::{Balance, Rule};
 use crate::policy::HealthState;
-use crate::relay::scene::{Scene, addr, endpoint};
+use crate::relay::tests::fixture::{Scene, addr, endpoint};
 
 const FIRST: &str = "192.0.2.8:80";
 
@@ -55,8 +55,9 @@ impl Scene {
         target
     }
 
-    fn rests(&self, now: Instant) -> bool {
-        self.serving.state.targets()[0].health().state(now) != HealthState::Well
+    fn backs_off(&self, now: Instant) -> bool {
+        let state = self.worker_rule.state.targets()[0].health().state(now);
+        matches!(state, HealthState::BackingOff { .. })
     }
 }
 
@@ -64,16 +65,16 @@ impl Scene {
 fn running_out_of_descriptors_ends_the_connection_and_rests_no_target() {
     let (mut scene, _client) = without_answer();
     scene.fail(Errno::MFILE);
-    assert!(!scene.rests(scene.map.now()));
+    assert!(!scene.backs_off(scene.map.now()));
     scene.until("the end", |scene| (scene.open() == 0).then_some(()));
-    assert_eq!(scene.serving.state.targets()[1].total(), 0);
+    assert_eq!(scene.worker_rule.state.targets()[1].total(), 0);
 }
 
 #[test]
 fn running_out_of_ports_goes_on_to_the_next_target_and_rests_none() {
     let (mut scene, _client) = without_answer();
     scene.fail(Errno::ADDRNOTAVAIL);
-    assert!(!scene.rests(scene.map.now()));
+    assert!(!scene.backs_off(scene.map.now()));
     let _ = scene.accepted();
 }
 
@@ -81,7 +82,7 @@ fn running_out_of_ports_goes_on_to_the_next_target_and_rests_none() {
 fn a_refusal_rests_the_target() {
     let (mut scene, _client) = without_answer();
     scene.fail(Errno::CONNREFUSED);
-    assert!(scene.rests(scene.map.now()));
+    assert!(scene.backs_off(scene.map.now()));
 }
 
 #[test]
@@ -90,12 +91,12 @@ fn a_target_that_resets_before_a_byte_went_through_is_followed_by_the_next() {
     scene.accepted_at(&first).reset();
     let target = scene.accepted();
     scene.settle();
-    assert!(!client.was_reset() && !scene.rests(scene.map.now()));
+    assert!(!client.was_reset() && !scene.backs_off(scene.map.now()));
     client.send(b"question");
     target.send(b"answer");
     scene.settle();
     assert_eq!((&*target.received(), &*client.received()), (&b"question"[..], &b"answer"[..]));
-    let active = [0, 1].map(|index| scene.serving.state.targets()[index].active());
+    let active = [0, 1].map(|index| scene.worker_rule.state.targets()[index].active());
     assert_eq!(active, [0, 1]);
     target.shutdown();
     client.shutdown();
@@ -148,8 +149,8 @@ fn while_the_second_target_is_dialled_a_connection_is_neither_idle_nor_too_old()
     network.blackhole(addr("192.0.2.9:80"));
     let second = Duration::from_secs(1);
     let (mut scene, client) = with_first(&network, |rule| {
-        (rule.timeouts.idle, rule.timeouts.lifetime) = (Some(second), Some(second));
-        rule.timeouts.connect = 10 * second;
+        (rule.idle_timeout, rule.lifetime) = (Some(second), Some(second));
+        rule.connect_timeout = 10 * second;
     });
     scene.accepted_at(&first).reset();
     scene.settle();

@@ -7,7 +7,7 @@ use asyncore::{EventLoop, SocketMap, Token};
 use super::{HIGH_WATER, Half, READ};
 use crate::config::{Endpoint, Listen, Rule};
 use crate::relay::{Listener, Side};
-use crate::serving::Serving;
+use crate::worker_rule::WorkerRule;
 
 /// More than all windows and queues together hold.
 const STREAM: usize = 600 * 1024;
@@ -34,8 +34,8 @@ impl Scene {
         let mut rule = Rule::new(Listen::Tcp(addr("192.0.2.1:80")), vec![endpoint.into()]);
         limit(&mut rule);
         let mut map = SocketMap::simulated(&network);
-        let serving = Serving::alone(rule, map.now());
-        Listener::simulated(&mut map, &serving);
+        let worker_rule = WorkerRule::alone(rule, map.now());
+        Listener::simulated(&mut map, &worker_rule);
         let client = network.connect(addr("192.0.2.1:80"));
         for _ in 0..PASSES {
             if let Some(target) = target.accept() {
@@ -152,7 +152,7 @@ fn stalls_in_both_directions_again_and_again_lose_nothing() {
 #[test]
 fn what_the_limit_on_bytes_holds_up_goes_on_by_itself() {
     let rate = STREAM as u64 / 4;
-    let mut scene = Scene::new(3, |rule| rule.limits.bytes_per_second_per_connection = Some(rate));
+    let mut scene = Scene::new(3, |rule| rule.rate_per_connection = Some(rate));
     let sent = stream(3);
     scene.client.send(&sent);
     // What comes back meanwhile must not disturb the wait.
@@ -176,7 +176,7 @@ fn what_the_limit_on_bytes_holds_up_goes_on_by_itself() {
 fn a_connection_is_idle_after_its_time_however_often_its_peers_were_probed_before() {
     let second = Duration::from_secs(1);
     let mut scene = Scene::new(6, |rule| {
-        (rule.keepalive, rule.timeouts.idle) = (Some(2 * second), Some(5 * second));
+        (rule.keepalive, rule.idle_timeout) = (Some(2 * second), Some(5 * second));
     });
     let network = scene.network.clone();
     let silent_for = |scene: &mut Scene, time: Duration| {

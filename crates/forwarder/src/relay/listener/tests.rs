@@ -3,11 +3,11 @@ use asyncore::sim::{Network, Peer};
 use super::*;
 use crate::config::{Listen, Rule};
 use crate::policy::Refusal;
-use crate::relay::scene::{LISTEN, Scene, addr};
+use crate::relay::tests::fixture::{LISTEN, Scene, addr};
 
 /// A rule that may have so many connections.
 fn limited_to(limit: usize) -> Scene {
-    Scene::new(&Network::new(1), |rule| rule.limits.max_connections = limit)
+    Scene::new(&Network::new(1), |rule| rule.max_connections = limit)
 }
 
 impl Scene {
@@ -45,7 +45,7 @@ fn who_is_over_the_limit_waits_and_is_served_when_another_ends() {
     server.send(b"hello");
     scene.settle();
     assert_eq!(second.received(), b"hello");
-    let counts = scene.serving.state.counts();
+    let counts = scene.worker_rule.state.counts();
     assert_eq!((counts.admitted(), counts.refused(Refusal::RuleLimit)), (2, 0));
     assert_eq!(counts.waits(Refusal::RuleLimit), 1);
 }
@@ -55,12 +55,13 @@ fn a_place_that_a_listener_does_not_live_to_take_goes_to_the_next() {
     let mut scene = limited_to(1);
     // As another worker's, which has the same rule.
     let other = "192.0.2.2:80";
-    let mut rule = Rule::clone(&scene.serving.rule);
+    let mut rule = Rule::clone(&scene.worker_rule.rule);
     rule.listen = Listen::Tcp(addr(other));
-    let (state, load) = (Arc::clone(&scene.serving.state), Rc::clone(&scene.serving.load));
-    let serving = Rc::new(Serving::new(Arc::new(rule), state, load));
-    *serving.addresses[0].borrow_mut() = Some(vec![addr("192.0.2.9:80")]);
-    Listener::simulated(&mut scene.map, &serving);
+    let (state, load) =
+        (Arc::clone(&scene.worker_rule.state), Rc::clone(&scene.worker_rule.worker));
+    let worker_rule = Rc::new(WorkerRule::new(Arc::new(rule), state, load));
+    *worker_rule.addresses[0].borrow_mut() = Some(vec![addr("192.0.2.9:80")]);
+    Listener::simulated(&mut scene.map, &worker_rule);
     let (first, _second) = scene.one_served_and_one_waiting();
     let third = scene.arrive(other);
     scene.settle();
@@ -115,16 +116,16 @@ fn a_listener_stays_open_for_those_who_wait_for_a_place_and_closes_then() {
 #[test]
 fn a_listener_that_is_about_to_close_lets_no_more_in_than_the_backlog_holds() {
     let mut scene = limited_to(9);
-    let mut rule = Rule::clone(&scene.serving.rule);
+    let mut rule = Rule::clone(&scene.worker_rule.rule);
     // As a reload has it, which changes no socket.
     rule.backlog = 2;
-    let serving = Serving::alone(rule, scene.map.now());
-    scene.map.get_mut(scene.listener).unwrap().serving = Rc::clone(&serving);
+    let worker_rule = WorkerRule::alone(rule, scene.map.now());
+    scene.map.get_mut(scene.listener).unwrap().worker_rule = Rc::clone(&worker_rule);
     let _clients = [(); 3].map(|()| scene.arrive(LISTEN));
     scene.drain();
     scene.pass();
     assert!(!scene.map.contains(scene.listener));
-    assert_eq!(serving.state.counts().admitted(), 2);
+    assert_eq!(worker_rule.state.counts().admitted(), 2);
 }
 
 #[test]

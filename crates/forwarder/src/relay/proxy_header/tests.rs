@@ -2,6 +2,11 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// The header of a connection that came through no other forwarder.
+fn encode(version: ProxyVersion, ends: Option<Ends>) -> Vec<u8> {
+    super::encode(version, ends, 0).unwrap()
+}
+
 fn ends_of(source: &str, destination: &str) -> Ends {
     Ends { source: source.parse().unwrap(), destination: destination.parse().unwrap() }
 }
@@ -35,6 +40,27 @@ fn a_health_check_of_the_proxy_names_none() {
     // The addresses of a LOCAL header say nothing, also when there are some.
     local.extend([0x20, 0x11, 0, 12, 192, 0, 2, 7, 198, 51, 100, 1, 0, 1, 0, 2]);
     assert_eq!(read(&local), None);
+}
+
+#[test]
+fn a_local_header_is_taken_with_whatever_it_has_for_addresses() {
+    let blocks: [&[u8]; 4] =
+        [&[0x11, 0, 3, 1, 2, 3], &[0x5f, 0, 0], &[0x21, 0, 2, 1, 1], &[0x00, 0, 1, 9]];
+    for block in blocks {
+        let header = [v2::PROTOCOL_PREFIX, &[0x20], block].concat();
+        assert_eq!(read(&header), None, "{block:x?}");
+    }
+}
+
+#[test]
+fn each_forwarder_adds_a_hop_and_the_one_after_the_last_refuses() {
+    for ends in [None, Some(ends_of("192.0.2.7:5000", "198.51.100.1:443"))] {
+        let mut hops = 0;
+        while let Ok(header) = Header::read(&super::encode(ProxyVersion::V2, ends, hops).unwrap()) {
+            hops = header.unwrap().hops;
+        }
+        assert_eq!(hops, MAX_HOPS);
+    }
 }
 
 #[test]
@@ -77,7 +103,8 @@ fn a_malformed_header_is_told_with_its_cause_on_one_line() {
     let long = [v2::PROTOCOL_PREFIX, &[0x21, 0x11, 0xff, 0xff]].concat();
     let family = [v2::PROTOCOL_PREFIX, &[0x21, 0x51, 0, 0]].concat();
     let short = [v2::PROTOCOL_PREFIX, &[0x21, 0x11, 0, 4, 1, 2, 3, 4]].concat();
-    let cases: [(&[u8], &str); 8] = [
+    let looping = super::encode(ProxyVersion::V2, None, MAX_HOPS).unwrap();
+    let cases: [(&[u8], &str); 11] = [
         (b"GET / HTTP/1.1\r\n", "begins neither"),
         (&endless, "no end of the line"),
         (&long, "65551 bytes"),
@@ -86,6 +113,9 @@ fn a_malformed_header_is_told_with_its_cause_on_one_line() {
         (b"PROXY TCP4 192.0.2.300 198.51.100.1 1 2\r\n", "IP address for the source"),
         (b"PROXY TCP4 192.0.2.1 198.51.100.1 1 70000\r\n", "port for the destination"),
         (b"PROXY TCP4 192.0.2.1 198.51.100.1 1 2\r \r\n", "must end in"),
+        (b"PROXY TCP4 192.0.2.1 198.51.100.1 +80 2\r\n", "with a sign"),
+        (b"PROXY TCP6 2001:db8::1 2001:db8::2 1 +2\r\n", "with a sign"),
+        (&looping, "through 16 forwarders"),
     ];
     for (bytes, cause) in cases {
         let told = Header::read(bytes).unwrap_err().to_string();
@@ -102,17 +132,23 @@ fn version() -> impl Strategy<Value = ProxyVersion> {
     prop_oneof![Just(ProxyVersion::V1), Just(ProxyVersion::V2)]
 }
 
-fn written() -> impl Strategy<Value = (Option<Ends>, Vec<u8>)> {
+/// What a header is read as, and the header.
+fn written() -> impl Strategy<Value = (Header, Vec<u8>)> {
     let ends =
         (address(), address()).prop_map(|(source, destination)| Ends { source, destination });
-    (version(), proptest::option::of(ends))
-        .prop_map(|(version, ends)| (ends.map(Ends::of_one_family), encode(version, ends)))
+    (version(), proptest::option::of(ends), 0..MAX_HOPS).prop_map(|(version, ends, hops)| {
+        let header = super::encode(version, ends, hops).unwrap();
+        let ends = ends.map(Ends::of_one_family);
+        let ends = ends.map(|(source, destination)| Ends { source, destination });
+        let hops = if version == ProxyVersion::V2 { hops + 1 } else { 1 };
+        (Header { ends, hops, len: header.len() }, header)
+    })
 }
 
 proptest! {
     #[test]
     fn what_is_written_is_read_wherever_it_is_split(
-        (ends, header) in written(),
+        (expected, header) in written(),
         rest in any::<Vec<u8>>(),
     ) {
         let bytes = [header.as_slice(), &rest].concat();
@@ -120,7 +156,8 @@ proptest! {
             prop_assert_eq!(Header::read(&bytes[..split]), Ok(None));
         }
         for split in header.len()..=bytes.len() {
-            prop_assert_eq!(Header::read(&bytes[..split]), Ok(Some(Header { ends, len: header.len() })));
+            let read = Header::read(&bytes[..split]).unwrap();
+            prop_assert_eq!(read.as_ref(), Some(&expected));
         }
     }
 

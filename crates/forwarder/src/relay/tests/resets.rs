@@ -6,7 +6,7 @@ use asyncore::sim::{Network, Peer};
 use crate::config::Rule;
 use crate::policy::EndReason;
 use crate::relay::Side;
-use crate::relay::scene::{STREAM, Scene, addr, endpoint};
+use crate::relay::tests::fixture::{STREAM, Scene, addr, endpoint};
 
 /// One connection on a rule that may have one.
 struct Pair {
@@ -18,7 +18,7 @@ struct Pair {
 impl Pair {
     fn new(change: impl FnOnce(&mut Rule)) -> Self {
         let mut scene = Scene::new(&Network::new(1), |rule| {
-            rule.limits.max_connections = 1;
+            rule.max_connections = 1;
             change(rule);
         });
         let client = scene.connect();
@@ -150,7 +150,7 @@ fn a_side_resets_while_both_stall() {
 fn a_side_resets_while_the_limit_on_bytes_holds_it_up() {
     for side in SIDES {
         let mut pair = Pair::new(|rule| {
-            rule.limits.bytes_per_second_per_connection = Some(16 * 1024);
+            rule.rate_per_connection = Some(16 * 1024);
         });
         pair.end(side).send(&vec![b'x'; STREAM]);
         pair.scene.settle();
@@ -166,7 +166,7 @@ fn a_client_that_resets_before_there_is_a_target_is_forgotten() {
     for first in [&b""[..], b"a request"] {
         let mut scene = Scene::new(&network, |rule| {
             rule.targets = vec![endpoint(silent).into()];
-            rule.limits.max_connections = 1;
+            rule.max_connections = 1;
         });
         let client = scene.connect();
         scene.until("a dialled target", |scene| (scene.map.len() == 3).then_some(()));
@@ -184,8 +184,8 @@ fn a_proxy_that_resets_within_its_header_or_after_it_gives_its_place_back() {
     const LINE: &[u8] = b"PROXY TCP4 192.0.2.7 198.51.100.1 5000 443\r\n";
     for sent in [&b""[..], &LINE[..20]] {
         let mut scene = Scene::new(&Network::new(1), |rule| {
-            rule.limits.max_connections = 1;
-            rule.proxy_protocol.accept_from = vec!["127.0.0.0/8".parse().unwrap()];
+            rule.max_connections = 1;
+            rule.proxy_accept_from = vec!["127.0.0.0/8".parse().unwrap()];
         });
         let proxy = scene.connect();
         proxy.send(sent);
@@ -206,7 +206,7 @@ fn a_proxy_that_resets_within_its_header_or_after_it_gives_its_place_back() {
 impl Pair {
     fn new_behind_proxy(header: &[u8]) -> Self {
         let mut scene = Scene::new(&Network::new(1), |rule| {
-            rule.proxy_protocol.accept_from = vec!["127.0.0.0/8".parse().unwrap()];
+            rule.proxy_accept_from = vec!["127.0.0.0/8".parse().unwrap()];
         });
         let client = scene.connect();
         client.send(header);

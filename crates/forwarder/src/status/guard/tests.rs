@@ -1,5 +1,6 @@
+use asyncore_http::Request;
+
 use super::*;
-use crate::http::Request;
 use crate::status::wrong_tokens::{MAX_ADDRESSES, MAX_WRONG_TOKENS, PERIOD};
 
 /// A request from a browser at `client` that was sent to `host`.
@@ -159,4 +160,17 @@ fn the_token_is_accepted_from_other_addresses_during_a_flood() {
     let request = request("10.0.0.9:5000", "localhost", Some("a-token"));
     assert_eq!(status(guard.act(&request, now)), 200);
     assert_eq!(guard.wrong_tokens.borrow().by_address.len(), MAX_ADDRESSES);
+}
+
+#[test]
+fn a_bearer_token_is_compared_whole() {
+    let guard = Guard::new(Some("s3cret-s3cret".into()), true);
+    let act = |header: &str| {
+        let head = format!("GET / HTTP/1.1\r\nHost: x\r\nAuthorization: {header}");
+        act(&guard, &Request::parse(head.as_bytes()).unwrap())
+    };
+    assert_eq!(act("bearer s3cret-s3cret"), 200);
+    for header in ["Bearer s3cret-s3creT", "Bearer s3cret", "Bearer ", "Basic s3cret-s3cret"] {
+        assert_eq!(act(header), 401, "{header}");
+    }
 }

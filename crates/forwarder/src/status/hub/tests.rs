@@ -1,12 +1,11 @@
 use std::cell::Cell;
-use std::rc::Rc;
 
 use asyncore::sim::{Faults, Network, Peer};
 use asyncore::{Domain, EventLoop, Type};
+use asyncore_http::{Request, Response, Server, Service};
 use serde_json::Value;
 
 use super::*;
-use crate::http::{Request, Response, Server, Service};
 use crate::shared::Handle;
 use crate::status::listing::Listing;
 use crate::worker::Worker;
@@ -25,6 +24,10 @@ struct Harness {
 struct Reports(Token<Hub>);
 
 impl Service for Reports {
+    fn max_connections(&self) -> usize {
+        128
+    }
+
     fn respond(&self, ch: &mut Channel<'_>, _request: &Request, reply: Reply) -> Answer {
         let query = Query::Json { listing: Listing::DEFAULT, actions: false };
         Hub::answer(ch, self.0, query, reply)
@@ -48,7 +51,7 @@ impl Harness {
             ch.create_socket(Domain::IPV4, Type::STREAM)?;
             ch.bind(ADDR.parse::<std::net::SocketAddr>().unwrap())?;
             ch.listen(1024)?;
-            Ok(Server::new(Rc::new(Reports(hub))))
+            Ok(Server::new(Reports(hub)))
         })
         .unwrap();
         Harness { network, page, workers, hub }
@@ -111,6 +114,17 @@ fn a_report_comes_when_the_last_worker_has_answered() {
     harness.run_workers(0..1);
     assert!(report(&reader).is_none());
     harness.run_workers(1..2);
+    assert_eq!(answers(&report(&reader).unwrap()), [true, true]);
+}
+
+#[test]
+fn a_request_before_the_first_pass_is_answered_by_all_workers() {
+    let mut harness = Harness::new();
+    let reader = harness.network.connect(ADDR.parse().unwrap());
+    reader.send(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    for _ in 0..5 {
+        harness.run_workers(0..2);
+    }
     assert_eq!(answers(&report(&reader).unwrap()), [true, true]);
 }
 
@@ -223,12 +237,14 @@ impl Dispatcher for Nothing {}
 #[test]
 fn a_worker_looks_at_its_channels_in_slices() {
     let mut map = SocketMap::new().unwrap();
+    let worker = Worker::start(&mut map, Shared::new(1, 1)).unwrap();
     for _ in 0..10 * crate::status::snapshot::CHANNELS_PER_PASS {
-        map.add_with(|_| Ok(Nothing)).unwrap();
+        let channel = map.add_with(|_| Ok(Nothing)).unwrap().untyped();
+        Worker::registry(&map, worker).unwrap().add(channel);
     }
     let (sender, receiver) = std::sync::mpsc::channel();
     let done = Box::new(move |_| sender.send(()).unwrap());
-    Scan { worker: 0, with_rows: true, elapsed: 1.0, done }.start(&mut map);
+    Scan { worker: 0, with_rows: true, elapsed: 1.0, done }.start(&mut map, worker);
     for _ in 1..10 {
         assert!(receiver.try_recv().is_err());
         let _ = map.poll(Some(Duration::ZERO)).unwrap();

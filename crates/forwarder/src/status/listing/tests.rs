@@ -1,12 +1,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use asyncore::{Dispatcher, SocketMap};
+use asyncore_http::Request;
 use proptest::prelude::*;
 
 use super::*;
 use crate::config::{Listen, Rule};
-use crate::http::Request;
 use crate::status::report::ConnectionState;
 use crate::status::totals::Bytes;
 
@@ -34,28 +33,24 @@ fn a_query_says_how_many_and_in_which_order() {
     }
 }
 
-struct Nothing;
-impl Dispatcher for Nothing {}
-
 /// Rows that differ in all that is sorted by.
 fn rows(numbers: &[u64]) -> Vec<Row> {
-    let mut map = SocketMap::new().unwrap();
-    let token = map.add_with(|_| Ok(Nothing)).unwrap().untyped();
     let row = |n: &u64| {
         let mut rule = Rule::new(Listen::Tcp(([127, 0, 0, 1], 80).into()), Vec::new());
         rule.name = format!("{n:08}");
         Row {
             worker: 0,
-            token,
+            number: *n,
             rule: Arc::new(rule),
             client: Some((u32::try_from(*n).unwrap().to_be_bytes(), 1).into()),
             target: None,
             state: ConnectionState::Open,
             age: Duration::from_millis(*n),
+            connect_time: None,
             idle: Duration::from_millis(*n),
             bytes: Bytes { up: *n, down: *n },
             per_second: *n,
-            queued_up: 0,
+            queued_up: usize::try_from(*n).unwrap(),
             queued_down: 0,
         }
     };

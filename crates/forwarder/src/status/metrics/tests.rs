@@ -1,10 +1,18 @@
 use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::*;
+use crate::config::{Listen, Rule};
+use crate::policy::{ProcessCounts, RuleState};
 use crate::status::report::sample;
 
 fn text(report: &Report) -> String {
-    encode(report, 6)
+    let listen = Listen::Tcp(([127, 0, 0, 1], 80).into());
+    let rule = Rule { name: "web".to_owned(), ..Rule::new(listen, Vec::new()) };
+    let state = RuleState::new(&rule, Arc::new(ProcessCounts::new(100)), Instant::now());
+    state.counts().note_connected(Duration::from_millis(5));
+    encode(report, &[(Arc::new(rule), Arc::new(state))], 6)
 }
 
 /// Name and labels of a line that gives a value, which has to be a number.
@@ -63,6 +71,11 @@ fn numbers_are_those_of_the_report() {
         r#"forwarder_target_bytes_total{rule="web",target="10.0.0.5:80",direction="down"} 2500"#,
         r#"forwarder_target_up{rule="web",target="10.0.0.6:80"} 0"#,
         r#"forwarder_refused_connections_total{rule="web",reason="rate"} 4"#,
+        r#"forwarder_dropped_datagrams_total{rule="web",reason="rate_limit"} 9"#,
+        "forwarder_log_lines_dropped_total 8",
+        r#"forwarder_connect_duration_seconds_count{rule="web"} 1"#,
+        r#"forwarder_connect_duration_seconds_bucket{rule="web",le="+Inf"} 1"#,
+        r#"forwarder_connection_duration_seconds_count{rule="web"} 0"#,
         r#"forwarder_backlog_waits_total{rule="web",reason="rule_limit"} 7"#,
         r#"forwarder_closed_connections_total{rule="web",reason="target_stalled"} 5"#,
     ] {

@@ -1,43 +1,43 @@
 // The table of connections: sorted by the server, since that knows them all.
 
-import { by, bytes, element, number, rate, reconcile, say, time } from "/live.js";
+import { by, bytes, element, number, pointedAt, rate, reconcile, say, sortHeads, steady, time } from "/live.js";
 import { act, confirmed } from "/token.js";
 
-// Title, what the server sorts by, class, text.
+// Title, the server's sort, class, text.
 const COLUMNS = [
   ["Client", "client", "mono", it => it.client ?? "Unix socket"],
   ["Rule", "rule", "", it => it.rule],
   ["Target", "target", "mono", it => it.target ?? "–"],
   ["State", null, "", state],
   ["Open for", "age", "number", it => time(it.age)],
-  ["Silent for", "idle", "number", it => time(it.idle)],
+  ["Connected in", null, "number", it => it.connect_time == null ? "–" : milliseconds(it.connect_time)],
+  ["Last byte", "idle", "number", it => `${time(it.idle)} ago`],
   ["Up", "bytes_up", "number", it => bytes(it.bytes_up)],
   ["Down", "bytes_down", "number", it => bytes(it.bytes_down)],
+  ["Queued ↑ ↓", "queued", "number", it => it.queued ? `${queue(it.queued_up)} ${queue(it.queued_down)}` : "–"],
   ["Now", "per_second", "number", it => it.per_second ? rate(it.per_second) : "–"],
 ];
 const FEW = 100, MANY = 1000;
+/** Seconds without a byte after which a connection with queued bytes is stuck. */
+const STUCK = 5;
+
+const queue = count => count ? bytes(count) : "–";
+const milliseconds = seconds => seconds < 1 ? `${number(Math.ceil(seconds * 1000))} ms` : time(seconds);
+const isStuck = it => it.queued > 0 && it.idle >= STUCK;
 
 function state(it) {
-  const queued = it.queued_up + it.queued_down;
-  if (it.state === "open" && queued) return `${bytes(queued)} queued`;
-  return it.state;
+  if (it.gone) return "closed";
+  return isStuck(it) ? "stuck" : it.state;
 }
 
 export class Connections {
   constructor(refresh) {
     Object.assign(this, { refresh, sort: "per_second", order: "descending", limit: FEW, actions: false });
-    const heads = COLUMNS.map(([title, sort, kind]) => {
-      const head = element("th", { scope: "col", className: kind.replace("mono", "") });
-      if (!sort) { head.textContent = title; return head; }
-      head.dataset.sort = sort;
-      head.append(element("button", { type: "button", textContent: title, onclick: () => this.sortBy(sort) }));
-      return head;
-    });
-    heads.push(element("th", { scope: "col" }, element("span", { className: "visually-hidden", textContent: "Action" })));
-    this.heads = heads;
-    by("list").tHead.rows[0].append(...heads);
+    this.table = by("list");
+    const heads = COLUMNS.map(([title, sort, kind]) => [title, kind.replace("mono", ""), sort]);
+    this.mark = sortHeads(this.table, heads, sort => this.sortBy(sort));
+    this.mark(this.sort, this.order);
     by("more").addEventListener("click", () => { this.limit = MANY; this.refresh(); });
-    this.mark();
   }
 
   get query() {
@@ -49,36 +49,25 @@ export class Connections {
     const other = this.order === "ascending" ? "descending" : "ascending";
     this.order = this.sort === sort ? other : first;
     this.sort = sort;
-    this.mark();
+    this.mark(this.sort, this.order);
     this.refresh();
-  }
-
-  mark() {
-    for (const head of this.heads)
-      if (head.dataset.sort === this.sort) head.setAttribute("aria-sort", this.order);
-      else head.removeAttribute("aria-sort");
   }
 
   show(report) {
     this.actions = report.actions;
-    this.heads.at(-1).hidden = !report.actions;
+    this.table.tHead.rows[0].lastElementChild.hidden = !report.actions;
     const left = report.connections_left_out;
     const listed = report.connections.length;
     say(by("listed"), left ? `the first ${number(listed)} of ${number(listed + left)}` : number(listed));
     by("more").hidden = !left || this.limit === MANY;
     by("none").hidden = listed > 0;
-    reconcile(by("list").tBodies[0], this.steady(report.connections), it => it.id, it => this.make(it),
-      (row, it) => this.update(row, it));
-  }
-
-  /** Whoever points at a row finds it in its place a second later; what is gone meanwhile is pale. */
-  steady(connections) {
-    const body = by("list").tBodies[0];
-    if (!body.matches(":hover, :focus-within")) return connections;
-    const now = new Map(connections.map(it => [it.id, it]));
-    const before = [...body.rows].map(row => now.get(row.dataset.key) ?? { ...row.connection, gone: true });
-    const there = new Set(before.map(it => it.id));
-    return [...before, ...connections.filter(it => !there.has(it.id))];
+    const rows = [...this.table.tBodies[0].rows];
+    // What is closed stays in its place, pale, while the user points at the table.
+    const there = new Set(report.connections.map(it => it.id));
+    const gone = pointedAt(rows)
+      ? rows.filter(row => !there.has(row.dataset.key)).map(row => ({ ...row.connection, gone: true })) : [];
+    const listedNow = steady(rows, [...report.connections, ...gone], it => it.id);
+    reconcile(this.table.tBodies[0], listedNow, it => it.id, it => this.make(it), (row, it) => this.update(row, it));
   }
 
   make(it) {
@@ -94,6 +83,7 @@ export class Connections {
   update(row, it) {
     row.connection = it;
     row.classList.toggle("gone", Boolean(it.gone));
+    row.classList.toggle("stuck", isStuck(it));
     COLUMNS.forEach(([, , , text], index) => say(row.cells[index], text(it)));
     row.cells[COLUMNS.length - 1].classList.toggle("busy", it.per_second > 0);
     const last = row.cells[COLUMNS.length];

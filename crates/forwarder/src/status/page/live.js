@@ -39,10 +39,10 @@ export function element(tag, properties = {}, ...children) {
   return node;
 }
 
-/** Makes the children of `parent` stand for `items`, and keeps those whose key stays. */
-export function reconcile(parent, items, keyOf, make, update) {
-  const before = new Map([...parent.children].map(node => [node.dataset.key, node]));
-  let place = parent.firstElementChild;
+/** Makes `nodes`, children of `parent`, stand for `items`, and keeps those whose key stays. */
+export function reconcile(parent, items, keyOf, make, update, nodes = [...parent.children]) {
+  const before = new Map(nodes.map(node => [node.dataset.key, node]));
+  let place = nodes[0] ?? null;
   for (const item of items) {
     const key = keyOf(item);
     let node = before.get(key);
@@ -53,6 +53,38 @@ export function reconcile(parent, items, keyOf, make, update) {
     else parent.insertBefore(node, place);
   }
   for (const node of before.values()) node.remove();
+}
+
+export const pointedAt = nodes => nodes.some(node => node.matches(":hover, :focus-within"));
+
+/** While the user points at one of `nodes`, items keep the places that their nodes have. */
+export function steady(nodes, items, keyOf) {
+  if (!pointedAt(nodes)) return items;
+  const now = new Map(items.map(it => [keyOf(it), it]));
+  const before = nodes.map(node => now.get(node.dataset.key)).filter(Boolean);
+  const there = new Set(before);
+  return [...before, ...items.filter(it => !there.has(it))];
+}
+
+/**
+ * Makes the heads of a table out of `[title, class, sort]`, with a button where there is a sort.
+ * Returns a function that marks the column which is sorted by.
+ */
+export function sortHeads(table, columns, sortBy) {
+  const heads = columns.map(([title, kind, sort]) => {
+    const head = element("th", { scope: "col", className: kind });
+    if (!sort) { head.textContent = title; return head; }
+    head.dataset.sort = sort;
+    head.append(element("button", { type: "button", textContent: title, onclick: () => sortBy(sort) }));
+    return head;
+  });
+  const action = element("span", { className: "visually-hidden", textContent: "Action" });
+  table.tHead.rows[0].append(...heads, element("th", { scope: "col" }, action));
+  return (sort, order) => {
+    for (const head of heads)
+      if (sort !== null && head.dataset.sort === sort) head.setAttribute("aria-sort", order);
+      else head.removeAttribute("aria-sort");
+  };
 }
 
 /**

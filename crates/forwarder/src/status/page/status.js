@@ -2,11 +2,12 @@
 
 import { by, bytes, number, poll, rate, say, time } from "/live.js";
 import { connecting, throughput } from "/graph.js";
-import { showRules } from "/rules.js";
+import { Rules } from "/rules.js";
 import { Connections } from "/connections.js";
 import { headers, offerToken, needToken } from "/token.js";
 
 const connections = new Connections(() => ask());
+const rules = new Rules();
 
 for (const button of document.querySelectorAll("[data-seconds]"))
   button.addEventListener("click", () => {
@@ -29,7 +30,7 @@ function show(report) {
   if (report.draining) state(`draining, ${number(report.open)} still open`, "warn");
   else state("forwarding", "good");
   const silent = report.workers.flatMap((worker, index) => worker.answers ? [] : [index + 1]);
-  alert(silent.length ? `No answer within a second from worker ${silent.join(", ")}: what it carries is missing here.` : "");
+  alert(silent.length ? `No answer within a second from worker ${silent.join(", ")}: its connections are missing here.` : "");
   document.title = `${number(report.open)} open · forwarder`;
   say(by("uptime"), `up for ${time(report.uptime)}`);
   say(by("version"), `version ${report.version}`);
@@ -41,25 +42,26 @@ function show(report) {
   say(by("refused"), number(report.total.refused));
   say(by("bytes-up"), bytes(report.total.bytes_up));
   say(by("bytes-down"), bytes(report.total.bytes_down));
-  say(by("most"), number(report.max_connections));
+  say(by("limit"), number(report.max_connections));
+  say(by("log-lines"), number(report.log_lines_dropped));
   say(by("workers"), number(report.workers.length));
-  say(by("note"), report.actions ? "ending connections and draining targets takes the token."
+  say(by("note"), report.actions ? "ending connections and draining targets needs the token."
     : "connections can be ended here when there is a token (--status-token-file).");
   throughput.show(report.history);
   connecting.show(report.history);
   offerToken(report.actions, () => ask());
-  showRules(report.rules, report.actions, () => ask());
+  rules.show(report.rules, report.actions, () => ask());
   connections.show(report);
 }
 
 function fail(status) {
   if (status === 401) {
     state("locked", "warn");
-    alert("From another machine this page takes the token.");
+    alert("From another machine this page needs the token.");
     needToken(() => ask());
   } else {
     state(status ? `answered with ${status}` : "no answer", "bad");
-    alert("What is shown is old. This page goes on asking.");
+    alert("What is shown is old. This page keeps asking.");
   }
 }
 

@@ -31,7 +31,7 @@ export function offerToken(actions, refresh) {
   say(button, stored() ? "Forget token" : "Token…");
   button.onclick = async () => {
     if (stored()) sessionStorage.removeItem(KEY);
-    else await askFor("With it connections can be ended and targets drained.");
+    else await askFor("It allows ending connections and draining targets.");
     refresh();
   };
 }
@@ -42,7 +42,7 @@ export function needToken(refresh) {
   const button = by("token");
   button.hidden = false;
   say(button, "Token…");
-  button.onclick = async () => { if (await askFor("From another machine this page takes it.")) refresh(); };
+  button.onclick = async () => { if (await askFor("From another machine this page needs it.")) refresh(); };
 }
 
 export async function confirmed(title, what, verb) {
@@ -54,7 +54,7 @@ export async function confirmed(title, what, verb) {
 
 /** Does something that takes the token, which is asked for when it is missing or wrong. */
 export async function act(path) {
-  if (!stored() && !await askFor("This takes the token that the forwarder was started with.")) return;
+  if (!stored() && !await askFor("This needs the token that the forwarder was started with.")) return;
   const answer = await fetch(path, { method: "POST", headers: headers() }).catch(() => null);
   if (answer?.status === 401) {
     sessionStorage.removeItem(KEY);

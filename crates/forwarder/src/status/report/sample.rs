@@ -18,6 +18,7 @@ pub(crate) fn sample() -> Report {
         max_connections: 1000,
         total: counts,
         per_second: Rates { accepted: 2, refused: 0, bytes_up: 1024, bytes_down: 2048 },
+        log_lines_dropped: 8,
         history: History {
             ago: vec![2.0, 1.0, 0.0],
             open: vec![1, 2, 3],
@@ -26,10 +27,7 @@ pub(crate) fn sample() -> Report {
             bytes_down: vec![0, 4096, 2048],
         },
         rules: vec![rule()],
-        connections: vec![
-            connection("0-1v1", "192.0.2.7:4000"),
-            connection("0-3v1", "192.0.2.8:5"),
-        ],
+        connections: vec![connection("0-1", "192.0.2.7:4000"), connection("0-3", "192.0.2.8:5")],
         connections_left_out: 1,
     }
 }
@@ -49,6 +47,7 @@ fn rule() -> RuleReport {
         ],
         waits: vec![ForReason { reason: "rule_limit".to_owned(), count: 7 }],
         ended: vec![ForReason { reason: "target_stalled".to_owned(), count: 5 }],
+        dropped: vec![ForReason { reason: "rate_limit".to_owned(), count: 9 }],
         bytes_up: 1500,
         bytes_down: 2500,
         bytes_up_per_second: 1024,
@@ -92,6 +91,7 @@ fn connection(id: &str, client: &str) -> ConnectionReport {
         target: Some("10.0.0.5:80".to_owned()),
         state: ConnectionState::Open,
         age: 90.0,
+        connect_time: Some(0.003),
         idle: 0.2,
         bytes_up: 1000,
         bytes_down: 2000,

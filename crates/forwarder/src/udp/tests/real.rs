@@ -82,22 +82,28 @@ impl Scene {
 }
 
 #[test]
-fn a_reload_leaves_sessions_with_their_target() {
-    let (before, after) = (socket(), socket());
-    let (old, new) = (socket(), socket());
+fn sessions_stay_with_their_target_until_a_reload_takes_it_out_of_the_rule() {
+    let (before, after, client) = (socket(), socket(), socket());
+    let [old, new] = [&before, &after].map(|target| target.local_addr().unwrap());
     let mut scene = Scene::new();
-    scene.apply(&[before.local_addr().unwrap()]);
-    old.send_to(b"one", scene.listen).unwrap();
+    scene.apply(&[old]);
+    client.send_to(b"one", scene.listen).unwrap();
     let (session, one) = scene.receive(&before);
     assert_eq!(one, b"one");
 
-    scene.apply(&[after.local_addr().unwrap()]);
-    new.send_to(b"two", scene.listen).unwrap();
-    assert_eq!(scene.receive(&after).1, b"two");
-    old.send_to(b"three", scene.listen).unwrap();
-    assert_eq!(scene.receive(&before), (session, b"three".to_vec()));
+    scene.apply(&[new, old]);
+    client.send_to(b"two", scene.listen).unwrap();
+    assert_eq!(scene.receive(&before), (session, b"two".to_vec()));
     before.send_to(b"answer", session).unwrap();
-    assert_eq!(scene.receive(&old), (scene.listen, b"answer".to_vec()));
+    assert_eq!(scene.receive(&client), (scene.listen, b"answer".to_vec()));
+
+    scene.apply(&[new]);
+    client.send_to(b"three", scene.listen).unwrap();
+    let (session, three) = scene.receive(&after);
+    assert_eq!(three, b"three");
+    after.send_to(b"answer", session).unwrap();
+    assert_eq!(scene.receive(&client), (scene.listen, b"answer".to_vec()));
+    assert_eq!(scene.state().counts().open(), 1);
 }
 
 #[test]
