@@ -57,7 +57,7 @@ impl Hooks {
 struct Known {
     class: Py<PyType>,
     looked_up: u16,
-    stock: u16,
+    original: u16,
 }
 
 /// The classes looked up in the present pass. No entry outlives it, since a program may change
@@ -99,23 +99,23 @@ impl Classes {
     }
 }
 
-/// Those of `asked` for which the class has the stock method.
+/// Those of `asked` for which the class has the original method.
 pub(crate) fn of_class(
     engine: &Engine,
     class: &Bound<'_, PyType>,
     asked: Hooks,
 ) -> PyResult<Hooks> {
-    let (mut looked_up, mut stock) = (0, 0);
+    let (mut looked_up, mut original) = (0, 0);
     if let Some(known) = lock(&engine.classes.known).iter().find(|known| known.class.is(class)) {
-        (looked_up, stock) = (known.looked_up, known.stock);
+        (looked_up, original) = (known.looked_up, known.original);
     }
     let new = asked.0 & !looked_up;
     if new == 0 {
-        return Ok(Hooks(stock & asked.0));
+        return Ok(Hooks(original & asked.0));
     }
     for hook in ALL {
         if Hooks(new).has(hook) && hook.look_up(engine, class)? {
-            stock |= Hooks::of(&[hook]).0;
+            original |= Hooks::of(&[hook]).0;
         }
     }
     if engine.classes.passes.load(Ordering::Relaxed) > 0 {
@@ -123,15 +123,15 @@ pub(crate) fn of_class(
         match all.iter_mut().find(|known| known.class.is(class)) {
             Some(known) => {
                 known.looked_up |= new;
-                known.stock |= stock & new;
+                known.original |= original & new;
             }
-            None => all.push(Known { class: class.clone().unbind(), looked_up: new, stock }),
+            None => all.push(Known { class: class.clone().unbind(), looked_up: new, original }),
         }
     }
-    Ok(Hooks(stock & asked.0))
+    Ok(Hooks(original & asked.0))
 }
 
-/// Those of `asked` for which `channel`, whose own attributes are `own`, has the stock method.
+/// Those of `asked` for which `channel`, whose own attributes are `own`, has the original method.
 pub(crate) fn of(
     engine: &Engine,
     channel: &Bound<'_, PyAny>,

@@ -25,7 +25,7 @@ pub(crate) enum Style {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// It follows from its state.
-    Stock,
+    FromState,
     /// Its `writable` is its own.
     OwnWritable,
     /// It has to be asked everything, or time decides.
@@ -61,7 +61,7 @@ enum Writable {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Predicates {
     class: usize,
-    readable_is_stock: bool,
+    readable_is_original: bool,
     writable: Writable,
 }
 
@@ -87,11 +87,11 @@ impl<'a, 'py> Asking<'a, 'py> {
 
     /// Whether the answer for `object` follows from its state, or it has to be asked.
     pub(crate) fn kind(&mut self, object: &Instance<'_, 'py>) -> PyResult<Kind> {
-        let (readable_is_stock, writable) = self.hooks(object)?;
+        let (readable_is_original, writable) = self.hooks(object)?;
         Ok(match writable {
-            _ if !readable_is_stock || self.paused_until(object.object)?.is_some() => Kind::Own,
-            Writable::Always { .. } => Kind::Stock,
-            Writable::Fifo if self.tells(object)? => Kind::Stock,
+            _ if !readable_is_original || self.paused_until(object.object)?.is_some() => Kind::Own,
+            Writable::Always { .. } => Kind::FromState,
+            Writable::Fifo if self.tells(object)? => Kind::FromState,
             // Others put something into an `out_buffer`, and nobody is told.
             Writable::Fifo | Writable::OutBuffer | Writable::Overridden => Kind::OwnWritable,
         })
@@ -181,12 +181,12 @@ impl<'a, 'py> Asking<'a, 'py> {
         }
     }
 
-    /// Whether `readable` is stock, and whose `writable` the object has.
+    /// Whether `readable` is the original, and which `writable` the object has.
     fn hooks(&mut self, object: &Instance<'_, 'py>) -> PyResult<(bool, Writable)> {
         let py = self.py;
-        let Predicates { readable_is_stock, mut writable, .. } =
+        let Predicates { readable_is_original, mut writable, .. } =
             self.predicates(&object.object.get_type())?;
-        let readable = readable_is_stock && !object.has_own(intern!(py, "readable"))?;
+        let readable = readable_is_original && !object.has_own(intern!(py, "readable"))?;
         if writable != Writable::Overridden && object.has_own(intern!(py, "writable"))? {
             writable = Writable::Overridden;
         }
@@ -227,7 +227,7 @@ impl<'a, 'py> Asking<'a, 'py> {
         let py = self.py;
         let mut predicates = Predicates {
             class: class.as_ptr() as usize,
-            readable_is_stock: false,
+            readable_is_original: false,
             writable: Writable::Overridden,
         };
         if !class.is_subclass(self.originals.dispatcher.bind(py))?
@@ -237,7 +237,7 @@ impl<'a, 'py> Asking<'a, 'py> {
         }
         let chat = self.engine.chat(py);
         let readable = class.getattr(intern!(py, "readable"))?;
-        predicates.readable_is_stock =
+        predicates.readable_is_original =
             readable.is(&self.originals.readable) || chat.is_some_and(|c| readable.is(&c.readable));
         let writable = class.getattr(intern!(py, "writable"))?;
         if writable.is(&self.originals.writable) {

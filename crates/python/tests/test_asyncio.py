@@ -197,6 +197,18 @@ def test_timers_are_called_on_the_loops_thread(run):
     assert calls == [threading.current_thread()]
 
 
+def test_cancelling_the_last_timer_empties_the_map(run):
+    mine = {}
+
+    async def main():
+        timer = asyncore.call_later(10 * DEADLINE, print, map=mine)
+        with asyncore.attach(map=mine) as attachment:
+            await asyncio.sleep(0)
+            asyncio.get_running_loop().call_later(0.001, timer.cancel)
+            await attachment.wait_empty()
+    run(main())
+
+
 def test_a_trigger_and_a_close_from_another_thread_wake_the_loop(run, socketpair):
     mine, calls = {}, []
 

@@ -39,10 +39,7 @@ class Timer:
             agenda = _agendas[id(self._map)] = _Agenda(self._map)
             _engine.timers_pending(len(_agendas))
         heapq.heappush(agenda.heap, self._entry)
-        attachment = sys.modules.get('asyncore_rs.attachment')
-        attachment = attachment and attachment.of(self._map)
-        if attachment:
-            attachment._changed()
+        _tell_attachment(self._map)
 
     @property
     def cancelled(self):
@@ -53,6 +50,7 @@ class Timer:
         """Takes the call back. Tells whether it was still to come."""
         pending, self._entry = self._entry is not None, None
         _drop_dead(self._map)
+        _tell_attachment(self._map)
         return pending
 
     def reset(self, delay=None):
@@ -93,6 +91,14 @@ def call_every(delay, target, *args, map=None, **kwargs):
 def _map_or_default(map):
     from asyncore_rs import asyncore
     return asyncore.socket_map if map is None else map
+
+
+def _tell_attachment(map):
+    """Has an asyncio loop that runs the map look at its calls anew."""
+    module = sys.modules.get('asyncore_rs.attachment')
+    attachment = module and module.of(map)
+    if attachment:
+        attachment._changed()
 
 
 def _drop_dead(map):

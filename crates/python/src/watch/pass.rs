@@ -187,7 +187,7 @@ impl<'py> Pass<'_, 'py> {
         let Some(entry) = lock(&self.set).get(fd).copied() else { return Ok(()) };
         let instance = entry.instance(object);
         let kind = self.asking.kind(&instance)?;
-        let wanted = if known_only && kind != Kind::Stock {
+        let wanted = if known_only && kind != Kind::FromState {
             entry.wanted
         } else {
             self.asking.interest(&instance)?
@@ -323,7 +323,7 @@ impl<'py> Pass<'_, 'py> {
             let instance = Instance::active(&object);
             // A predicate may have been put on the instance since it was asked.
             let wanted = match entry.kind {
-                Some(Kind::Stock) => self.asking.interest(&instance)?,
+                Some(Kind::FromState) => self.asking.interest(&instance)?,
                 Some(kind) if self.asking.kind(&instance)? != kind => {
                     self.asking.interest(&instance)?
                 }
