@@ -65,6 +65,7 @@ def test_a_wrapper_answers_the_one_socket_option_asked_for(regular):
 
 
 def test_a_wrapper_left_open_warns(regular):
+    gc.collect()  # what other tests left
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         fd = asyncore.file_wrapper(regular.fileno()).fd
