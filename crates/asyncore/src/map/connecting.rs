@@ -49,6 +49,8 @@ impl SocketMap {
             self.limit_phase(key, self.handshake_timeout(key));
             return self.shake_hands(key);
         }
+        // An idle connection does not keep what was needed to make it.
+        slot.dial.take_if(|dial| dial.is_over());
         if slot.connection.established() {
             self.note(key, Notices::CONNECT);
         } else {

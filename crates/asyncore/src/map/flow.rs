@@ -16,12 +16,12 @@ pub(crate) struct Flow {
     crossed: Vec<Key>,
 }
 
-/// The sources of one sink. Outdated entries are dropped when the list has grown to `limit`.
+/// The sources of one sink: most have one, which needs no list. Outdated entries of the list are
+/// dropped when it is full.
 #[derive(Default)]
 struct Sources {
-    keys: Vec<Key>,
-    /// The list length at which outdated entries are dropped.
-    limit: usize,
+    first: Key,
+    more: Vec<Key>,
     /// The sink is among those that have crossed their mark.
     has_crossed: bool,
 }
@@ -57,14 +57,21 @@ impl SocketMap {
         slot.outbox.note_source();
         let Some(entry) = self.flow.sources.entry(sink) else { return };
         let sources = entry.or_default();
-        if sources.keys.len() >= sources.limit.max(MIN_CLEANUP_LENGTH) {
-            let slots = &self.slots;
-            sources.keys.retain(|key| slots.get(*key).is_some_and(|it| it.sink == Some(sink)));
-            sources.keys.sort_unstable();
-            sources.keys.dedup();
-            sources.limit = 2 * sources.keys.len();
+        let slots = &self.slots;
+        let feeds = |key: &Key| slots.get(*key).is_some_and(|it| it.sink == Some(sink));
+        if sources.first == source || !feeds(&sources.first) {
+            sources.first = source;
+            return;
         }
-        sources.keys.push(source);
+        let more = &mut sources.more;
+        if more.len() == more.capacity() && more.len() >= MIN_CLEANUP_LENGTH {
+            more.retain(feeds);
+            more.sort_unstable();
+            more.dedup();
+            // Half of the list stays free, so that the effort per entry is bounded.
+            more.reserve(more.len().max(MIN_CLEANUP_LENGTH));
+        }
+        more.push(source);
     }
 
     /// Returns whether the channel must not be read now, whatever its predicates return.
@@ -85,13 +92,14 @@ impl SocketMap {
     fn reconsider_sources_of(&mut self, sink: Key) {
         let Some(sources) = self.flow.sources.get_mut(sink) else { return };
         sources.has_crossed = false;
-        let keys = std::mem::take(&mut sources.keys);
-        for source in &keys {
-            // It may have been left alone because of the sink.
+        let (first, more) = (sources.first, std::mem::take(&mut sources.more));
+        // They may have been left alone because of the sink.
+        self.touch(first);
+        for source in &more {
             self.touch(*source);
         }
         if let Some(sources) = self.flow.sources.get_mut(sink) {
-            sources.keys = keys;
+            sources.more = more;
         }
     }
 
@@ -142,8 +150,8 @@ mod tests {
             map.set_sink(source.key, Some(other.key));
         }
         for sink in [one, other] {
-            let keys = &map.flow.sources[sink.key].keys;
-            assert!((1..=MIN_CLEANUP_LENGTH).contains(&keys.len()), "{} entries", keys.len());
+            let more = &map.flow.sources[sink.key].more;
+            assert!(more.len() <= 2 * MIN_CLEANUP_LENGTH, "{} entries", more.len());
         }
     }
 }

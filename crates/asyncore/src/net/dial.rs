@@ -33,6 +33,14 @@ pub(crate) struct Dial {
     pub(crate) is_attempt: bool,
 }
 
+impl Dial {
+    /// Returns whether nothing here matters once the channel is connected: no layer and no limit
+    /// for a later handshake.
+    pub(crate) fn is_over(&self) -> bool {
+        !self.is_attempt && self.layers.is_empty() && self.handshake_timeout.is_none()
+    }
+}
+
 /// A connection in progress to one of several addresses.
 pub(crate) struct HostConnect {
     name: String,
