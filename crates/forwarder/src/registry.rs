@@ -1,7 +1,7 @@
 //! The open connections of one worker, by number.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use asyncore::Token;
 
@@ -13,7 +13,7 @@ pub(crate) type Number = u64;
 #[derive(Default)]
 pub(crate) struct Registry {
     last: Cell<Number>,
-    channels: RefCell<HashMap<Number, Token>>,
+    channels: RefCell<BTreeMap<Number, Token>>,
 }
 
 impl Registry {
