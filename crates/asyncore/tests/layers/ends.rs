@@ -94,16 +94,5 @@ pub fn raw_server<T: Dispatcher>(
     record: usize,
     make: impl FnOnce(&mut Channel<'_>) -> T,
 ) -> (Token<T>, Remote) {
-    // The handler is only added once connected, as with an accepted socket.
-    struct Plain;
-    impl Dispatcher for Plain {}
-    let (plain, remote) = world.connect(Plain);
-    let socket = world.map.channel(plain).expect("connected").take_socket().expect("a socket");
-    let token = world.map.add_with(|ch| {
-        ch.set_socket(socket);
-        let handler = make(ch);
-        ch.insert_layer(Cipher::new(Side::Server, record), &[])?;
-        Ok(handler)
-    });
-    (token.expect("a channel"), remote)
+    world.connect_layered(Cipher::new(Side::Server, record), make)
 }

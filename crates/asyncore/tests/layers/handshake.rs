@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use asyncore::{Dispatcher, Layer, LayerIo, Token};
+use asyncore::{Layer, LayerIo, Token};
 
 use crate::cipher::{Cipher, CipherEnd};
 use crate::ends::{raw_server, server_with_cipher};
@@ -15,18 +15,7 @@ const CLIENT_FLIGHT: usize = HELLO + HEADER;
 
 /// A channel with the cipher that has connected to the test's own server.
 fn client_with_cipher(world: &mut World, seen: &Seen) -> (Token<Recorder>, Remote) {
-    // `connect` of the world waits for the handshake, which would never be done.
-    struct Plain;
-    impl Dispatcher for Plain {}
-    let (plain, remote) = world.connect(Plain);
-    let socket = world.map.channel(plain).expect("connected").take_socket().expect("a socket");
-    let handler = Recorder::new(seen);
-    let token = world.map.add_with(|ch| {
-        ch.set_socket(socket);
-        ch.insert_layer(Cipher::new(Side::Client, 100), &[])?;
-        Ok(handler)
-    });
-    (token.expect("a channel"), remote)
+    world.connect_layered(Cipher::new(Side::Client, 100), |_| Recorder::new(seen))
 }
 
 #[test]

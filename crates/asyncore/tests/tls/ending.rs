@@ -1,31 +1,17 @@
 //! How connections end: orderly with the closing message, or truncated.
 
-use std::sync::Arc;
+use std::io::Write as _;
 
 use asyncore::Channel;
 
-use crate::ends::{Role, TlsEnd, channel};
-use crate::identities::{self, BOTH_VERSIONS};
-use crate::util::{Recorder, Seen, World, on_every_network};
-
-/// A server whose handler is `make`'s, with a client after the handshake.
-fn connected(
-    world: &mut World,
-    seen: &Seen,
-    make: impl FnOnce(Recorder) -> Recorder,
-) -> (asyncore::Token<Recorder>, TlsEnd) {
-    let role = Role::Server(Arc::new(identities::server(&BOTH_VERSIONS, false)));
-    let (token, remote) = channel(world, &role, |_| make(Recorder::new(seen)));
-    let mut client = TlsEnd::client(remote, Arc::new(identities::client(false)));
-    world.run_until(|_| client.is_ready() && seen.count("handle_connect") == 1);
-    (token, client)
-}
+use crate::ends::connected;
+use crate::util::{Recorder, Seen, on_every_network};
 
 #[test]
 fn close_when_done_sends_the_rest_and_the_closing_message() {
     on_every_network(|world| {
         let seen = Seen::default();
-        let (token, mut client) = connected(world, &seen, |handler| handler);
+        let (token, mut client) = connected(world, &seen, Recorder::new(&seen));
         let rest = vec![b'x'; 100_000];
         let mut ch = world.map.channel(token).expect("open");
         ch.push(&rest);
@@ -39,11 +25,10 @@ fn close_when_done_sends_the_rest_and_the_closing_message() {
 fn shutdown_write_ends_one_half_and_the_other_goes_on() {
     on_every_network(|world| {
         let seen = Seen::default();
-        let (token, mut client) = connected(world, &seen, |handler| handler);
+        let (token, mut client) = connected(world, &seen, Recorder::new(&seen));
         world.map.channel(token).expect("open").shutdown_write();
         world.run_until(|_| client.was_closed());
         // The client's half: `send` of the end would stop at the closing message it has seen.
-        use std::io::Write as _;
         client.tls.writer().write_all(b"still there").expect("room");
         let output = client.output();
         client.remote.send(&output);
@@ -51,22 +36,20 @@ fn shutdown_write_ends_one_half_and_the_other_goes_on() {
     });
 }
 
-fn ended(seen: &Seen) -> impl FnOnce(Recorder) -> Recorder {
-    let seen = seen.clone();
-    move |handler| {
-        handler.on("handle_eof", move |ch: &mut Channel<'_>| {
-            seen.note(format!("truncated: {}", ch.input_truncated()));
-            ch.close();
-            Ok(())
-        })
-    }
+fn notes_its_end(seen: &Seen) -> Recorder {
+    let noted = seen.clone();
+    Recorder::new(seen).on("handle_eof", move |ch: &mut Channel<'_>| {
+        noted.note(format!("truncated: {}", ch.input_truncated()));
+        ch.close();
+        Ok(())
+    })
 }
 
 #[test]
 fn an_end_with_the_closing_message_is_orderly() {
     on_every_network(|world| {
         let seen = Seen::default();
-        let (_, mut client) = connected(world, &seen, ended(&seen));
+        let (_, mut client) = connected(world, &seen, notes_its_end(&seen));
         client.send(b"all of it");
         client.close();
         world.run_until(|_| seen.is_closed());
@@ -79,7 +62,7 @@ fn an_end_with_the_closing_message_is_orderly() {
 fn an_end_without_the_closing_message_is_a_truncation() {
     on_every_network(|world| {
         let seen = Seen::default();
-        let (_, mut client) = connected(world, &seen, ended(&seen));
+        let (_, mut client) = connected(world, &seen, notes_its_end(&seen));
         client.send(b"a part");
         client.remote.shutdown();
         world.run_until(|_| seen.is_closed());
@@ -92,9 +75,8 @@ fn an_end_without_the_closing_message_is_a_truncation() {
 fn a_damaged_record_is_a_failure_after_the_data_before_it() {
     on_every_network(|world| {
         let seen = Seen::default();
-        let (_, mut client) = connected(world, &seen, |handler| handler);
+        let (_, mut client) = connected(world, &seen, Recorder::new(&seen));
         client.send(b"sound");
-        use std::io::Write as _;
         client.tls.writer().write_all(b"damaged").expect("room");
         let mut record = client.output();
         *record.last_mut().expect("a record") ^= 1;

@@ -9,8 +9,8 @@ use asyncore::rustls::{
 };
 use asyncore::{Channel, Dispatcher, TlsLayer, Token};
 
-use crate::identities::NAME;
-use crate::util::{Remote, World};
+use crate::identities::{self, BOTH_VERSIONS, NAME};
+use crate::util::{Recorder, Remote, Seen, World};
 
 /// Which end the channel is; the test is the other.
 #[derive(Clone)]
@@ -117,16 +117,14 @@ pub fn channel<T: Dispatcher>(
     role: &Role,
     make: impl FnOnce(&mut Channel<'_>) -> T,
 ) -> (Token<T>, Remote) {
-    // `connect` of the world waits for the handshake, which would never be complete.
-    struct Plain;
-    impl Dispatcher for Plain {}
-    let (plain, remote) = world.connect(Plain);
-    let socket = world.map.channel(plain).expect("connected").take_socket().expect("a socket");
-    let token = world.map.add_with(|ch| {
-        ch.set_socket(socket);
-        let handler = make(ch);
-        ch.insert_layer(role.layer(), &[])?;
-        Ok(handler)
-    });
-    (token.expect("a channel"), remote)
+    world.connect_layered(role.layer(), make)
+}
+
+/// A server with `handler`, which records in `seen`, and its client, after the handshake.
+pub fn connected(world: &mut World, seen: &Seen, handler: Recorder) -> (Token<Recorder>, TlsEnd) {
+    let role = Role::Server(Arc::new(identities::server(&BOTH_VERSIONS, false)));
+    let (token, remote) = channel(world, &role, |_| handler);
+    let mut client = TlsEnd::client(remote, Arc::new(identities::client(false)));
+    world.run_until(|_| client.is_ready() && seen.count("handle_connect") == 1);
+    (token, client)
 }

@@ -2,20 +2,12 @@
 
 use std::sync::Arc;
 
+use asyncore::SocketMap;
 use asyncore::sim::{Faults, Network};
-use asyncore::{SocketMap, Token};
 
-use crate::ends::{Role, TlsEnd, channel};
+use crate::ends::{Role, TlsEnd, channel, connected};
 use crate::identities::{self, BOTH_VERSIONS};
 use crate::util::{Recorder, Seen, World, on_every_network};
-
-fn connected(world: &mut World, seen: &Seen) -> (Token<Recorder>, TlsEnd) {
-    let role = Role::Server(Arc::new(identities::server(&BOTH_VERSIONS, false)));
-    let (token, remote) = channel(world, &role, |_| Recorder::new(seen));
-    let mut client = TlsEnd::client(remote, Arc::new(identities::client(false)));
-    world.run_until(|_| client.is_ready() && seen.count("handle_connect") == 1);
-    (token, client)
-}
 
 fn pattern(len: usize, seed: u64) -> Vec<u8> {
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -26,7 +18,7 @@ fn pattern(len: usize, seed: u64) -> Vec<u8> {
 fn more_than_any_buffer_holds_arrives_whole_both_ways_at_once() {
     on_every_network(|world| {
         let seen = Seen::default();
-        let (token, mut client) = connected(world, &seen);
+        let (token, mut client) = connected(world, &seen, Recorder::new(&seen));
         // A pass of a simulated network carries some bytes only.
         let len = if world.net.is_some() { 60_000 } else { 1_000_000 };
         let (down, up) = (pattern(len, 1), pattern(len, 2));
@@ -57,7 +49,7 @@ fn output_waits_in_the_queue_until_the_handshake_is_complete() {
 fn what_a_reader_that_stalls_has_not_read_stays_in_the_queue_and_counts() {
     on_every_network(|world| {
         let seen = Seen::default();
-        let (token, client) = connected(world, &seen);
+        let (token, client) = connected(world, &seen, Recorder::new(&seen));
         client.remote.pause_reading();
         let (mut pushed, piece) = (0, vec![b'x'; 16 * 1024]);
         for _ in 0..world.flood / piece.len() + 64 {
@@ -86,7 +78,7 @@ fn random_traffic_survives_harsh_networks() {
         let mut world = World::on(map);
         world.net = Some(net);
         let seen = Seen::default();
-        let (token, mut client) = connected(&mut world, &seen);
+        let (token, mut client) = connected(&mut world, &seen, Recorder::new(&seen));
         let mut rng = fastrand::Rng::with_seed(seed);
         let (mut up, mut down) = (Vec::new(), Vec::new());
         for round in 0..20 {

@@ -6,7 +6,9 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use asyncore::sim::{Faults, Network};
-use asyncore::{Channel, Dispatcher, Domain, EventLoop, MapBuilder, Pass, SocketMap, Token, Type};
+use asyncore::{
+    Channel, Dispatcher, Domain, EventLoop, Layer, MapBuilder, Pass, SocketMap, Token, Type,
+};
 
 use super::remote::{RealEnd, Remote};
 use super::{MAX_PASSES, NamedOnPanic, PASS, on_every_poller};
@@ -81,6 +83,27 @@ impl World {
                 (token, self.adopt(stream))
             }
         }
+    }
+
+    /// Adds a channel with `layer` on a connection that stands, as an accepted one does, and does
+    /// not wait for the layer's handshake.
+    #[track_caller]
+    pub fn connect_layered<T: Dispatcher>(
+        &mut self,
+        layer: impl Layer,
+        make: impl FnOnce(&mut Channel<'_>) -> T,
+    ) -> (Token<T>, Remote) {
+        struct Plain;
+        impl Dispatcher for Plain {}
+        let (plain, remote) = self.connect(Plain);
+        let socket = self.map.channel(plain).expect("connected").take_socket().expect("a socket");
+        let token = self.map.add_with(|ch| {
+            ch.set_socket(socket);
+            let handler = make(ch);
+            ch.insert_layer(layer, &[])?;
+            Ok(handler)
+        });
+        (token.expect("a channel"), remote)
     }
 
     /// Adds a listener on a free port of the loopback address.
