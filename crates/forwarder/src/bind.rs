@@ -45,7 +45,7 @@ impl Sockets {
     }
 }
 
-/// What is bound already when a configuration is reloaded.
+/// The addresses that are bound already when a configuration is reloaded.
 #[derive(Default)]
 pub(crate) struct Bound<'r> {
     /// Addresses of rules that stay.
@@ -57,7 +57,7 @@ pub(crate) struct Bound<'r> {
 }
 
 impl<'r> Bound<'r> {
-    /// What rules that listen at `before` have bound, when `config` is applied.
+    /// Returns the addresses that the rules listening at `before` have bound when `config` is applied.
     pub(crate) fn new(
         before: impl Iterator<Item = &'r Listen>,
         left: &HashMap<Port, Instant>,
@@ -73,7 +73,7 @@ impl<'r> Bound<'r> {
         self.leaving.iter().copied()
     }
 
-    /// Whether this process itself may be what is in the way at an address.
+    /// Returns whether this process itself may occupy an address.
     fn has(&self, listen: &Listen) -> bool {
         Port::of(listen).is_some_and(|it| self.leaving.contains(&it) || self.left.contains(&it))
     }
@@ -224,7 +224,7 @@ pub(crate) fn usable(addr: SocketAddr) -> SocketAddr {
     addr
 }
 
-/// What to do about an address that cannot be bound, where the error alone does not tell.
+/// A remedy for an address that cannot be bound, where the error alone does not give it.
 enum Hint {
     None,
     Descriptors { needed: usize },

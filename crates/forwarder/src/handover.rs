@@ -157,7 +157,7 @@ impl Predecessor {
         self.socket.send(SERVING).map(drop)
     }
 
-    /// Whether it still waits for this process: it gives up on one that takes too long.
+    /// Returns whether the predecessor still waits; it gives up on a process that takes too long.
     fn waits(&self) -> bool {
         let peek = rustix::net::RecvFlags::PEEK | RecvFlags::DONTWAIT;
         rustix::net::recv(&self.socket, &mut [0; 1], peek) == Err(rustix::io::Errno::AGAIN)
@@ -185,7 +185,7 @@ fn listen(path: &Path, predecessor: Option<&Predecessor>) -> anyhow::Result<(Soc
     })
 }
 
-/// Whether the other process ended in the middle of the handover.
+/// Returns whether the other process ended in the middle of the handover.
 fn is_gone(error: &anyhow::Error) -> bool {
     let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
     matches!(kind, Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset))

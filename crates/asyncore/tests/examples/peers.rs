@@ -5,7 +5,7 @@ use std::process::Command;
 
 use test_needs::Need;
 
-/// What the scripts in `tests/peers` need.
+/// The need of the scripts in `tests/peers`.
 pub const PYTHON: Need = Need::Python("asyncore, asynchat");
 pub const CURL: Need = Need::Program("curl", "curl");
 

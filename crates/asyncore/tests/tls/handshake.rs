@@ -178,7 +178,7 @@ fn a_peer_that_begins_no_handshake_is_let_go_when_its_time_is_over() {
     });
 }
 
-/// What the two ends send until both are ready, with the length that was sent in each turn.
+/// Completes a handshake, and returns the number of bytes that the test's own end sent.
 fn flights(world: &mut World, role: &Role) -> usize {
     let seen = Seen::default();
     let (_, remote) = channel(world, role, |_| Recorder::new(&seen));

@@ -105,8 +105,8 @@ fn a_hello_that_comes_with_the_command_is_not_lost() {
     });
 }
 
-/// The command injection of CVE-2011-0411: what somebody puts between the command and the
-/// handshake must not be obeyed as if it had come encrypted.
+/// The command injection of CVE-2011-0411: plain text that an attacker inserts between the command
+/// and the handshake must not pass for an encrypted command.
 #[test]
 fn plain_text_between_the_command_and_the_handshake_is_never_a_command() {
     on_every_network(|world| {

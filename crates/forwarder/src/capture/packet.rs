@@ -138,7 +138,7 @@ fn checksum(parts: &[&[u8]]) -> u16 {
     !u16::try_from(sum).unwrap_or(u16::MAX)
 }
 
-/// What a pcapng file begins with: a section, and its only interface, whose times are microseconds.
+/// Returns the start of a pcapng file: a section, and its only interface, with times in microseconds.
 pub(super) fn file_header() -> Vec<u8> {
     let mut section = BYTE_ORDER.to_le_bytes().to_vec();
     section.extend([1_u16, 0].iter().flat_map(|version| version.to_le_bytes()));

@@ -139,7 +139,7 @@ pub(super) fn canonical(addr: SocketAddr) -> (IpAddr, u16) {
     (addr.ip().to_canonical(), addr.port())
 }
 
-/// What is said of a piece of a connection's bytes.
+/// The description of a piece of a connection's bytes.
 pub(super) struct Head<'a> {
     /// The connection's number.
     pub(super) id: u64,

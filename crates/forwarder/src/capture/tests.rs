@@ -156,7 +156,7 @@ fn a_capture_ends_before_it_is_longer_than_it_may_be() {
     assert_eq!(*written.0.lock().unwrap(), b"1234567890");
 }
 
-/// Takes nothing until it is told to.
+/// A writer that takes nothing until the channel allows it.
 struct Hung(std::sync::mpsc::Receiver<()>);
 
 impl Write for Hung {

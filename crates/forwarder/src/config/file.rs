@@ -118,7 +118,7 @@ pub(super) fn read(path: &Path, max_size: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether every user of this machine can read the file.
+/// Returns whether every user of this machine can read the file.
 pub(crate) fn is_world_readable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o004 != 0)
 }

@@ -157,7 +157,7 @@ fn is_here(ip: IpAddr, is_own: &mut dyn FnMut(IpAddr) -> bool) -> bool {
     ip.is_loopback() || ip.is_unspecified() || is_own(ip)
 }
 
-/// Whether this machine has the address: the system then answers from that address itself.
+/// Returns whether this machine has the address: the system then answers from that address itself.
 /// Connecting a datagram socket sends nothing.
 pub(super) fn is_own(ip: IpAddr) -> bool {
     let any = if ip.is_ipv4() { ANY_IPV4 } else { ANY };

@@ -22,7 +22,7 @@ pub trait Notation {
     const EXPECTED: &'static str;
     /// For editors.
     const EXAMPLES: &'static [&'static str];
-    /// Whether a file may contain it as an integer, without quotes.
+    /// Set if a file may contain the value as an integer, without quotes.
     const INTEGER: bool = true;
 
     /// The value that `text` means.

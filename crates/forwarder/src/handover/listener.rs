@@ -97,7 +97,7 @@ struct Successor {
     shared: Arc<Shared>,
     total: usize,
     unsent: Vec<Arc<socket2::Socket>>,
-    /// Whether the first message was sent, which even no sockets need.
+    /// Set once the first message was sent; one is needed even if there are no sockets to hand over.
     begun: bool,
     serves: bool,
 }

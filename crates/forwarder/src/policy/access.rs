@@ -42,7 +42,7 @@ impl NetSet {
         NetSet { v4, v6 }
     }
 
-    /// Whether one of the networks has the address.
+    /// Returns whether one of the networks contains the address.
     pub fn contains(&self, address: IpAddr) -> bool {
         match address.to_canonical() {
             IpAddr::V4(address) => {
@@ -56,7 +56,7 @@ impl NetSet {
         }
     }
 
-    /// Whether no address is in it.
+    /// Returns whether the set contains no network.
     pub fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()
     }

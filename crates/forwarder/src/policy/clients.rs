@@ -62,7 +62,7 @@ impl Clients {
         self.shards.iter().map(|shard| lock(shard).len()).sum()
     }
 
-    /// Whether no client has a connection.
+    /// Returns whether no client has a connection.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

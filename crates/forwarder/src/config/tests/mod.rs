@@ -31,7 +31,7 @@ fn config(text: &str) -> Result<Config, String> {
     load(&path).map_err(|error| error.replace(&prefix, ""))
 }
 
-/// What the file at `path` contains, or why it is refused.
+/// Returns the configuration in the file at `path`, or the error.
 fn load(path: &Path) -> Result<Config, String> {
     let arguments = ["forwarder", "--check", "--config"].map(OsString::from);
     match cli::parse(arguments.into_iter().chain([path.into()])) {

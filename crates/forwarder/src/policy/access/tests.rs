@@ -134,7 +134,7 @@ fn net() -> impl Strategy<Value = IpNet> {
     })
 }
 
-/// Whether the first bits of two addresses are the same.
+/// Returns whether the first `prefix` bits of two addresses are equal.
 fn agree(a: u128, b: u128, width: u32, prefix: u8) -> bool {
     prefix == 0 || (a ^ b) >> (width - u32::from(prefix)) == 0
 }
