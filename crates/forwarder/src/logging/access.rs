@@ -12,8 +12,8 @@ use crate::config::Rule;
 use crate::policy::TargetState;
 use crate::relay::CloseReason;
 
-/// Maximum time for which a line waits for others: many made one after the other cost less, since
-/// what makes them is at hand after the first.
+/// Maximum time for which a line waits for others. Lines made in a batch cost less each, because the
+/// code and data that format them are in the processor's caches.
 const MAX_DELAY: Duration = Duration::from_millis(10);
 /// Maximum number of connections that wait.
 const MAX_WAITING: usize = 1024;
